@@ -1,0 +1,113 @@
+"""Exception -> status and body, in one table.
+
+Bodies are RFC 9457 problem details, or OpenAI's error object under OpenAI's paths. No body carries str(exception).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app import errors
+from app.telemetry.metrics import REJECTED
+
+log = structlog.get_logger(__name__)
+
+OPENAI_PATHS = ("/v1/images/generations", "/v1/chat/", "/v1/models")
+
+# The first class that fits counts, so subclasses stand before their base.
+STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
+    (errors.MalformedInput, 400, "Malformed input"),
+    (errors.InvalidRequest, 400, "Invalid request"),
+    (errors.NotFound, 404, "Not found"),
+    (errors.NotAcceptable, 406, "Not acceptable"),
+    (errors.TooLarge, 413, "Content too large"),
+    (errors.UnsupportedMedia, 415, "Unsupported media type"),
+    (errors.UnusableImage, 422, "Unusable image"),
+    (errors.InputError, 400, "Invalid input"),
+    (errors.Overloaded, 429, "Too many requests"),
+    (errors.Unavailable, 503, "Service unavailable"),
+    (errors.FatalError, 503, "Service unavailable"),
+    (errors.DeadlineExceeded, 504, "Deadline exceeded"),
+    (errors.WorkerFailed, 500, "Internal error"),
+    (errors.CxrError, 500, "Internal error"),
+)
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 400: "malformed", 413: "too_large", 415: "unsupported_media"}
+
+
+def status_of(error: errors.CxrError) -> tuple[int, str]:
+    """Status and title of an exception of the tree."""
+    return next((status, title) for kind, status, title in STATUS if isinstance(error, kind))
+
+
+def body_of(path: str, status: int, title: str, detail: str, code: str, request_id: str) -> tuple[dict[str, Any], str]:
+    """Error body and its media type for a request to `path`."""
+    if path.startswith(OPENAI_PATHS):
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        error = {"message": detail, "type": kind, "param": None, "code": code}
+        return {"error": error, "request_id": request_id}, "application/json"
+    problem = {
+        "type": f"urn:cxr:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }
+    return problem, "application/problem+json"
+
+
+def respond(
+    request: Request, status: int, title: str, detail: str, code: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error response in the shape that the path asks for."""
+    request_id = str(request.scope.get("cxr_request_id", ""))
+    body, media_type = body_of(request.url.path, status, title, detail, code, request_id)
+    REJECTED.labels(code=code).inc()
+    return JSONResponse(body, status, headers=dict(headers or {}), media_type=media_type)
+
+
+def _where(location: tuple[Any, ...]) -> str:
+    named = [str(part) for part in location if part not in ("body", "query", "path", "header")]
+    return ".".join(named) or "body"
+
+
+async def _on_cxr_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.CxrError)
+    status, title = status_of(error)
+    if status >= 500:
+        log.error("request failed", code=error.code, cause=type(error.__cause__).__name__)
+    retry_after = getattr(error, "retry_after", 5 if status == 503 else None)
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return respond(request, status, title, error.detail, error.code, headers)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # Pydantic's messages name the rule; the offending value stays out, since it may be a patient's.
+    parts = [f"{_where(tuple(item['loc']))}: {item['msg']}" for item in error.errors()[:5]]
+    return respond(request, 400, "Invalid request", "; ".join(parts), "invalid_request")
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = _HTTP_CODES.get(error.status_code, "http_error")
+    detail = str(error.detail)
+    return respond(request, error.status_code, detail, detail, code, error.headers)
+
+
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected error", error=type(error).__name__, exc_info=error)
+    return respond(request, 500, "Internal error", "The request failed; the log has its request_id.", "internal_error")
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(errors.CxrError, _on_cxr_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_unexpected)

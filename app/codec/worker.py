@@ -1,0 +1,112 @@
+"""The codec on the bundle's VQ-GAN: one thread owns the device, calls reach it in micro-batches."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import structlog
+import torch
+
+from app.codec.batcher import Batcher, In, Out
+from app.errors import CodecDead
+from app.settings import CodecSettings
+from models.bundle import Bundle
+from models.vqgan import VQGAN
+from models.vqgan.pixels import to_grey, to_pixels
+
+log = structlog.get_logger(__name__)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+class VqganCodec:
+    """Encodes and decodes on one thread, so that batches never compete for the device."""
+
+    def __init__(self, bundle: Bundle, settings: CodecSettings) -> None:
+        self._bundle = bundle
+        self._settings = settings
+        self._device = _device(settings.device)
+        self._model: VQGAN | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="codec")
+        self._closed = False
+        self._encode = self._batcher(self._run_encode)
+        self._decode = self._batcher(self._run_decode)
+
+    def _batcher(self, run: Callable[[Sequence[In]], Sequence[Out]]) -> Batcher[In, Out]:
+        return Batcher(
+            run,
+            self._executor,
+            max_batch=self._settings.max_batch,
+            max_wait=self._settings.max_wait_ms / 1000.0,
+            max_queue=self._settings.max_queue,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """False once closed."""
+        return not self._closed
+
+    async def start(self) -> None:
+        """Load the weights and run both directions once. Raises CodecDead."""
+        started = time.monotonic()
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._executor, self._load)
+        except Exception as error:
+            raise CodecDead("the image codec did not start") from error
+        log.info("codec ready", seconds=round(time.monotonic() - started, 1), device=str(self._device))
+
+    def _load(self) -> None:
+        if self._device.type == "cpu":
+            torch.set_num_threads(self._settings.threads or max(1, (torch.get_num_threads() + 1) // 2))
+        self._model = VQGAN.load(self._bundle.vqgan, self._device)
+        size = self._bundle.manifest.image.size
+        self._run_decode(self._run_encode([np.zeros((size, size), np.uint8)]))
+
+    def _run_encode(self, images: Sequence[np.ndarray]) -> list[list[int]]:
+        model = self._loaded()
+        codes: list[list[int]] = []
+        with torch.inference_mode():
+            for part in self._parts(images):
+                pixels = to_pixels(np.stack(part), model.config.in_channels)
+                codes.extend(model.encode(pixels.to(self._device)).tolist())
+        return codes
+
+    def _run_decode(self, codes: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        model = self._loaded()
+        images: list[np.ndarray] = []
+        with torch.inference_mode():
+            for part in self._parts(codes):
+                images.extend(to_grey(model.decode(torch.tensor(part, dtype=torch.int64, device=self._device))))
+        return images
+
+    def _parts(self, items: Sequence[In]) -> list[Sequence[In]]:
+        """A GPU takes the batch whole. A CPU takes one image at a time: its activations stay in the cache (16 at once
+        took 1.7 times as long an image on two cores), and the codes cannot depend on the batch."""
+        return [items] if self._device.type != "cpu" else [[item] for item in items]
+
+    def _loaded(self) -> VQGAN:
+        if self._model is None:
+            raise CodecDead("the image codec is not running")
+        return self._model
+
+    async def encode(self, pixels: np.ndarray) -> list[int]:
+        """See `Codec.encode`."""
+        return await self._encode.submit(pixels)
+
+    async def decode(self, codes: Sequence[int]) -> np.ndarray:
+        """See `Codec.decode`."""
+        return await self._decode.submit(codes)
+
+    async def close(self) -> None:
+        """Stop both directions and the thread."""
+        self._closed = True
+        await self._encode.close()
+        await self._decode.close()
+        self._executor.shutdown(wait=True, cancel_futures=True)

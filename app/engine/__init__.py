@@ -1,0 +1,5 @@
+"""The language-model engine: token ids in, token ids out."""
+
+from app.engine.protocol import Delta, Engine, Generation, Kind, Sampling, collect
+
+__all__ = ["Delta", "Engine", "Generation", "Kind", "Sampling", "collect"]

@@ -1,0 +1,82 @@
+"""An engine without a model: deterministic, instant, able to fail on demand. For tests and for timing the gateway."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+from app.engine.protocol import Delta, Generation, Kind
+from app.errors import CxrError, InvalidRequest
+from models.vocabulary import Vocabulary
+
+
+class FakeEngine:
+    """Draws codes from the request's seed and always writes the same text.
+
+    `enqueue_failure` makes the next generation raise; `step_seconds` is the time per delta of `chunk` ids.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        text: str = "The lungs are clear.",
+        step_seconds: float = 0.0,
+        chunk: int = 16,
+        max_model_len: int = 2048,
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._text = text
+        self._step_seconds = step_seconds
+        self._chunk = chunk
+        self._max_model_len = max_model_len
+        self._failures: list[CxrError] = []
+        self.generations: list[Generation] = []
+        self.running = 0
+        self.alive = True
+
+    @property
+    def max_model_len(self) -> int:
+        """Longest prompt and answer together, in tokens."""
+        return self._max_model_len
+
+    def enqueue_failure(self, error: CxrError) -> None:
+        """Make the next generation, or probe, raise `error`."""
+        self._failures.append(error)
+
+    async def start(self) -> None:
+        """Nothing to load."""
+
+    async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+        """Deltas of `chunk` ids."""
+        if self._failures:
+            raise self._failures.pop(0)
+        sampling = generation.sampling
+        if len(generation.prompt) + sampling.max_tokens > self._max_model_len:
+            raise InvalidRequest("the prompt is too long", code="prompt_too_long")
+        self.generations.append(generation)
+        ids = self._ids(generation)
+        self.running += 1
+        try:
+            for start in range(0, len(ids), self._chunk):
+                await asyncio.sleep(self._step_seconds)
+                last = start + self._chunk >= len(ids)
+                reason = "length" if len(ids) == sampling.max_tokens else "stop"
+                yield Delta(tuple(ids[start : start + self._chunk]), reason if last else None)  # type: ignore[arg-type]
+        finally:
+            self.running -= 1
+
+    def _ids(self, generation: Generation) -> list[int]:
+        sampling, vocabulary = generation.sampling, self._vocabulary
+        if generation.kind is Kind.IMAGE:
+            draw = random.Random(sampling.seed)
+            return vocabulary.image_ids([draw.randrange(vocabulary.codebook_size) for _ in range(sampling.max_tokens)])
+        return [*vocabulary.encode(self._text), vocabulary.end][: sampling.max_tokens]
+
+    async def probe(self) -> None:
+        """Fails only when told to."""
+        if self._failures:
+            raise self._failures.pop(0)
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+        self.alive = False

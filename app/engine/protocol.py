@@ -1,0 +1,81 @@
+"""What the service needs of a language-model engine."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length"]
+
+
+class Kind(StrEnum):
+    """What a generation may consist of: text ids only, or image ids only."""
+
+    TEXT = "text"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample. An image generation always yields exactly `max_tokens` ids."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One request to the engine. `cache_salt` keeps the prefix caches of different clients apart."""
+
+    request_id: str
+    prompt: tuple[int, ...]
+    kind: Kind
+    sampling: Sampling
+    cache_salt: str | None = None
+
+
+@dataclass(frozen=True)
+class Delta:
+    """Ids generated since the last delta; the last one carries the reason why generation ended."""
+
+    ids: tuple[int, ...]
+    finish_reason: FinishReason | None = None
+
+
+class Engine(Protocol):
+    """A language model that generates many sequences at once."""
+
+    @property
+    def max_model_len(self) -> int:
+        """Longest prompt and answer together, in tokens."""
+
+    @property
+    def alive(self) -> bool:
+        """False once the engine is gone for good."""
+
+    async def start(self) -> None:
+        """Load the model; returns when requests can be served."""
+
+    def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+        """Generate ids as they come. Closing the iterator, or cancelling its consumer, frees the slot.
+
+        Raises InvalidRequest (too long), Overloaded, WorkerFailed, EngineDead.
+        """
+
+    async def probe(self) -> None:
+        """Generate one token within the configured time. Raises Unavailable or EngineDead."""
+
+    async def close(self) -> None:
+        """Stop; running generations end with EngineDead."""
+
+
+async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:
+    """All ids of a generation and why it ended."""
+    ids: list[int] = []
+    reason: FinishReason = "length"
+    async for delta in deltas:
+        ids.extend(delta.ids)
+        reason = delta.finish_reason or reason
+    return ids, reason

@@ -1,0 +1,131 @@
+"""The exceptions of the service. Nothing here knows HTTP; `app/api/problems.py` maps each class to a status.
+
+CxrError
+├── InputError                what the client sent cannot be used
+│   ├── MalformedInput        not what it claims to be, or damaged
+│   ├── InvalidRequest        well formed, but a field is out of bounds
+│   ├── TooLarge              more bytes than allowed
+│   ├── UnsupportedMedia      a format or transfer syntax that is not read here
+│   ├── UnusableImage         readable, but not a usable frontal chest radiograph
+│   ├── NotAcceptable         no representation the client accepts
+│   └── NotFound              no such resource
+├── Overloaded                a bounded queue is full; try again later
+├── Unavailable               not ready, or shutting down
+├── DeadlineExceeded          the request took longer than allowed
+├── WorkerFailed              one request failed in the codec or the engine; others go on
+└── FatalError                the codec or the engine is gone; the process has to be replaced
+    ├── CodecDead
+    └── EngineDead
+"""
+
+
+class CxrError(Exception):
+    """Root of the tree. `detail` is shown to clients: one sentence without paths, patient data or stack traces."""
+
+    code = "internal_error"
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if code is not None:
+            self.code = code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process boundaries (the imaging sandbox); keyword-only arguments need help there.
+        return _rebuild, (type(self), self.detail, self.code)
+
+
+def _rebuild(kind: type[CxrError], detail: str, code: str) -> CxrError:
+    return kind(detail, code=code)
+
+
+class InputError(CxrError):
+    """What the client sent cannot be used."""
+
+    code = "invalid_input"
+
+
+class MalformedInput(InputError):
+    """The input is not what it claims to be, or is damaged."""
+
+    code = "malformed"
+
+
+class InvalidRequest(InputError):
+    """The request is well formed, but a field is out of bounds."""
+
+    code = "invalid_request"
+
+
+class TooLarge(InputError):
+    """The request has more bytes than allowed."""
+
+    code = "too_large"
+
+
+class UnsupportedMedia(InputError):
+    """A format or transfer syntax that is not read here."""
+
+    code = "unsupported_media"
+
+
+class UnusableImage(InputError):
+    """A readable image that is not a usable frontal chest radiograph; `code` says why."""
+
+    code = "unusable_image"
+
+
+class NotAcceptable(InputError):
+    """No representation that the client accepts."""
+
+    code = "not_acceptable"
+
+
+class NotFound(InputError):
+    """No such resource."""
+
+    code = "not_found"
+
+
+class Overloaded(CxrError):
+    """A bounded queue is full; `retry_after` seconds is when to try again."""
+
+    code = "overloaded"
+    retry_after = 2
+
+
+class Unavailable(CxrError):
+    """The service is not ready or is shutting down; `retry_after` seconds is when to try again."""
+
+    code = "unavailable"
+    retry_after = 5
+
+
+class DeadlineExceeded(CxrError):
+    """The request took longer than allowed."""
+
+    code = "deadline_exceeded"
+
+
+class WorkerFailed(CxrError):
+    """One request failed in the codec or the engine; other requests go on."""
+
+    code = "worker_failed"
+
+
+class FatalError(CxrError):
+    """A part of the service is gone for good; the process has to be replaced."""
+
+    code = "worker_dead"
+
+
+class CodecDead(FatalError):
+    """The codec's worker is gone."""
+
+    code = "codec_dead"
+
+
+class EngineDead(FatalError):
+    """The language-model engine is gone."""
+
+    code = "engine_dead"

@@ -1,0 +1,172 @@
+"""The jobs of the service, each as one function: bytes or text in, a result out. READ THIS FIRST.
+
+    report:  bytes -> radiograph -> codes -> prompt -> text
+    answers: bytes -> radiograph -> codes -> prompts -> texts
+    draw:    text -> prompt -> codes -> radiograph
+"""
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+
+from app.engine import Generation, Kind, Sampling, collect
+from app.engine.protocol import FinishReason
+from app.imaging import Radiograph
+from app.services import Services
+from app.telemetry import metrics
+from app.telemetry.timings import Timings
+from models.bundle import Decoding
+from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a client may set of the sampling; unset fields are the bundle's defaults, an unset seed is drawn."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    cache_salt: str | None = None
+
+    def sampling(self, defaults: Decoding, *, tokens: int | None = None, index: int = 0) -> Sampling:
+        """Sampling of the `index`-th of several generations; `tokens` fixes their length."""
+        seed = secrets.randbits(32) if self.seed is None else self.seed + index
+        return Sampling(
+            temperature=defaults.temperature if self.temperature is None else self.temperature,
+            top_p=defaults.top_p if self.top_p is None else self.top_p,
+            max_tokens=tokens or self.max_tokens or defaults.max_tokens,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens in and out of one generation. `image_tokens` counts those of the prompt that are an image's."""
+
+    prompt_tokens: int
+    image_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """A generated text."""
+
+    text: str
+    finish_reason: FinishReason
+    seed: int
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A generated radiograph: its codes and its pixels, uint8 (size, size)."""
+
+    codes: tuple[int, ...]
+    pixels: np.ndarray
+    seed: int
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A radiograph as the model reads it."""
+
+    radiograph: Radiograph
+    codes: tuple[int, ...]
+    timings: Timings = field(default_factory=Timings)
+
+
+async def read(services: Services, data: bytes, timings: Timings) -> Reading:
+    """Decode an uploaded image and tokenise it. Raises InputError, Overloaded, WorkerFailed, CodecDead."""
+    with timings.stage("decode"):
+        radiograph = await services.reader.read(data)
+    with timings.stage("encode"):
+        codes = await services.codec.encode(radiograph.pixels)
+    metrics.IMAGE_TOKENS.labels(direction="in").inc(len(codes))
+    return Reading(radiograph, tuple(codes), timings)
+
+
+async def report(
+    services: Services, data: bytes, options: Options, instruction: str | None = None
+) -> tuple[Reading, Text]:
+    """Job 1: a report on a radiograph."""
+    reading = await read(services, data, Timings())
+    prompt = services.bundle.prompts.report(reading.codes, instruction or REPORT_INSTRUCTION)
+    with reading.timings.stage("generate"):
+        text = await _write(services, prompt, options.sampling(services.bundle.manifest.decoding.report), options)
+    return reading, text
+
+
+async def answers(
+    services: Services, data: bytes, questions: Sequence[str], options: Options
+) -> tuple[Reading, list[Text]]:
+    """Job 1, asked: answers about one radiograph, which is encoded once."""
+    reading = await read(services, data, Timings())
+    prompts = [services.bundle.prompts.answer(reading.codes, question) for question in questions]
+    defaults = services.bundle.manifest.decoding.answer
+    with reading.timings.stage("generate"):
+        texts = await together(
+            _write(services, prompt, options.sampling(defaults, index=index), options)
+            for index, prompt in enumerate(prompts)
+        )
+    return reading, texts
+
+
+async def draw(
+    services: Services, text: str, options: Options, count: int = 1, instruction: str | None = None
+) -> tuple[list[Drawing], Timings]:
+    """Job 2: radiographs of what a text describes; seeds of several count up from the first."""
+    timings = Timings()
+    bundle = services.bundle
+    prompt = bundle.prompts.draw(text, instruction or DRAW_INSTRUCTION) + bundle.prompts.image_opening()
+    first = options if options.seed is not None else replace(options, seed=secrets.randbits(31))
+    samplings = [
+        first.sampling(bundle.manifest.decoding.draw, tokens=bundle.image_tokens, index=index) for index in range(count)
+    ]
+    drawings = await together(_draw_one(services, prompt, sampling, options, timings) for sampling in samplings)
+    return drawings, timings
+
+
+async def _draw_one(
+    services: Services, prompt: list[int], sampling: Sampling, options: Options, timings: Timings
+) -> Drawing:
+    with timings.stage("generate"), metrics.DRAWINGS_IN_FLIGHT.track_inprogress():
+        ids, _ = await _generate(services, prompt, Kind.IMAGE, sampling, options)
+    codes = services.bundle.vocabulary.codes(ids)
+    with timings.stage("draw"):
+        pixels = await services.codec.decode(codes)
+    metrics.IMAGE_TOKENS.labels(direction="out").inc(len(codes))
+    return Drawing(tuple(codes), pixels, sampling.seed, Usage(len(prompt), 0, len(codes)))
+
+
+async def _write(services: Services, prompt: list[int], sampling: Sampling, options: Options) -> Text:
+    ids, reason = await _generate(services, prompt, Kind.TEXT, sampling, options)
+    metrics.TEXT_TOKENS.inc(len(ids))
+    usage = Usage(len(prompt), services.bundle.image_tokens, len(ids))
+    return Text(services.bundle.vocabulary.decode(ids).strip(), reason, sampling.seed, usage)
+
+
+async def _generate(
+    services: Services, prompt: list[int], kind: Kind, sampling: Sampling, options: Options
+) -> tuple[list[int], FinishReason]:
+    generation = Generation(uuid.uuid4().hex, tuple(prompt), kind, sampling, options.cache_salt)
+    return await collect(services.engine.generate(generation))
+
+
+async def together(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Results of several awaitables in order; where one fails the others are cancelled and its error is raised."""
+    tasks = [asyncio.ensure_future(item) for item in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()

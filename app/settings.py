@@ -1,0 +1,100 @@
+"""The service's settings: read once from CXR_* variables and an optional TOML file, frozen, passed in."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+DEMO_BUNDLE = Path(__file__).resolve().parent.parent / "models" / "bundles" / "demo"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImagingSettings(_Group):
+    """Limits on untrusted images, which are decoded in worker processes."""
+
+    workers: PositiveInt = Field(default=2, description="processes that decode images")
+    timeout_seconds: PositiveFloat = Field(default=30.0, description="longest decode of one image")
+    memory_mb: PositiveInt = Field(default=4096, description="address space of one decoding process")
+    max_pixels: PositiveInt = Field(default=64_000_000, description="largest image, rows times columns")
+    min_side: PositiveInt = Field(default=64, description="smallest short side in pixels")
+    max_queue: PositiveInt = Field(default=128, description="images waiting for a process")
+
+
+class CodecSettings(_Group):
+    """The VQ-GAN worker and its micro-batches."""
+
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    max_batch: PositiveInt = Field(default=16, description="most images in one batch")
+    max_wait_ms: float = Field(default=2.0, ge=0.0, description="longest wait for a batch to fill")
+    max_queue: PositiveInt = Field(default=256, description="images waiting for the worker")
+    threads: PositiveInt | None = Field(default=None, description="CPU threads of the worker; unset: half the cores")
+
+
+class EngineSettings(_Group):
+    """The vLLM engine. Names are vLLM's own."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    enforce_eager: bool = Field(default=False, description="skip compilation: a faster start, slower tokens")
+    max_num_seqs: PositiveInt = Field(default=64, description="sequences generated at once")
+    max_model_len: PositiveInt | None = Field(default=None, description="longest prompt and answer in tokens")
+    max_queue: PositiveInt = Field(default=512, description="requests waiting or running")
+    gpu_memory_utilization: float = Field(default=0.85, gt=0.0, le=1.0)
+    tensor_parallel_size: PositiveInt = 1
+    cpu_kv_cache_gib: PositiveInt = Field(default=1, description="KV cache of the CPU engine")
+    probe_seconds: PositiveFloat = Field(default=10.0, description="longest one-token readiness probe")
+
+
+class LimitsSettings(_Group):
+    """What one request may ask for."""
+
+    max_upload_mb: PositiveInt = 100
+    max_prompt_chars: PositiveInt = 8_000
+    max_questions: PositiveInt = 16
+    max_images: PositiveInt = 10
+    max_text_tokens: PositiveInt = 512
+    deadline_seconds: PositiveFloat = 300.0
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Environment beats file; unknown names fail."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CXR_", env_nested_delimiter="__", frozen=True, extra="forbid", toml_file=None
+    )
+
+    bundle: Path = Field(default=DEMO_BUNDLE, description="folder of the model bundle")
+    state_dir: Path = Field(default=Path("state"), description="the only place that is written to")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    imaging: ImagingSettings = ImagingSettings()
+    codec: CodecSettings = CodecSettings()
+    engine: EngineSettings = EngineSettings()
+    limits: LimitsSettings = LimitsSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: arguments, environment, TOML file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings from the environment and the TOML file `config`, with `overrides` on top.
+
+    Raises pydantic.ValidationError listing everything that is wrong.
+    """
+
+    class _FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    return _FromFile(**{name: value for name, value in overrides.items() if value is not None})

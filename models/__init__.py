@@ -1,0 +1,1 @@
+"""Models, prompts and bundles: everything that knows what LLM-CXR is, nothing that serves it."""

@@ -1,0 +1,155 @@
+"""Training of the image tokenizer: crops first, whole images last.
+
+Every step draws its batch from a generator seeded by (seed, step), so a resumed run sees the same batches.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.vqgan.pixels import to_pixels
+from models.training.checkpoints import load_state, save_state
+from models.training.codebook import CodebookAverage
+from models.training.losses import edges, reconstruction_loss
+from models.vqgan import VQGAN, VQGANConfig
+
+STATE_FILE = "vqgan.state"
+
+
+@dataclass(frozen=True)
+class VQGANRecipe:
+    """How long and how to train. A step is one batch; the last `whole_steps` use whole images."""
+
+    steps: int = 5000
+    whole_steps: int = 1000
+    crop: int = 128
+    crop_batch: int = 8
+    whole_batch: int = 4
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    commitment: float = 0.25
+    codebook_decay: float = 0.99
+    revive_below: float = 0.02
+    edge_weight: float = 1.0
+    seed: int = 0
+    save_every: int = 250
+
+
+def _batch(images: np.ndarray, rows: np.ndarray, recipe: VQGANRecipe, step: int) -> np.ndarray:
+    """Crops or whole images for `step`: uint8 (B, side, side)."""
+    rng = np.random.default_rng([recipe.seed, step])
+    whole = step >= recipe.steps - recipe.whole_steps
+    count = recipe.whole_batch if whole else recipe.crop_batch
+    chosen = np.sort(rng.choice(rows, count, replace=False))
+    if whole:
+        return np.stack([images[row] for row in chosen])
+    limit = images.shape[1] - recipe.crop + 1
+    corners = rng.integers(0, limit, (count, 2))
+    return np.stack(
+        [images[r, y : y + recipe.crop, x : x + recipe.crop] for r, (y, x) in zip(chosen, corners, strict=True)]
+    )
+
+
+def _learning_rate(recipe: VQGANRecipe, step: int) -> float:
+    """Linear warm-up, then half a cosine down to a twentieth."""
+    if step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return recipe.learning_rate * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+
+class VQGANTrainer:
+    """A model, its optimiser and its codebook averages, advanced one step at a time."""
+
+    def __init__(self, config: VQGANConfig, recipe: VQGANRecipe) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.model = VQGAN(config)
+        self.codebook = CodebookAverage(self.model.quantize, recipe.codebook_decay, recipe.revive_below)
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.step = 0
+
+    def advance(self, images: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        """One optimiser step; returns its losses. Raises FloatingPointError on a loss that is not finite."""
+        recipe, generator = self.recipe, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        pixels = to_pixels(_batch(images, rows, recipe, self.step), self.model.config.in_channels)
+        features = self.model.embed(pixels)
+        vectors = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+        if self.step == 0:
+            self.codebook.start(vectors.detach(), generator)
+        codes = self.model.quantize.nearest(vectors.detach())
+        entries = self.model.quantize.entries(codes).view(features.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+        decoded = self.model.reconstruct(features + (entries - features).detach())
+        reconstruction = reconstruction_loss(decoded, pixels) + recipe.edge_weight * F.l1_loss(
+            edges(decoded), edges(pixels)
+        )
+        commitment = F.mse_loss(features, entries)
+        loss: Tensor = reconstruction + recipe.commitment * commitment
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"step {self.step}: loss is {float(loss)}")
+        for group in self.optimiser.param_groups:
+            group["lr"] = _learning_rate(recipe, self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        revived = self.codebook.update(vectors.detach(), codes, generator)
+        self.step += 1
+        mse = float(F.mse_loss(decoded.detach().clamp(-1, 1), pixels))
+        psnr = 10.0 * math.log10(4.0 / max(mse, 1e-12))
+        return {"loss": float(loss), "psnr": psnr, "commitment": float(commitment), "revived": float(revived)}
+
+    def save(self, path: Path) -> None:
+        """Write everything an exact resume needs."""
+        save_state(
+            path,
+            {
+                "step": self.step,
+                "model": self.model.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "codebook": self.codebook.state(),
+                "recipe": asdict(self.recipe),
+            },
+        )
+
+    def resume(self, path: Path) -> bool:
+        """Continue from `path` if there is a state; returns whether there was."""
+        state = load_state(path)
+        if state is None:
+            return False
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.codebook.restore(state["codebook"])
+        self.step = state["step"]
+        return True
+
+
+def train_vqgan(
+    config: VQGANConfig, recipe: VQGANRecipe, images: np.ndarray, rows: np.ndarray, out: Path
+) -> VQGAN:
+    """Train to `recipe.steps`, resuming from `out`; writes the model to `out/vqgan`."""
+    trainer = VQGANTrainer(config, recipe)
+    console = Console()
+    if trainer.resume(out / STATE_FILE):
+        console.print(f"Resumed at step {trainer.step}")
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("VQ-GAN", total=recipe.steps, completed=trainer.step)
+        while trainer.step < recipe.steps:
+            losses = trainer.advance(images, rows)
+            progress.advance(task)
+            if trainer.step % 50 == 0:
+                figures = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+                console.print(f"step {trainer.step}  {figures}")
+            if trainer.step % recipe.save_every == 0 or trainer.step == recipe.steps:
+                trainer.save(out / STATE_FILE)
+    trainer.model.eval().save(out / "vqgan")
+    return trainer.model
