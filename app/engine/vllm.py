@@ -41,7 +41,7 @@ def preloads() -> list[Path]:
 
 
 @contextlib.contextmanager
-def engine_environment(settings: EngineSettings) -> Iterator[None]:
+def engine_environment(settings: EngineSettings, cache: Path) -> Iterator[None]:
     """Environment of the engine's process, taken back afterwards. What the user has set is kept."""
     libraries = [str(path) for path in preloads()]
     values = {
@@ -50,7 +50,10 @@ def engine_environment(settings: EngineSettings) -> Iterator[None]:
         "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
         "LD_PRELOAD": ":".join(libraries),
         "VLLM_LOGGING_LEVEL": "WARNING",
-        "PYTHONWARNINGS": "ignore",
+        "VLLM_CACHE_ROOT": str(cache / "vllm"),
+        "VLLM_CONFIG_ROOT": str(cache / "vllm"),
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+        "HF_HOME": str(cache / "huggingface"),
     }
     added = {name: value for name, value in values.items() if value and not os.environ.get(name)}
     os.environ.update(added)
@@ -65,9 +68,10 @@ def engine_environment(settings: EngineSettings) -> Iterator[None]:
 class VllmEngine:
     """Continuous batching over one bundle's language model."""
 
-    def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
+    def __init__(self, bundle: Bundle, settings: EngineSettings, cache: Path) -> None:
         self._bundle = bundle
         self._settings = settings
+        self._cache = cache.resolve()
         self._llm: AsyncLLM | None = None
         self._max_model_len = 0
         vocabulary = bundle.vocabulary
@@ -91,7 +95,7 @@ class VllmEngine:
         """Load the model and wait until it generates a token. Raises EngineDead where it cannot start."""
         started = time.monotonic()
         try:
-            with engine_environment(self._settings):
+            with engine_environment(self._settings, self._cache):
                 # Construction blocks until the engine's process has loaded the model and, unless eager, compiled it.
                 self._llm = await asyncio.to_thread(self._construct)
             await self._one_token()

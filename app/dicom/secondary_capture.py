@@ -1,0 +1,108 @@
+"""A synthetic radiograph as a Secondary Capture Image (PS3.3 A.8.1).
+
+It never joins a real patient's study, says that it is synthetic wherever the standard has a place for it, and holds the
+prompt only as a hash, since a prompt may name a patient.
+"""
+
+import datetime
+import hashlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from highdicom import UID
+from highdicom.sc import ConversionTypeValues, SCImage
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import generate_uid
+
+MANUFACTURER = "LLM-CXR server"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a synthetic image comes from. `bundle_sha256` identifies the model to the byte."""
+
+    model: str
+    bundle_sha256: str
+    seed: int | None
+    prompt_sha256: str | None
+
+    @classmethod
+    def of(cls, model: str, bundle_sha256: str, seed: int | None = None, prompt: str | None = None) -> "Provenance":
+        """Provenance of a drawing; the prompt is hashed here and goes no further."""
+        digest = None if prompt is None else hashlib.sha256(prompt.encode()).hexdigest()
+        return cls(model, bundle_sha256, seed, digest)
+
+    @property
+    def sentence(self) -> str:
+        """One line for people and for DerivationDescription."""
+        parts = [f"Synthetic image drawn by {self.model}", f"bundle sha256 {self.bundle_sha256}"]
+        if self.seed is not None:
+            parts.append(f"seed {self.seed}")
+        if self.prompt_sha256 is not None:
+            parts.append(f"prompt sha256 {self.prompt_sha256}")
+        return "; ".join(parts)
+
+    @property
+    def device_uid(self) -> str:
+        """A UID for the bundle as a device."""
+        return str(generate_uid(entropy_srcs=["llm-cxr-bundle", self.bundle_sha256]))
+
+
+def _synthesizing_equipment(provenance: Provenance) -> Dataset:
+    purpose = Dataset()
+    # CID 7005 Contributing Equipment Purpose of Reference.
+    purpose.CodeValue = "109100"
+    purpose.CodingSchemeDesignator = "DCM"
+    purpose.CodeMeaning = "Synthesizing Equipment"
+    equipment = Dataset()
+    equipment.PurposeOfReferenceCodeSequence = Sequence([purpose])
+    equipment.Manufacturer = MANUFACTURER
+    equipment.ManufacturerModelName = provenance.model
+    equipment.SoftwareVersions = provenance.model
+    equipment.DeviceUID = provenance.device_uid
+    equipment.ContributionDescription = "Image generated from text"
+    return equipment
+
+
+def synthetic_capture(pixels: np.ndarray, provenance: Provenance, now: datetime.datetime | None = None) -> Dataset:
+    """A Secondary Capture of a drawing: uint8 (H, W), grey, in a study of its own.
+
+    `now` fixes the dates; by default they are the present's.
+    """
+    now = now or datetime.datetime.now()
+    image = SCImage(
+        pixel_array=pixels,
+        photometric_interpretation="MONOCHROME2",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        study_instance_uid=UID(),
+        series_instance_uid=UID(),
+        series_number=1,
+        sop_instance_uid=UID(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        patient_id=f"SYN-{UID().rsplit('.', 1)[-1][-12:]}",
+        patient_name="SYNTHETIC^RADIOGRAPH",
+        study_date=now.date(),
+        study_time=now.time(),
+        patient_orientation=("L", "F"),
+    )
+    # PS3.3 C.7.6.1.1.2: SECONDARY states that no examination produced it. highdicom writes DI (digital interface).
+    image.ConversionType = ConversionTypeValues.SYN.value
+    image.ImageType = ["DERIVED", "SECONDARY"]
+    image.SyntheticData = "YES"
+    image.BurnedInAnnotation = "NO"
+    image.SeriesDescription = "Synthetic radiograph"
+    image.StudyDescription = "Synthetic radiograph"
+    image.DerivationDescription = provenance.sentence
+    image.ContributingEquipmentSequence = Sequence([_synthesizing_equipment(provenance)])
+    return image
+
+
+def to_bytes(dataset: Dataset) -> bytes:
+    """A Part 10 file (PS3.10) in memory."""
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()

@@ -1,0 +1,7 @@
+"""Bytes to radiographs. Untrusted images are decoded in worker processes."""
+
+from app.imaging.radiograph import DicomFacts, ImageReader, Radiograph
+from app.imaging.reader import read_radiograph
+from app.imaging.sandbox import InlineReader, Sandbox
+
+__all__ = ["DicomFacts", "ImageReader", "InlineReader", "Radiograph", "Sandbox", "read_radiograph"]

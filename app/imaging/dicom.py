@@ -1,0 +1,62 @@
+"""DICOM bytes to a grey image and the facts about it."""
+
+import io
+import warnings as python_warnings
+
+import numpy as np
+import pydicom
+from pydicom import config
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from app.errors import CxrError, MalformedInput
+from app.imaging.acceptance import accept, facts_of, text_of
+from app.imaging.pixels import grey_image
+from app.imaging.radiograph import DicomFacts
+from app.settings import ImagingSettings
+
+# Real files break VR rules often; a strange name or date is no reason to refuse an image.
+config.settings.reading_validation_mode = config.IGNORE
+
+_ASSUMED = "The transfer syntax is not stated; it was taken to be {}."
+
+
+def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, DicomFacts, list[str]]:
+    """A grey image uint8 (rows, columns), what it is, and warnings.
+
+    Raises MalformedInput, UnsupportedMedia, UnusableImage.
+    """
+    warnings: list[str] = []
+    with python_warnings.catch_warnings():
+        # pydicom's warnings quote values, which may be a patient's.
+        python_warnings.simplefilter("ignore")
+        dataset = _parse(data, warnings)
+        facts = facts_of(dataset, str(dataset.file_meta.TransferSyntaxUID))
+        warnings += accept(dataset, facts, limits)
+        try:
+            return grey_image(dataset, warnings), facts, warnings
+        except (CxrError, MemoryError):
+            raise
+        except Exception as error:  # whatever a LUT or a header combination made numpy or pydicom raise
+            raise MalformedInput("The image's header and pixels do not fit together.", code="damaged_image") from error
+
+
+def _parse(data: bytes, warnings: list[str]) -> Dataset:
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        # Touching the header finds a truncated one here, not in the middle of the checks.
+        text_of(dataset, "Modality")
+    except MemoryError:
+        raise
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        raise MalformedInput("The DICOM file is damaged or incomplete.", code="damaged_image") from error
+    if not len(dataset):
+        raise MalformedInput("The DICOM file is damaged or incomplete.", code="damaged_image")
+    meta = getattr(dataset, "file_meta", None)
+    if meta is None or "TransferSyntaxUID" not in meta:
+        implicit, little = dataset.original_encoding
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta = meta or FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        warnings.append(_ASSUMED.format(syntax.name))
+    return dataset

@@ -1,0 +1,33 @@
+"""Bytes to a radiograph, in one pure function that runs inside the worker processes."""
+
+import hashlib
+
+import numpy as np
+from PIL import Image
+
+from app.imaging.dicom import read_dicom
+from app.imaging.radiograph import Radiograph
+from app.imaging.raster import read_raster
+from app.imaging.sniff import sniff
+from app.settings import ImagingSettings
+from models.preprocessing import fit
+
+
+def read_radiograph(data: bytes, limits: ImagingSettings, size: int) -> Radiograph:
+    """Decode, convert to 8-bit grey, and preprocess to (size, size). Raises InputError."""
+    source = sniff(data)
+    facts = None
+    if source == "dicom":
+        grey, facts, warnings = read_dicom(data, limits)
+    else:
+        grey, warnings = read_raster(data, limits)
+    height, width = grey.shape
+    return Radiograph(
+        pixels=np.asarray(fit(Image.fromarray(grey), size)),
+        sha256=hashlib.sha256(data).hexdigest(),
+        source=source,
+        width=width,
+        height=height,
+        warnings=tuple(warnings),
+        dicom=facts,
+    )

@@ -1,0 +1,104 @@
+"""Builds the application: parts that are not passed in are made from the settings."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+
+from app.api import health, images, problems, readings
+from app.api.middleware import BodyLimit, RequestContext
+from app.codec import Codec
+from app.engine import Engine
+from app.imaging import ImageReader, Sandbox
+from app.lifecycle import Lifecycle
+from app.services import Services
+from app.settings import Settings
+from app.telemetry.metrics import BUNDLE_INFO
+from models import bundle as bundles
+from models.bundle import Bundle, BundleError
+
+DESCRIPTION = """Reads and draws chest radiographs with one language model.
+
+Every output is a draft for research and integration work. **Not a medical device; not for clinical use.**"""
+
+
+def _codec(bundle: Bundle, settings: Settings) -> Codec:
+    from app.codec.worker import VqganCodec
+
+    return VqganCodec(bundle, settings.codec)
+
+
+def _engine(bundle: Bundle, settings: Settings) -> Engine:
+    # Imported here: vLLM takes seconds to import, and a process with a fake engine does without it.
+    from app.engine.vllm import VllmEngine
+
+    return VllmEngine(bundle, settings.engine, settings.state_dir / "cache")
+
+
+def _prepare_state(settings: Settings) -> None:
+    """Everything that is written, temporary files of large uploads included, lies in the state folder."""
+    temporary = settings.state_dir / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(temporary.resolve())
+
+
+def create_app(
+    settings: Settings,
+    *,
+    bundle: Bundle | None = None,
+    engine: Engine | None = None,
+    codec: Codec | None = None,
+    reader: ImageReader | None = None,
+) -> FastAPI:
+    """The application. Starting it starts the parts in the background; `/readyz` says when they are there."""
+
+    async def build() -> Services:
+        try:
+            loaded = bundle or await asyncio.to_thread(bundles.load, settings.bundle)
+        except BundleError as error:
+            raise problems.errors.CxrError(str(error), code="bundle_refused") from error
+        manifest = loaded.manifest
+        BUNDLE_INFO.labels(name=manifest.name, version=manifest.version, sha256=loaded.sha256).set(1)
+        return Services(
+            bundle=loaded,
+            reader=reader or Sandbox(settings.imaging, manifest.image.size),
+            codec=codec or await asyncio.to_thread(_codec, loaded, settings),
+            engine=engine or await asyncio.to_thread(_engine, loaded, settings),
+        )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        _prepare_state(settings)
+        lifecycle: Lifecycle = app.state.lifecycle
+        lifecycle.start()
+        try:
+            yield
+        finally:
+            await lifecycle.close()
+
+    app = FastAPI(
+        title="LLM-CXR server",
+        version=_version(),
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0"},
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.lifecycle = Lifecycle(build)
+    app.state.readiness = health.ReadinessProbe()
+    for module in (readings, images, health):
+        app.include_router(module.router)
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit=settings.limits.max_upload_mb * 1_000_000)
+    app.add_middleware(RequestContext)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("llm-cxr-server")
+    except PackageNotFoundError:
+        return "0"
