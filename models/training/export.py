@@ -1,0 +1,78 @@
+"""Trained parts to a bundle folder."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from models.bundle import (
+    LLM_FOLDER,
+    VQGAN_FOLDER,
+    DecodingDefaults,
+    ImageSpec,
+    Manifest,
+    VocabularySpec,
+    file_entries,
+    write_manifest,
+)
+from models.vocabulary import PADDING, Vocabulary
+from models.vqgan import VQGAN
+
+
+def export_bundle(
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    licence: str,
+    intended_use: str,
+    vqgan: VQGAN,
+    llm: PreTrainedModel,
+    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
+    decoding: DecodingDefaults,
+    card: str,
+    dtype: torch.dtype = torch.bfloat16,
+) -> Manifest:
+    """Write a complete bundle to `folder`, replacing what is there once everything is written.
+
+    Language-model weights are stored as `dtype`; the configuration asks for fp32 at run time, which CPUs are fastest at.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    llm_folder = partial / LLM_FOLDER
+    llm_folder.mkdir(parents=True)
+    weights = {key: tensor.detach().to(dtype).contiguous() for key, tensor in llm.state_dict().items()}
+    save_file(weights, llm_folder / "model.safetensors", metadata={"format": "pt"})
+    llm.config.save_pretrained(llm_folder)
+    tokenizer.encode_special_tokens = False
+    tokenizer.save(str(llm_folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": PADDING, "pad_token": PADDING}
+    (llm_folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    vqgan.save(partial / VQGAN_FOLDER)
+    (partial / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    config = vqgan.config
+    manifest = Manifest(
+        schema_version=1,
+        name=name,
+        version=version,
+        intended_use=intended_use,
+        licence=licence,
+        image=ImageSpec(size=config.resolution, channels=config.in_channels, grid=config.grid),  # type: ignore[arg-type]
+        vocabulary=VocabularySpec(
+            text_size=vocabulary.text_size,
+            image_offset=vocabulary.image_offset,
+            codebook_size=vocabulary.codebook_size,
+        ),
+        prompt_format="llm-cxr",
+        decoding=decoding,
+        files=file_entries(partial),
+    )
+    write_manifest(partial, manifest)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return manifest
