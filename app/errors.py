@@ -12,6 +12,7 @@ CxrError
 ├── Overloaded                a bounded queue is full; try again later
 ├── Unavailable               not ready, or shutting down
 ├── DeadlineExceeded          the request took longer than allowed
+├── ClientGone                the client left before its answer was ready
 ├── WorkerFailed              one request failed in the codec or the engine; others go on
 └── FatalError                the codec or the engine is gone; the process has to be replaced
     ├── CodecDead
@@ -105,6 +106,12 @@ class DeadlineExceeded(CxrError):
     """The request took longer than allowed."""
 
     code = "deadline_exceeded"
+
+
+class ClientGone(CxrError):
+    """The client left before its answer was ready."""
+
+    code = "client_gone"
 
 
 class WorkerFailed(CxrError):

@@ -102,13 +102,15 @@ class Manifest(_Part):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: its manifest, where it lies, and the vocabulary and prompts it defines."""
+    """A verified bundle: its manifest, where it lies, the vocabulary and prompts it defines, the SHA-256 of its manifest
+    (and so of everything in it), and when it was made in seconds since 1970."""
 
     path: Path
     manifest: Manifest
     vocabulary: Vocabulary
     prompts: Prompts
     sha256: str
+    created: int = 0
 
     @property
     def llm(self) -> Path:
@@ -173,7 +175,9 @@ def load(path: Path, progress: Callable[[int], None] | None = None) -> Bundle:
         )
     except VocabularyError as error:
         raise BundleError(f"tokenizer: {error}") from error
-    return Bundle(path, manifest, vocabulary, Prompts(vocabulary), sha256_of(path / MANIFEST_FILE))
+    file = path / MANIFEST_FILE
+    created = int(file.stat().st_mtime)
+    return Bundle(path, manifest, vocabulary, Prompts(vocabulary), sha256_of(file), created)
 
 
 def _check_files(path: Path, manifest: Manifest, progress: Callable[[int], None] | None) -> None:

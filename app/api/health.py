@@ -120,5 +120,4 @@ async def versions(lifecycle: LifecycleOf) -> dict[str, object]:
 async def models(services: ServicesOf) -> ModelList:
     """OpenAI's list of models: the one bundle."""
     manifest = services.bundle.manifest
-    created = int((services.bundle.path / "bundle.json").stat().st_mtime)
-    return ModelList(data=[ModelItem(id=manifest.label, created=created, owned_by=manifest.name)])
+    return ModelList(data=[ModelItem(id=manifest.label, created=services.bundle.created, owned_by=manifest.name)])

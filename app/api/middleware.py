@@ -1,5 +1,6 @@
 """ASGI middleware: request ids, the access log and metrics, and the limit on body size."""
 
+import contextlib
 import re
 import time
 import uuid
@@ -76,26 +77,28 @@ class BodyLimit:
         if declared.isdigit() and int(declared) > self._limit:
             await self._refuse(scope, receive, send)
             return
-        received, started = 0, False
+        received, started, exceeded = 0, False, False
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, exceeded
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._limit:
+                exceeded = True
                 raise _BodyTooLarge
             return message
 
-        async def noted(message: Message) -> None:
+        async def unless_exceeded(message: Message) -> None:
             nonlocal started
-            started = True
-            await send(message)
+            # The framework answers a body that broke off with a 400 of its own; the refusal below says more.
+            if not exceeded or started:
+                started = True
+                await send(message)
 
-        try:
-            await self._app(scope, counted, noted)
-        except _BodyTooLarge:
-            if not started:
-                await self._refuse(scope, receive, send)
+        with contextlib.suppress(_BodyTooLarge):
+            await self._app(scope, counted, unless_exceeded)
+        if exceeded and not started:
+            await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         detail = f"The body is larger than {self._limit // 1_000_000} MB."

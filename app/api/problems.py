@@ -33,6 +33,8 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.Unavailable, 503, "Service unavailable"),
     (errors.FatalError, 503, "Service unavailable"),
     (errors.DeadlineExceeded, 504, "Deadline exceeded"),
+    # Nobody reads this one; the access log and the metrics do. 499 is the customary number.
+    (errors.ClientGone, 499, "Client closed request"),
     (errors.WorkerFailed, 500, "Internal error"),
     (errors.CxrError, 500, "Internal error"),
 )
@@ -79,6 +81,7 @@ def _where(location: tuple[Any, ...]) -> str:
 async def _on_cxr_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.CxrError)
     status, title = status_of(error)
+    request.app.state.lifecycle.note(error)
     if status >= 500:
         log.error("request failed", code=error.code, cause=type(error.__cause__).__name__)
     retry_after = getattr(error, "retry_after", 5 if status == 503 else None)

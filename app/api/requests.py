@@ -6,16 +6,19 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
-from app.errors import DeadlineExceeded, InvalidRequest, MalformedInput, NotAcceptable, UnsupportedMedia
+from app.errors import (
+    ClientGone,
+    DeadlineExceeded,
+    InvalidRequest,
+    MalformedInput,
+    NotAcceptable,
+    UnsupportedMedia,
+)
 from app.lifecycle import Lifecycle
 from app.services import Services
 from app.settings import LimitsSettings, Settings
 
 T = TypeVar("T")
-
-
-class ClientDisconnected(Exception):
-    """The client left before its answer was ready; nobody reads the response."""
 
 
 def _settings(request: Request) -> Settings:
@@ -50,7 +53,7 @@ async def _left(request: Request) -> None:
 async def while_connected(request: Request, limits: LimitsSettings, work: Coroutine[Any, Any, T]) -> T:
     """Result of `work`, which is cancelled when the client leaves or the deadline passes.
 
-    Raises DeadlineExceeded, ClientDisconnected, and whatever `work` raises.
+    Raises DeadlineExceeded, ClientGone, and whatever `work` raises.
     """
     job = asyncio.ensure_future(work)
     watcher = asyncio.ensure_future(_left(request))
@@ -61,7 +64,7 @@ async def while_connected(request: Request, limits: LimitsSettings, work: Corout
         if job in done:
             return job.result()
         if watcher in done:
-            raise ClientDisconnected
+            raise ClientGone("The client left.")
         raise DeadlineExceeded(f"The request took longer than {limits.deadline_seconds:g} seconds.")
     finally:
         watcher.cancel()

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 # Libraries that vLLM's CPU kernels gain from when they are preloaded: Intel's OpenMP, tcmalloc.
 _PRELOADS = ("libiomp5.so", "libtcmalloc_minimal.so.4")
 _LIBRARY_FOLDERS = (Path(sys.prefix) / "lib", Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib64"), Path("/usr/lib"))
+_STOP_SECONDS = 10.0
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
@@ -49,7 +50,8 @@ def engine_environment(settings: EngineSettings, cache: Path) -> Iterator[None]:
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
         "LD_PRELOAD": ":".join(libraries),
-        "VLLM_LOGGING_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "ignore::FutureWarning",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
         "VLLM_CACHE_ROOT": str(cache / "vllm"),
         "VLLM_CONFIG_ROOT": str(cache / "vllm"),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
@@ -129,6 +131,7 @@ class VllmEngine:
             enable_prefix_caching=True,
             disable_log_stats=False,
             enable_log_requests=False,
+            use_tqdm_on_load=False,
         )
 
     def _sampling(self, kind: Kind, sampling: Sampling) -> SamplingParams:
@@ -196,4 +199,4 @@ class VllmEngine:
         """Stop the engine's process."""
         llm, self._llm = self._llm, None
         if llm is not None:
-            await asyncio.to_thread(llm.shutdown)
+            await asyncio.to_thread(llm.shutdown, _STOP_SECONDS)

@@ -12,7 +12,7 @@ from rich.progress import track
 from models.preprocessing import fit
 
 VALIDATION_SHARE = 0.05
-REQUIRED_COLUMNS = ("file", "label", "view", "age_group", "group", "split")
+REQUIRED_COLUMNS = ("file", "label", "view", "age_group", "group", "split", "licence", "attribution")
 
 
 class DataError(ValueError):
@@ -30,6 +30,8 @@ class Study:
     sex: str
     group: str
     split: str
+    licence: str
+    attribution: str
 
 
 def _part(group: str, split: str) -> str:
@@ -67,6 +69,8 @@ def read_index(path: Path) -> list[Study]:
                     sex=(row.get("sex") or "").upper(),
                     group=row["group"],
                     split=_part(row["group"], row["split"]),
+                    licence=row["licence"],
+                    attribution=row["attribution"],
                 )
             )
     if not studies:

@@ -11,6 +11,7 @@ from rich.progress import track
 from tokenizers import Tokenizer
 from transformers import GPTNeoXForCausalLM
 
+from models.bundle import Decoding, DecodingDefaults
 from models.prompts import Prompts
 from models.training.data import Study, pack_images, read_index, rows_of
 from models.training.instruct import InstructRecipe, InstructTrainer, Mixture, build_model, train_instruct
@@ -40,6 +41,13 @@ WIDTH, LAYERS, HEADS = 192, 6, 3
 
 class DemoRecipe:
     """The stages over one data folder and one output folder."""
+
+    # A small model wanders at temperature 1; texts are short, so a low one costs no variety that matters.
+    decoding = DecodingDefaults(
+        report=Decoding(temperature=0.2, top_p=0.92, max_tokens=96),
+        answer=Decoding(temperature=0.0, top_p=1.0, max_tokens=32),
+        draw=Decoding(temperature=0.9, top_p=0.92, max_tokens=256),
+    )
 
     def __init__(self, data: Path, out: Path, vqgan: VQGANRecipe, instruct: InstructRecipe) -> None:
         self.data = data

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from models.bundle import (
@@ -32,7 +31,6 @@ def export_bundle(
     intended_use: str,
     vqgan: VQGAN,
     llm: PreTrainedModel,
-    tokenizer: Tokenizer,
     vocabulary: Vocabulary,
     decoding: DecodingDefaults,
     card: str,
@@ -48,9 +46,9 @@ def export_bundle(
     llm_folder.mkdir(parents=True)
     weights = {key: tensor.detach().to(dtype).contiguous() for key, tensor in llm.state_dict().items()}
     save_file(weights, llm_folder / "model.safetensors", metadata={"format": "pt"})
+    llm.config.architectures = [type(llm).__name__]
     llm.config.save_pretrained(llm_folder)
-    tokenizer.encode_special_tokens = False
-    tokenizer.save(str(llm_folder / "tokenizer.json"))
+    vocabulary.tokenizer.save(str(llm_folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": PADDING, "pad_token": PADDING}
     (llm_folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
     vqgan.save(partial / VQGAN_FOLDER)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 def to_pixels(images: np.ndarray, channels: int) -> Tensor:
     """Grey images uint8 (B, H, W) -> float (B, channels, H, W) in [-1, 1]; grey is repeated over RGB."""
-    grey = torch.from_numpy(np.ascontiguousarray(images)).float().unsqueeze(1) / 127.5 - 1.0
+    grey = torch.from_numpy(np.array(images)).float().unsqueeze(1) / 127.5 - 1.0
     return grey.expand(-1, channels, -1, -1).contiguous()
 
 

@@ -1,0 +1,58 @@
+# Every target sets up what it needs. PYTHON is any CPython 3.11 or 3.12.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+DICOM ?=
+ARGS ?=
+
+.PHONY: help setup setup-dev demo serve test test-fast test-engine lint lock clean
+
+help:  ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+$(VENV)/cpu.stamp: requirements/cpu.txt pyproject.toml
+	@echo "Setting up $(VENV): about 3 GB, a few minutes the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --no-deps -r requirements/cpu.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/cpu.stamp requirements/dev.txt
+	@$(PIP) install --no-deps -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/cpu.stamp  ## make the environment; does nothing when it is there
+
+setup-dev: $(VENV)/dev.stamp  ## the same, with what the tests need
+
+demo: setup  ## start the service, do its three jobs on a sample (DICOM=path: on yours), stop
+	@$(BIN)/cxr demo $(if $(DICOM),--dicom "$(DICOM)") $(ARGS)
+
+serve: setup  ## serve the embedded bundle on http://127.0.0.1:8080
+	@$(BIN)/cxr serve $(ARGS)
+
+lint: setup-dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint  ## style, types, every test
+	$(BIN)/pytest -m "not slow"
+
+test-fast: setup-dev  ## unit tests only: no engine
+	$(BIN)/pytest -m "not slow and not engine"
+
+test-slow: setup-dev  ## the long tests
+	$(BIN)/pytest -m slow
+
+lock:  ## resolve the locks again (needs uv)
+	uv pip compile pyproject.toml --extra cpu --extra train --override requirements/excluded.txt \
+	  --python-version 3.11 --no-header --no-annotate $(ARGS) -o requirements/cpu.txt
+	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --override requirements/excluded.txt \
+	  --constraint requirements/cpu.txt --python-version 3.11 --no-header --no-annotate $(ARGS) -o requirements/all.tmp
+	grep -vxFf requirements/cpu.txt requirements/all.tmp > requirements/dev.txt
+	rm requirements/all.tmp
+
+clean:  ## remove the environment and what the service wrote
+	rm -rf $(VENV) state out

@@ -1,0 +1,187 @@
+"""`cxr`: the command line. Thin; every command calls the rest."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from app.client import Client, ServiceError
+from app.settings import Settings, load_settings
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Serve a language model that reads and draws chest radiographs."
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+UsageError = 2
+
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of the model bundle.")]
+StateOption = Annotated[Path | None, typer.Option("--state-dir", help="The only folder that is written to.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.", exists=True)]
+UrlOption = Annotated[str, typer.Option("--url", envvar="CXR_URL", help="Where the service listens.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same output.")]
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+def _fail(message: str, status: int = UsageError) -> NoReturn:
+    errors.print(message, style="red", soft_wrap=True)
+    raise typer.Exit(status)
+
+
+def _settings(config: Path | None, **overrides: object) -> Settings:
+    try:
+        return load_settings(config, **overrides)
+    except ValidationError as error:
+        lines = [
+            f"  CXR_{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
+        ]
+        _fail("The settings are not valid:\n" + "\n".join(lines))
+
+
+@app.command()
+def serve(
+    bundle: BundleOption = None,
+    state_dir: StateOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve a bundle over HTTP until interrupted."""
+    from app.commands.serve import serve_forever
+
+    settings = _settings(config, bundle=bundle, state_dir=state_dir, host=host, port=port)
+    raise typer.Exit(asyncio.run(serve_forever(settings, console)))
+
+
+@app.command()
+def demo(
+    dicom: Annotated[Path | None, typer.Option("--dicom", help="A radiograph of yours: DICOM, PNG or JPEG.")] = None,
+    prompt: Annotated[str, typer.Option(help="What to draw.")] = "AP chest radiograph of a child. Viral pneumonia.",
+    question: Annotated[str, typer.Option(help="What to ask.")] = "Is there pneumonia?",
+    out: Annotated[Path, typer.Option("--out", help="Where the drawn PNG and DICOM go.")] = Path("out"),
+    bundle: BundleOption = None,
+    state_dir: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Start the service, do its three jobs once, show the results, stop."""
+    from app.commands.demo import run_demo
+
+    if dicom is not None and not dicom.is_file():
+        _fail(f"There is no file {dicom}.")
+    settings = _settings(config, bundle=bundle, state_dir=state_dir, port=0)
+    try:
+        raise typer.Exit(asyncio.run(run_demo(settings, dicom, prompt, question, out, console)))
+    except ServiceError as error:
+        _fail(str(error), 1)
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(help="DICOM, PNG or JPEG.", exists=True, dir_okay=False)],
+    url: UrlOption = DEFAULT_URL,
+    question: Annotated[list[str] | None, typer.Option("--ask", help="Ask instead; may be repeated.")] = None,
+    seed: SeedOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole response.")] = False,
+) -> None:
+    """Print a draft report on a radiograph, or answers about it, from a running service."""
+    client = Client(url)
+    try:
+        with errors.status("Reading the radiograph"):
+            body = client.answer(file, question, seed=seed) if question else client.report(file, seed=seed)
+    except ServiceError as error:
+        _fail(str(error), 1)
+    if as_json:
+        console.print_json(json.dumps(body))
+        return
+    for warning in body["image"]["warnings"]:
+        errors.print(f"Note: {warning}", style="yellow")
+    if question:
+        for item in body["answers"]:
+            console.print(f"{item['question']}  {item['answer']}", markup=False)
+    else:
+        console.print(body["report"]["text"], markup=False)
+    errors.print(body["notice"], style="dim")
+
+
+@app.command()
+def draw(
+    text: Annotated[str, typer.Argument(help="What the radiograph shall show.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .png, .jpg, .webp or .dcm.")] = Path(
+        "drawing.png"
+    ),
+    url: UrlOption = DEFAULT_URL,
+    seed: SeedOption = None,
+) -> None:
+    """Draw a synthetic radiograph with a running service."""
+    formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".dcm": "dicom"}
+    if out.suffix.lower() not in formats:
+        _fail(f"{out.name}: the file name must end in {', '.join(formats)}.")
+    try:
+        with errors.status("Drawing"):
+            image, body = Client(url).draw(text, formats[out.suffix.lower()], seed=seed)
+    except ServiceError as error:
+        _fail(str(error), 1)
+    out.write_bytes(image)
+    console.print(f"{out}  seed {body['seed']}  {body['timings']['total']:.0f} ms", markup=False)
+    errors.print(body["notice"], style="dim")
+
+
+@app.command()
+def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]) -> None:
+    """Check a bundle: checksums, and that its parts fit each other."""
+    from models.bundle import BundleError, load, read_manifest
+
+    try:
+        total = sum(entry.bytes for entry in read_manifest(bundle).files.values())
+        from rich.progress import Progress
+
+        with Progress(console=errors, transient=True) as progress:
+            task = progress.add_task("Verifying", total=total)
+            loaded = load(bundle, lambda count: progress.advance(task, count))
+    except BundleError as error:
+        _fail(f"Refused: {error}")
+    manifest = loaded.manifest
+    table = Table("what", "value", title=manifest.label, title_justify="left")
+    rows, columns = manifest.image.grid
+    table.add_row("files", f"{len(manifest.files)}, {total / 1e6:.1f} MB, every SHA-256 as listed")
+    table.add_row("image", f"{manifest.image.size} px, {rows} x {columns} tokens of {manifest.vocabulary.codebook_size}")
+    table.add_row("vocabulary", f"{manifest.vocabulary.text_size} text + {manifest.vocabulary.codebook_size} image ids")
+    table.add_row("licence", manifest.licence)
+    table.add_row("intended use", manifest.intended_use)
+    console.print(table)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder with index.csv and images/.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Argument(help="Folder for checkpoints; a stopped run goes on from there.")],
+    bundle: Annotated[Path, typer.Option(help="Where the finished bundle goes.")] = Path("bundle"),
+    vqgan_steps: Annotated[int, typer.Option(help="Steps of the image tokenizer.")] = 6500,
+    instruct_steps: Annotated[int, typer.Option(help="Steps of the language model.")] = 1000,
+) -> None:
+    """Train the demo bundle's recipe on a folder of radiographs, evaluate it, and write the bundle."""
+    try:
+        from app.commands.train import train_bundle
+    except ImportError:
+        _fail("Training needs the extra `train`: pip install '.[train]'.")
+    from models.training.data import DataError
+
+    try:
+        train_bundle(data, out, bundle, vqgan_steps, instruct_steps, console)
+    except (DataError, FloatingPointError) as error:
+        _fail(str(error), 1)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The service as the command line uses it: a thin HTTP client."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+TIMEOUT = httpx.Timeout(300.0, connect=5.0)
+
+
+class ServiceError(Exception):
+    """The service refused or could not be reached; the message is for the user."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Calls a running service at `url`."""
+
+    url: str
+
+    def report(self, file: Path, **fields: Any) -> dict[str, Any]:
+        """A draft report on the radiograph in `file`."""
+        return self._post("/v1/reports", files={"image": file.read_bytes()}, data=_given(fields))
+
+    def answer(self, file: Path, questions: list[str], **fields: Any) -> dict[str, Any]:
+        """Answers about the radiograph in `file`."""
+        data = {**_given(fields), "question": questions}
+        return self._post("/v1/answers", files={"image": file.read_bytes()}, data=data)
+
+    def draw(self, prompt: str, output_format: str = "png", **fields: Any) -> tuple[bytes, dict[str, Any]]:
+        """A radiograph of what `prompt` describes: the file and the rest of the response."""
+        body = {"prompt": prompt, "output_format": output_format, **_given(fields)}
+        found = self._post("/v1/images/generations", json=body)
+        image = found.pop("data")[0]
+        return base64.b64decode(image["b64_json"]), {**found, "seed": image["seed"]}
+
+    def _post(self, path: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            response = httpx.post(self.url.rstrip("/") + path, timeout=TIMEOUT, **arguments)
+        except httpx.HTTPError as error:
+            raise ServiceError(f"No service answers at {self.url}: start one with `cxr serve`.") from error
+        try:
+            body: dict[str, Any] = response.json()
+        except ValueError as error:
+            raise ServiceError(f"The service answered {response.status_code} without a body.") from error
+        if response.is_error:
+            problem = body.get("error", body)
+            raise ServiceError(str(problem.get("message") or problem.get("detail") or response.status_code))
+        return body
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

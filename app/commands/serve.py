@@ -1,0 +1,38 @@
+"""`cxr serve`."""
+
+import asyncio
+
+from rich.console import Console
+
+from app.commands.progress import wait_until_ready
+from app.main import create_app
+from app.serving import Server
+from app.settings import Settings
+from app.telemetry import logs
+
+_CURLS = """
+  curl -F image=@chest.dcm {url}/v1/reports
+  curl -F image=@chest.dcm -F 'question=Is there pneumonia?' {url}/v1/answers
+  curl -H 'Content-Type: application/json' -d '{{"prompt": "Normal chest radiograph."}}' {url}/v1/images/generations
+
+  API documentation: {url}/docs   Stop: Ctrl-C
+"""
+
+
+async def serve_forever(settings: Settings, console: Console) -> int:
+    """Serve until interrupted; returns the process's exit status."""
+    logs.configure(human=console.is_terminal)
+    server = Server(create_app(settings), settings)
+    announcement = asyncio.create_task(_announce(server, console))
+    try:
+        return await server.serve()
+    finally:
+        announcement.cancel()
+
+
+async def _announce(server: Server, console: Console) -> None:
+    if await wait_until_ready(server.lifecycle, console):
+        console.print(f"Serving at {server.url}", style="bold")
+        console.print(_CURLS.format(url=server.url), markup=False, soft_wrap=True)
+    else:
+        console.print("The service did not start; the log above says why.", style="red")

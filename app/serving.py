@@ -1,0 +1,76 @@
+"""Runs the application on a socket, and ends the process with a status that says why."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from app.lifecycle import Lifecycle
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+FAILED_STATUS = 70  # EX_SOFTWARE: a part died; a supervisor restarts the process
+
+
+class Server:
+    """uvicorn around one application; stops by itself when a part of the service has failed."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        self._lifecycle: Lifecycle = app.state.lifecycle
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=30,
+            )
+        )
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """The application's lifecycle."""
+        return self._lifecycle
+
+    @property
+    def url(self) -> str:
+        """Where the server listens. Raises RuntimeError before it does."""
+        for server in self._server.servers:
+            for socket in server.sockets:
+                host, port = socket.getsockname()[:2]
+                return f"http://{host}:{port}"
+        raise RuntimeError("the server is not listening")
+
+    async def serve(self) -> int:
+        """Serve until told to stop or a part fails; returns the process's exit status."""
+        watcher = asyncio.create_task(self._stop_when_failed())
+        try:
+            await self._server.serve()
+        finally:
+            watcher.cancel()
+        return FAILED_STATUS if self._lifecycle.failed.is_set() else 0
+
+    async def _stop_when_failed(self) -> None:
+        await self._lifecycle.failed.wait()
+        log.error("a part has failed; stopping")
+        self._server.should_exit = True
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Server"]:
+        """Serve in the background while the block runs; enters once the socket listens."""
+        task = asyncio.create_task(self.serve())
+        try:
+            while not self._server.started and not task.done():
+                await asyncio.sleep(0.02)
+            if task.done():
+                raise RuntimeError("the server did not start; is the port free?")
+            yield self
+        finally:
+            self._server.should_exit = True
+            await task

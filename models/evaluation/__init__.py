@@ -1,0 +1,1 @@
+"""What a bundle is worth on radiographs it was not trained on."""

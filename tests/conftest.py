@@ -1,0 +1,30 @@
+"""Fixtures that several tests share."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support import Service, running
+
+from app.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("CXR_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings that write to a temporary folder."""
+    return Settings(state_dir=tmp_path / "state")
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    """The application on fakes, ready."""
+    async with running(settings) as started:
+        yield started
