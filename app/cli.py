@@ -150,7 +150,9 @@ def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]
     table = Table("what", "value", title=manifest.label, title_justify="left")
     rows, columns = manifest.image.grid
     table.add_row("files", f"{len(manifest.files)}, {total / 1e6:.1f} MB, every SHA-256 as listed")
-    table.add_row("image", f"{manifest.image.size} px, {rows} x {columns} tokens of {manifest.vocabulary.codebook_size}")
+    table.add_row(
+        "image", f"{manifest.image.size} px, {rows} x {columns} tokens of {manifest.vocabulary.codebook_size}"
+    )
     table.add_row("vocabulary", f"{manifest.vocabulary.text_size} text + {manifest.vocabulary.codebook_size} image ids")
     table.add_row("licence", manifest.licence)
     table.add_row("intended use", manifest.intended_use)

@@ -12,6 +12,7 @@ from app.api import health, images, problems, readings
 from app.api.middleware import BodyLimit, RequestContext
 from app.codec import Codec
 from app.engine import Engine
+from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
 from app.lifecycle import Lifecycle
 from app.services import Services
@@ -23,6 +24,13 @@ from models.bundle import Bundle, BundleError
 DESCRIPTION = """Reads and draws chest radiographs with one language model.
 
 Every output is a draft for research and integration work. **Not a medical device; not for clinical use.**"""
+
+
+def _load(settings: Settings) -> Bundle:
+    try:
+        return bundles.load(settings.bundle)
+    except BundleError as error:
+        raise CxrError(str(error), code="bundle_refused") from error
 
 
 def _codec(bundle: Bundle, settings: Settings) -> Codec:
@@ -56,17 +64,14 @@ def create_app(
     """The application. Starting it starts the parts in the background; `/readyz` says when they are there."""
 
     async def build() -> Services:
-        try:
-            loaded = bundle or await asyncio.to_thread(bundles.load, settings.bundle)
-        except BundleError as error:
-            raise problems.errors.CxrError(str(error), code="bundle_refused") from error
+        loaded = await asyncio.to_thread(_load, settings) if bundle is None else bundle
         manifest = loaded.manifest
         BUNDLE_INFO.labels(name=manifest.name, version=manifest.version, sha256=loaded.sha256).set(1)
         return Services(
             bundle=loaded,
             reader=reader or Sandbox(settings.imaging, manifest.image.size),
-            codec=codec or await asyncio.to_thread(_codec, loaded, settings),
-            engine=engine or await asyncio.to_thread(_engine, loaded, settings),
+            codec=await asyncio.to_thread(_codec, loaded, settings) if codec is None else codec,
+            engine=await asyncio.to_thread(_engine, loaded, settings) if engine is None else engine,
         )
 
     @asynccontextmanager

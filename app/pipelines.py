@@ -1,8 +1,8 @@
 """The jobs of the service, each as one function: bytes or text in, a result out. READ THIS FIRST.
 
-    report:  bytes -> radiograph -> codes -> prompt -> text
-    answers: bytes -> radiograph -> codes -> prompts -> texts
-    draw:    text -> prompt -> codes -> radiograph
+report:  bytes -> radiograph -> codes -> prompt -> text
+answers: bytes -> radiograph -> codes -> prompts -> texts
+draw:    text -> prompt -> codes -> radiograph
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """A model bundle on disk: one folder, no pickle, verified before anything in it is used.
 
-    bundle.json   the manifest (class Manifest)
-    llm/          Hugging Face causal LM: config.json, tokenizer.json, *.safetensors
-    vqgan/        config.json, model.safetensors
+bundle.json   the manifest (class Manifest)
+llm/          Hugging Face causal LM: config.json, tokenizer.json, *.safetensors
+vqgan/        config.json, model.safetensors
 """
 
 import hashlib
@@ -102,8 +102,10 @@ class Manifest(_Part):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: its manifest, where it lies, the vocabulary and prompts it defines, the SHA-256 of its manifest
-    (and so of everything in it), and when it was made in seconds since 1970."""
+    """A verified bundle: its manifest, where it lies, and the vocabulary and prompts it defines.
+
+    `sha256` is that of the manifest, and so of everything in the bundle; `created` is in seconds since 1970.
+    """
 
     path: Path
     manifest: Manifest

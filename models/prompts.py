@@ -1,6 +1,6 @@
-"""The prompts of LLM-CXR as token ids.
+r"""The prompts of LLM-CXR as token ids.
 
-    {intro}\\n\\n### Instruction:\\n{instruction}\\n\\nInput:\\n{input}\\n\\n### Response:\\n
+    {intro}\n\n### Instruction:\n{instruction}\n\nInput:\n{input}\n\n### Response:\n
 
 The template is tokenised in pieces: control tokens are placed as ids, user text is tokenised with special tokens off,
 and an image is `<`, its image ids, `>`. The pieces meet where the pre-tokenizer splits anyway, so the ids are those of
@@ -15,7 +15,8 @@ from models.vocabulary import Vocabulary
 INTRO = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
 REPORT_INSTRUCTION = "Generate free-text radiology reports for the entered chest X-ray images."
 DRAW_INSTRUCTION = (
-    "Generate a chest X-ray image that corresponds to the entered free-text radiology reports for the chest X-ray image."
+    "Generate a chest X-ray image that corresponds to the entered free-text radiology reports"
+    + " for the chest X-ray image."
 )
 
 

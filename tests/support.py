@@ -75,9 +75,7 @@ class Service:
         self.engine: FakeEngine = parts.pop("engine", None) or FakeEngine(self.bundle.vocabulary)
         self.codec: FakeCodec = parts.pop("codec", None) or FakeCodec()
         self.reader = parts.pop("reader", None) or InlineReader(settings.imaging, 256)
-        self.app = create_app(
-            settings, bundle=self.bundle, engine=self.engine, codec=self.codec, reader=self.reader
-        )
+        self.app = create_app(settings, bundle=self.bundle, engine=self.engine, codec=self.codec, reader=self.reader)
         self.client: httpx.AsyncClient = None  # type: ignore[assignment]
 
 

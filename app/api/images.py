@@ -84,7 +84,9 @@ async def create_pixels(body: PixelsRequest, request: Request, services: Service
     """Draw the radiograph that the codes stand for: one per grid cell, row by row."""
     bundle = services.bundle
     if len(body.tokens) != bundle.image_tokens:
-        raise InvalidRequest(f"tokens: {len(body.tokens)} given, an image has {bundle.image_tokens}", code="token_count")
+        raise InvalidRequest(
+            f"tokens: {len(body.tokens)} given, an image has {bundle.image_tokens}", code="token_count"
+        )
     try:
         bundle.vocabulary.image_ids(body.tokens)
     except ValueError as error:

@@ -38,7 +38,13 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.WorkerFailed, 500, "Internal error"),
     (errors.CxrError, 500, "Internal error"),
 )
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 400: "malformed", 413: "too_large", 415: "unsupported_media"}
+_HTTP_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    400: "malformed",
+    413: "too_large",
+    415: "unsupported_media",
+}
 
 
 def status_of(error: errors.CxrError) -> tuple[int, str]:

@@ -46,9 +46,7 @@ _SECTION = re.compile(r"^(FINDINGS|IMPRESSION):\s*", re.IGNORECASE | re.MULTILIN
 
 def _options(form: SamplingForm, limits: LimitsSettings) -> pipelines.Options:
     within("max_tokens", form.max_tokens, limits.max_text_tokens)
-    return pipelines.Options(
-        temperature=form.temperature, top_p=form.top_p, max_tokens=form.max_tokens, seed=form.seed
-    )
+    return pipelines.Options(temperature=form.temperature, top_p=form.top_p, max_tokens=form.max_tokens, seed=form.seed)
 
 
 def _check_prompt(name: str, text: str, limits: LimitsSettings) -> None:

@@ -96,9 +96,8 @@ def negotiate(request: Request, offered: tuple[str, ...]) -> str:
             ranges.append((float(quality), media_range))
         except ValueError:
             continue
-    for quality, media_range in sorted(ranges, key=lambda pair: -pair[0]):
-        if quality <= 0.0:
-            continue
+    wanted = [media_range for weight, media_range in sorted(ranges, key=lambda pair: -pair[0]) if weight > 0.0]
+    for media_range in wanted:
         for media_type in offered:
             if media_range in (media_type, "*/*", f"{media_type.split('/')[0]}/*"):
                 return media_type

@@ -88,7 +88,8 @@ class VqganCodec:
 
     def _parts(self, items: Sequence[In]) -> list[Sequence[In]]:
         """A GPU takes the batch whole. A CPU takes one image at a time: its activations stay in the cache (16 at once
-        took 1.7 times as long an image on two cores), and the codes cannot depend on the batch."""
+        took 1.7 times as long an image on two cores), and the codes cannot depend on the batch.
+        """
         return [items] if self._device.type != "cpu" else [[item] for item in items]
 
     def _loaded(self) -> VQGAN:

@@ -12,7 +12,8 @@ _LINE_EVERY = 10.0
 
 async def wait_until_ready(lifecycle: Lifecycle, console: Console) -> bool:
     """Show the seconds until the service is ready; returns False where it failed. A terminal gets a spinner, a log a
-    line every ten seconds."""
+    line every ten seconds.
+    """
     started, printed = time.monotonic(), 0.0
     message = "Starting the engine and the image codec (the first start compiles for a minute or two)"
     with console.status(message) as status:

@@ -2,8 +2,8 @@
 
 vLLM has two incompatible interfaces for custom logits processors: the V1 model runner's (CPU, or without Triton) and
 the V2 model runner's (the default on GPUs). Both classes here wrap the same `Mask`. They run in the engine's process
-and read the request's `extra_args["cxr_mask"]`: a mapping with `low` and `high`, the allowed half-open range of ids, and
-`banned`, single ids inside the range that are not allowed either.
+and read the request's `extra_args["cxr_mask"]`: a mapping with `low` and `high`, the allowed half-open range of ids,
+and `banned`, single ids inside the range that are not allowed either.
 """
 
 from collections.abc import Iterable

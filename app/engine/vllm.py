@@ -1,5 +1,6 @@
 """The engine on vLLM's AsyncLLM, in process; its EngineCore is a process of its own. The only module that imports vLLM
-(with `masking`, which runs in that process)."""
+(with `masking`, which runs in that process).
+"""
 
 import asyncio
 import contextlib

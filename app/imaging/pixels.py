@@ -39,10 +39,10 @@ def grey_image(dataset: Dataset, warnings: list[str]) -> np.ndarray:
     if photometric == "PALETTE COLOR":
         return _luminance(apply_color_lut(stored, dataset))
     if stored.ndim == 3:
-        if photometric.startswith("YBR") and photometric not in ("YBR_ICT", "YBR_RCT"):
-            # pydicom's decoders return RGB for what they decompress; only native YBR stays as stored.
-            if not UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
-                stored = convert_color_space(stored, photometric, "RGB")
+        # pydicom's decoders return RGB for what they decompress; only native YBR stays as stored.
+        native = not UID(dataset.file_meta.TransferSyntaxUID).is_compressed
+        if native and photometric in ("YBR_FULL", "YBR_FULL_422"):
+            stored = convert_color_space(stored, photometric, "RGB")
         return _luminance(stored)
     if stored.dtype.kind not in "iu":
         raise UnusableImage("The pixels are floating point numbers, not a radiograph's.", code="wrong_modality")
@@ -114,7 +114,9 @@ def _padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray | None:
     if text_of(dataset, "PixelPaddingValue") is None:
         return None
     value = number_of(dataset, "PixelPaddingValue")
-    limit = value if text_of(dataset, "PixelPaddingRangeLimit") is None else number_of(dataset, "PixelPaddingRangeLimit")
+    limit = (
+        value if text_of(dataset, "PixelPaddingRangeLimit") is None else number_of(dataset, "PixelPaddingRangeLimit")
+    )
     mask = (stored >= min(value, limit)) & (stored <= max(value, limit))
     return mask if mask.any() and not mask.all() else None
 
@@ -166,4 +168,4 @@ def voi_share(dataset: Dataset, values: np.ndarray) -> np.ndarray | None:
         return cast(np.ndarray, 1.0 / (1.0 + np.exp(np.clip(-4.0 * (x - center) / width, -80.0, 80.0))))
     if function == "LINEAR":  # C.11.2.1.2.1
         center, width = center - 0.5, max(width - 1.0, 1e-6)
-    return cast(np.ndarray, np.clip((x - center) / width + 0.5, 0.0, 1.0))
+    return np.clip((x - center) / width + 0.5, 0.0, 1.0)

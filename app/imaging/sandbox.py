@@ -1,4 +1,4 @@
-"""Worker processes for untrusted images: a crash, a memory bomb or an endless decode ends one request, not the service."""
+"""Worker processes for untrusted images: a crash, a memory bomb or an endless decode ends one request only."""
 
 import asyncio
 import multiprocessing
@@ -61,7 +61,9 @@ class Sandbox:
                 f"Decoding took longer than {self._limits.timeout_seconds:g} seconds.", code="decode_timeout"
             ) from error
         except (ProcessExpired, MemoryError, CancelledError, OSError) as error:
-            raise UnusableImage("The image could not be decoded within the memory limit.", code="decoder_failed") from error
+            raise UnusableImage(
+                "The image could not be decoded within the memory limit.", code="decoder_failed"
+            ) from error
         finally:
             self._waiting -= 1
 

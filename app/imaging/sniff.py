@@ -28,7 +28,8 @@ def sniff(data: bytes) -> Source:
 
 def _starts_like_a_data_set(data: bytes) -> bool:
     """Whether the first element is plausible in some encoding of PS3.5 section 7.1: an instance sent without its
-    Part 10 header, or an ACR-NEMA file."""
+    Part 10 header, or an ACR-NEMA file.
+    """
     if len(data) < 16:
         return False
     for order in ("<", ">"):

@@ -9,7 +9,8 @@ from app.telemetry import metrics
 
 class Timings:
     """Wall-clock time by stage, in milliseconds. A stage that runs several times at once counts from its first
-    start to its last end."""
+    start to its last end.
+    """
 
     def __init__(self) -> None:
         self._started = time.perf_counter()

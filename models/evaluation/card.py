@@ -7,9 +7,10 @@ from models.training.data import Study
 
 _TEMPLATE = """# Model card: llm-cxr-demo
 
-**Not a medical device. Not for clinical use.** A small demonstration model of the LLM-CXR method (Lee et al., ICLR 2024)
-that makes the server testable without a download. It was trained for an hour or two on two CPU cores, on a few thousand,
-mostly paediatric, radiographs whose labels are coarse. It is wrong often and knows few findings.
+**Not a medical device. Not for clinical use.** A small demonstration model of the LLM-CXR method
+(Lee et al., ICLR 2024) that makes the server testable without a download. It was trained for an hour or two on
+two CPU cores, on a few thousand, mostly paediatric, radiographs whose labels are coarse. It is wrong often and
+knows few findings.
 
 ## What it is
 - Image tokenizer: a VQ-GAN in taming-transformers' layout, 256 px grey, 16 x 16 tokens, 1,024 codes, {vqgan_parameters}
@@ -29,8 +30,8 @@ mostly paediatric, radiographs whose labels are coarse. It is wrong often and kn
 The condition is read from the report's words; a report that states none counts as wrong. Sampling: greedy.
 
 ## Reproduce
-`cxr train DATA OUT --bundle DIR --vqgan-steps {vqgan_steps} --instruct-steps {instruct_steps}` on a folder with `index.csv`
-and `images/`. A stopped run goes on from OUT.
+`cxr train DATA OUT --bundle DIR --vqgan-steps {vqgan_steps} --instruct-steps {instruct_steps}` on a folder with
+`index.csv` and `images/`. A stopped run goes on from OUT.
 
 ## Training data, licences, attribution
 {sources}

@@ -24,7 +24,12 @@ def _two(label: str | None) -> str | None:
 
 
 def measure(
-    recipe: DemoRecipe, vqgan: VQGAN, llm: PreTrainedModel, vocabulary: Vocabulary, codes: np.ndarray, split: str = "test"
+    recipe: DemoRecipe,
+    vqgan: VQGAN,
+    llm: PreTrainedModel,
+    vocabulary: Vocabulary,
+    codes: np.ndarray,
+    split: str = "test",
 ) -> dict[str, Any]:
     """Reconstruction, reports and yes/no answers on `split`, with 95 % bootstrap intervals and chance beside them."""
     rows = rows_of(recipe.studies, split)
@@ -49,7 +54,9 @@ def measure(
         "chance": 0.5,
         "three_kinds_macro_f1": round(macro_f1(truth, stated), 3),
         "three_kinds_interval": _rounded(interval(macro_f1, truth, stated)),
-        "examples": [{"label": truth[i], "report": texts[i]} for i in range(0, len(texts), max(1, len(texts) // 6))][:6],
+        "examples": [{"label": truth[i], "report": texts[i]} for i in range(0, len(texts), max(1, len(texts) // 6))][
+            :6
+        ],
     }
     figures["answers"] = _answers(recipe, llm, vocabulary, codes, labelled)
     return figures

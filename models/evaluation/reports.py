@@ -19,7 +19,7 @@ def write(
     texts: list[str] = []
     for start in range(0, len(prompts), _BATCH):
         ids = torch.tensor(prompts[start : start + _BATCH])
-        found = model.generate(  # type: ignore[operator]
+        found = model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=max_tokens,
@@ -52,7 +52,10 @@ def macro_f1(truth: Sequence[str], stated: Sequence[str | None]) -> float:
 
 
 def interval(
-    score: Callable[[Sequence[str], Sequence[str | None]], float], truth: Sequence[str], stated: Sequence[str | None], draws: int = 1000
+    score: Callable[[Sequence[str], Sequence[str | None]], float],
+    truth: Sequence[str],
+    stated: Sequence[str | None],
+    draws: int = 1000,
 ) -> tuple[float, float]:
     """95 % bootstrap interval of `score` over resampled rows, classes kept in proportion."""
     rng = np.random.default_rng(0)

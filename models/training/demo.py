@@ -91,8 +91,6 @@ class DemoRecipe:
         torch.manual_seed(self._instruct_recipe.seed)
         model = build_model(vocabulary, WIDTH, LAYERS, HEADS)
         rows = rows_of(self.studies, "train")
-        mixture = Mixture(
-            Prompts(vocabulary), [self.studies[row] for row in rows], codes[rows], self._instruct_recipe
-        )
+        mixture = Mixture(Prompts(vocabulary), [self.studies[row] for row in rows], codes[rows], self._instruct_recipe)
         train_instruct(InstructTrainer(model, mixture, vocabulary, self._instruct_recipe), self.out)
         return model

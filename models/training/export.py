@@ -38,7 +38,7 @@ def export_bundle(
 ) -> Manifest:
     """Write a complete bundle to `folder`, replacing what is there once everything is written.
 
-    Language-model weights are stored as `dtype`; the configuration asks for fp32 at run time, which CPUs are fastest at.
+    Language-model weights are stored as `dtype`; the configuration asks for fp32 at run time, fastest on CPUs.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -60,7 +60,7 @@ def export_bundle(
         version=version,
         intended_use=intended_use,
         licence=licence,
-        image=ImageSpec(size=config.resolution, channels=config.in_channels, grid=config.grid),  # type: ignore[arg-type]
+        image=ImageSpec(size=config.resolution, channels=config.in_channels, grid=config.grid),
         vocabulary=VocabularySpec(
             text_size=vocabulary.text_size,
             image_offset=vocabulary.image_offset,

@@ -1,4 +1,4 @@
-"""A small byte-level BPE tokenizer with the paper's special tokens, trained on the wording that the demo model knows."""
+"""A small byte-level BPE tokenizer with the paper's special tokens, trained on the demo model's wording."""
 
 from collections.abc import Iterable
 from random import Random

@@ -14,11 +14,11 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainin
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.vqgan.pixels import to_pixels
 from models.training.checkpoints import load_state, save_state
 from models.training.codebook import CodebookAverage
 from models.training.losses import edges, reconstruction_loss
 from models.vqgan import VQGAN, VQGANConfig
+from models.vqgan.pixels import to_pixels
 
 STATE_FILE = "vqgan.state"
 
@@ -132,9 +132,7 @@ class VQGANTrainer:
         return True
 
 
-def train_vqgan(
-    config: VQGANConfig, recipe: VQGANRecipe, images: np.ndarray, rows: np.ndarray, out: Path
-) -> VQGAN:
+def train_vqgan(config: VQGANConfig, recipe: VQGANRecipe, images: np.ndarray, rows: np.ndarray, out: Path) -> VQGAN:
     """Train to `recipe.steps`, resuming from `out`; writes the model to `out/vqgan`."""
     trainer = VQGANTrainer(config, recipe)
     console = Console()

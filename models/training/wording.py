@@ -156,7 +156,9 @@ def exchanges(study: Study, rng: Random) -> list[Exchange]:
     asked.append(
         Exchange(
             rng.choice(("What is the main finding?", "What does the radiograph show?")),
-            "It is normal." if label == "normal" else f"It shows {_listed(label) if label not in PNEUMONIA else label}.",
+            "It is normal."
+            if label == "normal"
+            else f"It shows {_listed(label) if label not in PNEUMONIA else label}.",
             "finding",
         )
     )

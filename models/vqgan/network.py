@@ -4,6 +4,7 @@ Layer order and module names follow taming-transformers (CompVis, Esser et al. 2
 checkpoints are loaded by name: GroupNorm, swish, 3x3 convolutions, single-head attention at the listed resolutions.
 """
 
+from itertools import pairwise
 from typing import cast
 
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ class ResnetBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(self.dropout(F.silu(self.norm2(h))))
-        return (self.nin_shortcut(x) if self.widens else x) + h
+        return cast(Tensor, (self.nin_shortcut(x) if self.widens else x) + h)
 
 
 class AttnBlock(nn.Module):
@@ -52,7 +53,7 @@ class AttnBlock(nn.Module):
         h = self.norm(x)
         q, k, v = (proj(h).flatten(2).transpose(1, 2) for proj in (self.q, self.k, self.v))
         h = F.scaled_dot_product_attention(q, k, v)
-        return x + self.proj_out(h.transpose(1, 2).reshape(batch, channels, height, width))
+        return cast(Tensor, x + self.proj_out(h.transpose(1, 2).reshape(batch, channels, height, width)))
 
 
 class Downsample(nn.Module):
@@ -101,7 +102,7 @@ class Level(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, blocks: int, attend: bool, config: VQGANConfig) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * blocks
-        self.block = nn.ModuleList(ResnetBlock(i, o, config) for i, o in zip(widths, widths[1:], strict=False))
+        self.block = nn.ModuleList(ResnetBlock(i, o, config) for i, o in pairwise(widths))
         self.attn = nn.ModuleList(AttnBlock(out_channels, config) for _ in range(blocks if attend else 0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,5 +167,3 @@ class Decoder(nn.Module):
         for level in reversed(self.up):
             h = level(h)
         return cast(Tensor, self.conv_out(F.silu(self.norm_out(h))))
-
-

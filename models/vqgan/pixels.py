@@ -1,7 +1,5 @@
 """8-bit grey images to the network's pixels and back."""
 
-from typing import cast
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,4 +14,4 @@ def to_pixels(images: np.ndarray, channels: int) -> Tensor:
 def to_grey(pixels: Tensor) -> np.ndarray:
     """Decoded pixels float (B, C, H, W), clipped to [-1, 1] -> uint8 (B, H, W); RGB is averaged."""
     grey = pixels.float().clamp(-1.0, 1.0).mean(1)
-    return cast(np.ndarray, ((grey + 1.0) * 127.5).round().to(torch.uint8).cpu().numpy())
+    return ((grey + 1.0) * 127.5).round().to(torch.uint8).cpu().numpy()

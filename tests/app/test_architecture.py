@@ -54,7 +54,9 @@ def test_pipelines_know_nothing_of_http() -> None:
 
 
 def test_files_stay_small() -> None:
-    long = [(path, n) for path in _modules("app") + _modules("models") if (n := len(path.read_text().splitlines())) > 260]
+    long = [
+        (path, n) for path in _modules("app") + _modules("models") if (n := len(path.read_text().splitlines())) > 260
+    ]
     assert not long
 
 

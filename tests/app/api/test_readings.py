@@ -89,9 +89,7 @@ async def test_a_field_out_of_bounds_or_unknown_is_400_and_named(
 
 
 async def test_a_long_instruction_is_400(service: Service) -> None:
-    response = await service.client.post(
-        "/v1/answers", files={"image": PNG}, data={"question": "x" * 100_000}
-    )
+    response = await service.client.post("/v1/answers", files={"image": PNG}, data={"question": "x" * 100_000})
     assert response.status_code == 400
     assert response.json()["code"] == "prompt_too_long"
 

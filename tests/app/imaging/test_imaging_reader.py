@@ -50,7 +50,10 @@ def test_a_dicom_says_what_it_is() -> None:
         ({"BodyPartExamined": "HIP"}, "not_chest"),
         ({"ViewPosition": "LL"}, "not_frontal"),
         ({"ViewPosition": "LATERAL"}, "not_frontal"),
-        ({"ViewCodeSequence": Sequence([sequence_item(CodeValue="R-10236", CodeMeaning="left lateral")])}, "not_frontal"),
+        (
+            {"ViewCodeSequence": Sequence([sequence_item(CodeValue="R-10236", CodeMeaning="left lateral")])},
+            "not_frontal",
+        ),
         ({"NumberOfFrames": 2}, "multi_frame"),
         ({"PixelData": None}, "no_pixels"),
         ({"Rows": 20000, "Columns": 20000}, "too_many_pixels"),
@@ -98,7 +101,9 @@ def test_a_constant_image_is_blank() -> None:
     assert code_of(encoded(np.full((100, 100), 7, np.uint8))) == "blank_image"
 
 
-@pytest.mark.parametrize("data", [b"PK\x03\x04" + b"\0" * 300, b"hello", b"GIF89a" + b"\0" * 100, b"%PDF-1.7" + b" " * 99])
+@pytest.mark.parametrize(
+    "data", [b"PK\x03\x04" + b"\0" * 300, b"hello", b"GIF89a" + b"\0" * 100, b"%PDF-1.7" + b" " * 99]
+)
 def test_other_files_are_not_images(data: bytes) -> None:
     assert code_of(data) == "not_an_image"
 

@@ -48,7 +48,9 @@ async def test_a_refusal_keeps_its_class_and_code_across_the_process(pool: Sandb
     assert caught.value.code == "empty"
 
 
-@pytest.mark.parametrize(("fault", "code"), [(_die, "decoder_failed"), (_eat, "decoder_failed"), (_hang, "decode_timeout")])
+@pytest.mark.parametrize(
+    ("fault", "code"), [(_die, "decoder_failed"), (_eat, "decoder_failed"), (_hang, "decode_timeout")]
+)
 async def test_a_fault_ends_one_request_and_the_next_one_works(
     pool: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: object, code: str
 ) -> None:
