@@ -1,0 +1,15 @@
+"""One real service for the session."""
+
+from collections.abc import Iterator
+
+import pytest
+from integration_support import Running, start
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The service of the session."""
+    service = start(tmp_path_factory.mktemp("service"))
+    yield service
+    if service.process.poll() is None:
+        assert service.stop() == 0

@@ -1,0 +1,43 @@
+"""What ends a real service, and how."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from integration_support import start
+
+from app.serving import FAILED_STATUS
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+
+def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    children = psutil.Process(service.process.pid).children(recursive=True)
+    engines = [child for child in children if "EngineCore" in child.name() or "EngineCore" in " ".join(child.cmdline())]
+    assert engines
+    os.kill(engines[0].pid, signal.SIGKILL)
+    killed = time.monotonic()
+    with httpx.Client(base_url=service.url, timeout=5.0) as client:
+        while time.monotonic() < killed + 5:
+            try:
+                if client.get("/readyz").status_code == 503:
+                    break
+            except httpx.TransportError:
+                break
+            time.sleep(0.1)
+    assert time.monotonic() - killed < 5
+    assert service.process.wait(60) == FAILED_STATUS
+
+
+def test_a_bundle_that_does_not_verify_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "bundle.json").write_text("{}")
+    with pytest.raises(RuntimeError, match="bundle.json"):
+        start(tmp_path / "run", CXR_BUNDLE=str(tmp_path / "bundle"))
+    assert not subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False).stdout

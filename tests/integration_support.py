@@ -1,0 +1,57 @@
+"""Starts `cxr serve` on the embedded bundle as a process, to be talked to over real HTTP."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_SECONDS = 240
+_TERM_SECONDS = 60
+
+
+@dataclass
+class Running:
+    """A started service."""
+
+    url: str
+    process: subprocess.Popen[str]
+    state: Path
+    home: Path
+    log: Path
+
+    def stop(self) -> int:
+        """Ask it to stop; returns its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_TERM_SECONDS)
+
+
+def start(folder: Path, **settings: str) -> Running:
+    """Start `cxr serve` with its state, home and temporary files below `folder`; returns when it is ready."""
+    home, state, log = folder / "home", folder / "state", folder / "log"
+    home.mkdir(parents=True)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("CXR_", "XDG_"))},
+        "HOME": str(home),
+        "CXR_ENGINE__ENFORCE_EAGER": "true",
+        **settings,
+    }
+    command = [str(Path(sys.executable).with_name("cxr")), "serve", "--port", "0", "--state-dir", str(state)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=environment, cwd=folder
+    )
+    assert process.stdout is not None
+    until, seen = time.monotonic() + _START_SECONDS, ""
+    while time.monotonic() < until and process.poll() is None:
+        if select.select([process.stdout], [], [], 1.0)[0]:
+            seen += process.stdout.readline()
+            found = re.search(r"Serving at (http://\S+)", seen)
+            if found:
+                return Running(found.group(1), process, state, home, log)
+    process.kill()
+    raise RuntimeError(f"the service did not start:\n{seen}\n{log.read_text()[-4000:]}")
+
