@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 
 import structlog
@@ -14,6 +15,10 @@ from app.settings import Settings
 log = structlog.get_logger(__name__)
 
 FAILED_STATUS = 70  # EX_SOFTWARE: a part died; a supervisor restarts the process
+
+
+def _already_stopping(number: int, frame: object) -> None:
+    log.info("stopped by a signal", signal=signal.Signals(number).name)
 
 
 class Server:
@@ -50,6 +55,10 @@ class Server:
     async def serve(self) -> int:
         """Serve until told to stop or a part fails; returns the process's exit status."""
         watcher = asyncio.create_task(self._stop_when_failed())
+        # uvicorn raises the signal that stopped it once more at its end, for the handler that was there before: a
+        # service that stopped as it was told to has ended well.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _already_stopping)
         try:
             await self._server.serve()
         finally:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ class Running:
     """A started service."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     state: Path
     home: Path
     log: Path
@@ -41,17 +40,15 @@ def start(folder: Path, **settings: str) -> Running:
         **settings,
     }
     command = [str(Path(sys.executable).with_name("cxr")), "serve", "--port", "0", "--state-dir", str(state)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=environment, cwd=folder
-    )
-    assert process.stdout is not None
-    until, seen = time.monotonic() + _START_SECONDS, ""
+    with log.open("w") as errors, (folder / "out").open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment, cwd=folder)
+    until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        if select.select([process.stdout], [], [], 1.0)[0]:
-            seen += process.stdout.readline()
-            found = re.search(r"Serving at (http://\S+)", seen)
-            if found:
-                return Running(found.group(1), process, state, home, log)
+        found = re.search(r"Serving at (http://\S+)", (folder / "out").read_text())
+        if found:
+            return Running(found.group(1), process, state, home, log)
+        time.sleep(0.2)
     process.kill()
-    raise RuntimeError(f"the service did not start:\n{seen}\n{log.read_text()[-4000:]}")
-
+    process.wait()
+    said = (folder / "out").read_text() + log.read_text()
+    raise RuntimeError(f"the service did not start:\n{said[-4000:]}")
