@@ -14,7 +14,14 @@ from models.training.vqgan import VQGANRecipe
 
 NAME = "llm-cxr-demo"
 LICENCE = "CC-BY-4.0"
+HISTORY_FILE = "HISTORY.md"
 INTENDED_USE = "Demonstration and integration tests of the LLM-CXR server. Not for clinical use."
+
+
+def _history(out: Path) -> str:
+    """Read the log of runs that whoever trains keeps beside the checkpoints."""
+    file = out / HISTORY_FILE
+    return file.read_text(encoding="utf-8").strip() if file.exists() else "One run, by the command above."
 
 
 def train_bundle(
@@ -51,6 +58,7 @@ def train_bundle(
             llm_parameters=sum(p.numel() for p in llm.parameters()),
             vqgan_steps=vqgan_steps,
             instruct_steps=instruct_steps,
+            history=_history(out),
         ),
     )
     console.print(f"Wrote {manifest.label} to {bundle}")

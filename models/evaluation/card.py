@@ -33,6 +33,9 @@ The condition is read from the report's words; a report that states none counts 
 `cxr train DATA OUT --bundle DIR --vqgan-steps {vqgan_steps} --instruct-steps {instruct_steps}` on a folder with
 `index.csv` and `images/`. A stopped run goes on from OUT.
 
+## Runs
+{history}
+
 ## Training data, licences, attribution
 {sources}
 
@@ -57,8 +60,9 @@ def model_card(
     llm_parameters: int,
     vqgan_steps: int,
     instruct_steps: int,
+    history: str,
 ) -> str:
-    """MODEL_CARD.md as text."""
+    """MODEL_CARD.md as text. `history` is the log of runs that led to the weights, as Markdown."""
     reports, answers = figures["reports"], figures["answers"]
     examples = "\n".join(
         f"- labelled {item['label']}: {' / '.join(item['report'].split(chr(10)))}" for item in reports["examples"]
@@ -77,6 +81,7 @@ def model_card(
         answers=answers["accuracy"],
         vqgan_steps=vqgan_steps,
         instruct_steps=instruct_steps,
+        history=history,
         sources=_sources(studies),
         examples=examples,
     )
