@@ -105,7 +105,12 @@ class VQGANTrainer:
         self.step += 1
         mse = float(F.mse_loss(decoded.detach().clamp(-1, 1), pixels))
         psnr = 10.0 * math.log10(4.0 / max(mse, 1e-12))
-        return {"loss": float(loss), "psnr": psnr, "commitment": float(commitment), "revived": float(revived)}
+        return {
+            "loss": float(loss.detach()),
+            "psnr": psnr,
+            "commitment": float(commitment.detach()),
+            "revived": float(revived),
+        }
 
     def save(self, path: Path) -> None:
         """Write everything an exact resume needs."""

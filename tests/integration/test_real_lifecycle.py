@@ -38,6 +38,6 @@ def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> No
 def test_a_bundle_that_does_not_verify_is_refused_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "bundle.json").write_text("{}")
-    with pytest.raises(RuntimeError, match="bundle.json"):
+    with pytest.raises(RuntimeError, match=r"bundle\.json"):
         start(tmp_path / "run", CXR_BUNDLE=str(tmp_path / "bundle"))
     assert not subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False).stdout

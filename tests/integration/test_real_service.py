@@ -15,7 +15,7 @@ import openai
 import pydicom
 import pytest
 from PIL import Image
-from support import SHARED, encoded, gradient
+from support import SHARED, encoded
 
 from app.sample import sample_dicom
 

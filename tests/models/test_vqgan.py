@@ -36,7 +36,13 @@ def small(**changes: object) -> VQGAN:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"in_channels": 3, "out_ch": 3}, {"resamp_with_conv": False}, {"ch_mult": (1, 2, 2, 4)}, {"num_res_blocks": 2}],
+    [
+        {},
+        {"in_channels": 3, "out_ch": 3},
+        {"resamp_with_conv": False},
+        {"ch_mult": (1, 2, 2, 4)},
+        {"num_res_blocks": 2},
+    ],
 )
 def test_any_configuration_tokenises_and_draws_its_own_size(changes: dict[str, object]) -> None:
     model = small(**changes)
