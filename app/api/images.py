@@ -1,5 +1,6 @@
 """Drawing: OpenAI's Images API, and codes to pixels."""
 
+import asyncio
 import base64
 import time
 
@@ -29,6 +30,15 @@ def _check(body: DrawRequest, services: Services) -> str:
     return size
 
 
+def _rendered(drawings: list[pipelines.Drawing], body: DrawRequest, services: Services) -> list[DrawnImage]:
+    data = []
+    for drawing in drawings:
+        provenance = Provenance.of(services.bundle.manifest.label, services.bundle.sha256, drawing.seed, body.prompt)
+        file = render(drawing.pixels, body.output_format, provenance)
+        data.append(DrawnImage(b64_json=base64.b64encode(file).decode(), seed=drawing.seed))
+    return data
+
+
 @router.post(
     "/generations",
     responses=OPENAI_ERRORS,
@@ -51,11 +61,8 @@ async def create_images(body: DrawRequest, request: Request, services: ServicesO
     work = pipelines.draw(services, body.prompt, options, body.n)
     drawings, timings = await while_connected(request, limits, work)
     manifest = services.bundle.manifest
-    data = []
-    for drawing in drawings:
-        provenance = Provenance.of(manifest.label, services.bundle.sha256, drawing.seed, body.prompt)
-        file = render(drawing.pixels, body.output_format, provenance)
-        data.append(DrawnImage(b64_json=base64.b64encode(file).decode(), seed=drawing.seed))
+    with timings.stage("render"):
+        data = await asyncio.to_thread(_rendered, drawings, body, services)
     prompt_tokens = drawings[0].usage.prompt_tokens
     drawn_tokens = sum(drawing.usage.completion_tokens for drawing in drawings)
     return DrawBody(
@@ -94,4 +101,5 @@ async def create_pixels(body: PixelsRequest, request: Request, services: Service
         raise InvalidRequest(f"tokens: every token must lie in 0..{highest}", code="token_range") from error
     pixels = await while_connected(request, limits, services.codec.decode(body.tokens))
     provenance = Provenance.of(bundle.manifest.label, bundle.sha256)
-    return Response(render(pixels, body.output_format, provenance), media_type=MEDIA_TYPES[body.output_format])
+    file = await asyncio.to_thread(render, pixels, body.output_format, provenance)
+    return Response(file, media_type=MEDIA_TYPES[body.output_format])

@@ -162,7 +162,7 @@ class InstructTrainer:
         logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         loss, parts = weighted_loss(logits, ids, weights, self._offset)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"step {self.step}: loss is {float(loss)}")
+            raise FloatingPointError(f"step {self.step}: loss is {float(loss.detach())}")
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(self.recipe, self.step)
         self.optimiser.zero_grad(set_to_none=True)

@@ -94,7 +94,7 @@ class VQGANTrainer:
         commitment = F.mse_loss(features, entries)
         loss: Tensor = reconstruction + recipe.commitment * commitment
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"step {self.step}: loss is {float(loss)}")
+            raise FloatingPointError(f"step {self.step}: loss is {float(loss.detach())}")
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(recipe, self.step)
         self.optimiser.zero_grad(set_to_none=True)
