@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from models.prompts import Prompts
-from models.training.checkpoints import load_state, save_state
 from models.training.data import Study
+from models.training.loop import learning_rate, run
 from models.training.wording import condition, drawing_request, exchanges, report
 from models.vocabulary import Vocabulary
 
@@ -136,13 +134,6 @@ def weighted_loss(logits: Tensor, ids: Tensor, weights: Tensor, offset: int) -> 
     return image_loss + text_loss, {"image": float(image_loss.detach()), "text": float(text_loss.detach())}
 
 
-def _learning_rate(recipe: InstructRecipe, step: int) -> float:
-    if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
-    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.learning_rate * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * progress)))
-
-
 class InstructTrainer:
     """A language model and its optimiser, advanced one step at a time."""
 
@@ -158,13 +149,14 @@ class InstructTrainer:
 
     def advance(self) -> dict[str, float]:
         """One optimiser step; returns its losses. Raises FloatingPointError on a loss that is not finite."""
+        recipe = self.recipe
         ids, mask, weights = self._mixture.batch(self.step)
         logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         loss, parts = weighted_loss(logits, ids, weights, self._offset)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"step {self.step}: loss is {float(loss.detach())}")
         for group in self.optimiser.param_groups:
-            group["lr"] = _learning_rate(self.recipe, self.step)
+            group["lr"] = learning_rate(recipe.learning_rate, recipe.warmup, recipe.steps, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -181,32 +173,16 @@ class InstructTrainer:
             "recipe": asdict(self.recipe),
         }
 
-    def resume(self, path: Path) -> bool:
-        """Continue from `path` if there is a state; returns whether there was."""
-        state = load_state(path)
-        if state is None:
-            return False
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
-        return True
 
 
 def train_instruct(trainer: InstructTrainer, out: Path) -> None:
     """Train to the recipe's end, resuming from `out`."""
-    console = Console()
-    if trainer.resume(out / STATE_FILE):
-        console.print(f"Resumed at step {trainer.step}")
-    trainer.model.train()
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
     recipe = trainer.recipe
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("Language model", total=recipe.steps, completed=trainer.step)
-        while trainer.step < recipe.steps:
-            losses = trainer.advance()
-            progress.advance(task)
-            if trainer.step % 25 == 0:
-                console.print(f"step {trainer.step}  " + "  ".join(f"{k} {v:.4g}" for k, v in losses.items()))
-            if trainer.step % recipe.save_every == 0 or trainer.step == recipe.steps:
-                save_state(out / STATE_FILE, trainer.state())
+    trainer.model.train()
+    run(trainer, "Language model", recipe.steps, out / STATE_FILE, save_every=recipe.save_every, print_every=25)
     trainer.model.eval()

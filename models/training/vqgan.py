@@ -6,16 +6,15 @@ Every step draws its batch from a generator seeded by (seed, step), so a resumed
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.training.checkpoints import load_state, save_state
 from models.training.codebook import CodebookAverage
+from models.training.loop import learning_rate, run
 from models.training.losses import edges, reconstruction_loss
 from models.vqgan import VQGAN, VQGANConfig
 from models.vqgan.pixels import to_pixels
@@ -57,30 +56,24 @@ def _batch(images: np.ndarray, rows: np.ndarray, recipe: VQGANRecipe, step: int)
     )
 
 
-def _learning_rate(recipe: VQGANRecipe, step: int) -> float:
-    """Linear warm-up, then half a cosine down to a twentieth."""
-    if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
-    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.learning_rate * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * progress)))
-
-
 class VQGANTrainer:
     """A model, its optimiser and its codebook averages, advanced one step at a time."""
 
-    def __init__(self, config: VQGANConfig, recipe: VQGANRecipe) -> None:
+    def __init__(self, config: VQGANConfig, recipe: VQGANRecipe, images: np.ndarray, rows: np.ndarray) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self._images = images
+        self._rows = rows
         self.model = VQGAN(config)
         self.codebook = CodebookAverage(self.model.quantize, recipe.codebook_decay, recipe.revive_below)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.step = 0
 
-    def advance(self, images: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+    def advance(self) -> dict[str, float]:
         """One optimiser step; returns its losses. Raises FloatingPointError on a loss that is not finite."""
         recipe, generator = self.recipe, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        pixels = to_pixels(_batch(images, rows, recipe, self.step), self.model.config.in_channels)
+        pixels = to_pixels(_batch(self._images, self._rows, recipe, self.step), self.model.config.in_channels)
         features = self.model.embed(pixels)
         vectors = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
         if self.step == 0:
@@ -96,7 +89,7 @@ class VQGANTrainer:
         if not torch.isfinite(loss):
             raise FloatingPointError(f"step {self.step}: loss is {float(loss.detach())}")
         for group in self.optimiser.param_groups:
-            group["lr"] = _learning_rate(recipe, self.step)
+            group["lr"] = learning_rate(recipe.learning_rate, recipe.warmup, recipe.steps, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -112,47 +105,27 @@ class VQGANTrainer:
             "revived": float(revived),
         }
 
-    def save(self, path: Path) -> None:
-        """Write everything an exact resume needs."""
-        save_state(
-            path,
-            {
-                "step": self.step,
-                "model": self.model.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "codebook": self.codebook.state(),
-                "recipe": asdict(self.recipe),
-            },
-        )
+    def state(self) -> dict[str, Any]:
+        """Everything an exact resume needs."""
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "codebook": self.codebook.state(),
+            "recipe": asdict(self.recipe),
+        }
 
-    def resume(self, path: Path) -> bool:
-        """Continue from `path` if there is a state; returns whether there was."""
-        state = load_state(path)
-        if state is None:
-            return False
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.codebook.restore(state["codebook"])
         self.step = state["step"]
-        return True
 
 
 def train_vqgan(config: VQGANConfig, recipe: VQGANRecipe, images: np.ndarray, rows: np.ndarray, out: Path) -> VQGAN:
     """Train to `recipe.steps`, resuming from `out`; writes the model to `out/vqgan`."""
-    trainer = VQGANTrainer(config, recipe)
-    console = Console()
-    if trainer.resume(out / STATE_FILE):
-        console.print(f"Resumed at step {trainer.step}")
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("VQ-GAN", total=recipe.steps, completed=trainer.step)
-        while trainer.step < recipe.steps:
-            losses = trainer.advance(images, rows)
-            progress.advance(task)
-            if trainer.step % 50 == 0:
-                figures = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
-                console.print(f"step {trainer.step}  {figures}")
-            if trainer.step % recipe.save_every == 0 or trainer.step == recipe.steps:
-                trainer.save(out / STATE_FILE)
+    trainer = VQGANTrainer(config, recipe, images, rows)
+    run(trainer, "VQ-GAN", recipe.steps, out / STATE_FILE, save_every=recipe.save_every, print_every=50)
     trainer.model.eval().save(out / "vqgan")
     return trainer.model

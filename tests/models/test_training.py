@@ -11,9 +11,11 @@ from PIL import Image
 from support import gradient
 
 from models.prompts import Prompts
+from models.training.checkpoints import load_state, save_state
 from models.training.codebook import CodebookAverage
 from models.training.data import REQUIRED_COLUMNS, DataError, Study, pack_images, read_index, rows_of
 from models.training.instruct import InstructRecipe, InstructTrainer, Mixture, build_model
+from models.training.loop import run
 from models.training.tokenizer import train_tokenizer
 from models.training.vqgan import VQGANRecipe, VQGANTrainer
 from models.training.wording import (
@@ -153,30 +155,38 @@ def test_a_codebook_entry_that_nobody_chooses_is_revived() -> None:
     assert torch.isfinite(quantizer.embedding.weight).all()
 
 
-def images() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 255, (6, 32, 32)).astype(np.uint8)
+def tokenizer_trainer() -> VQGANTrainer:
+    images = np.random.default_rng(0).integers(0, 255, (6, 32, 32)).astype(np.uint8)
+    return VQGANTrainer(TINY, RECIPE, images, np.arange(6))
+
+
+def test_the_loop_writes_a_checkpoint_and_goes_on_from_it(tmp_path: Path) -> None:
+    first = tokenizer_trainer()
+    run(first, "x", 2, tmp_path / "state", save_every=2, print_every=1)
+    second = tokenizer_trainer()
+    run(second, "x", 4, tmp_path / "state", save_every=2, print_every=1)
+    assert (first.step, second.step) == (2, 4)
 
 
 def test_a_resumed_tokenizer_run_has_bitwise_the_losses_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    rows = np.arange(6)
-    whole = VQGANTrainer(TINY, RECIPE)
-    expected = [whole.advance(images(), rows)["loss"] for _ in range(6)]
-    first = VQGANTrainer(TINY, RECIPE)
-    found = [first.advance(images(), rows)["loss"] for _ in range(3)]
-    first.save(tmp_path / "state")
-    second = VQGANTrainer(TINY, RECIPE)
-    assert second.resume(tmp_path / "state")
-    found += [second.advance(images(), rows)["loss"] for _ in range(3)]
+    whole = tokenizer_trainer()
+    expected = [whole.advance()["loss"] for _ in range(6)]
+    first = tokenizer_trainer()
+    found = [first.advance()["loss"] for _ in range(3)]
+    save_state(tmp_path / "state", first.state())
+    second = tokenizer_trainer()
+    second.restore(load_state(tmp_path / "state") or {})
+    found += [second.advance()["loss"] for _ in range(3)]
     assert found == expected
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_the_weights_change() -> None:
-    trainer = VQGANTrainer(TINY, RECIPE)
+    trainer = tokenizer_trainer()
     with torch.no_grad():
         trainer.model.decoder.conv_out.bias.fill_(float("nan"))
     before = trainer.model.encoder.conv_in.weight.clone()
     with pytest.raises(FloatingPointError, match="step 0"):
-        trainer.advance(images(), np.arange(6))
+        trainer.advance()
     assert torch.equal(before, trainer.model.encoder.conv_in.weight)
 
 
@@ -201,9 +211,9 @@ def test_a_resumed_language_model_run_has_bitwise_the_losses_of_an_uninterrupted
     expected = [whole.advance() for _ in range(6)]
     first = trainer_of(vocabulary)
     found = [first.advance() for _ in range(3)]
-    torch.save(first.state(), tmp_path / "state")
+    save_state(tmp_path / "state", first.state())
     second = trainer_of(vocabulary)
-    assert second.resume(tmp_path / "state")
+    second.restore(load_state(tmp_path / "state") or {})
     found += [second.advance() for _ in range(3)]
     assert found == expected
 
