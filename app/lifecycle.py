@@ -86,6 +86,11 @@ class Lifecycle:
             log.error("start failed", code=error.code, detail=error.detail)
             self._enter(Phase.FAILED)
             return
+        except Exception as error:
+            # Anything else is a defect or a broken installation; starting for ever would hide it.
+            log.error("start failed", exc_info=error)
+            self._enter(Phase.FAILED)
+            return
         self._enter(Phase.READY)
         while services.engine.alive and services.codec.alive:
             await asyncio.sleep(_WATCH_SECONDS)

@@ -97,7 +97,10 @@ def create_app(
     for module in (readings, images, health):
         app.include_router(module.router)
     problems.install(app)
-    app.add_middleware(BodyLimit, limit=settings.limits.max_upload_mb * 1_000_000)
+    limits = settings.limits
+    app.add_middleware(
+        BodyLimit, upload_limit=limits.max_upload_mb * 1_000_000, json_limit=limits.max_json_mb * 1_000_000
+    )
     app.add_middleware(RequestContext)
     return app
 

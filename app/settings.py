@@ -51,7 +51,8 @@ class EngineSettings(_Group):
 class LimitsSettings(_Group):
     """What one request may ask for."""
 
-    max_upload_mb: PositiveInt = 100
+    max_upload_mb: PositiveInt = Field(default=100, description="largest multipart body")
+    max_json_mb: PositiveInt = Field(default=1, description="largest body of any other type")
     max_prompt_chars: PositiveInt = 8_000
     max_questions: PositiveInt = 16
     max_images: PositiveInt = 10

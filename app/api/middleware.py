@@ -62,20 +62,28 @@ class _BodyTooLarge(Exception):
 
 
 class BodyLimit:
-    """Refuses a body over `limit` bytes: by its Content-Length at once, otherwise as soon as it has grown past it."""
+    """Refuses a body over its limit: by its Content-Length at once, otherwise as soon as it has grown past it.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    Multipart bodies, which carry images, have `upload_limit` bytes; all others, which are parsed in one go on the
+    event loop, have `json_limit`.
+    """
+
+    def __init__(self, app: ASGIApp, upload_limit: int, json_limit: int) -> None:
         self._app = app
-        self._limit = limit
+        self._upload_limit = upload_limit
+        self._json_limit = json_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > self._limit:
-            await self._refuse(scope, receive, send)
+        headers = Headers(scope=scope)
+        multipart = headers.get("content-type", "").startswith("multipart/")
+        limit = self._upload_limit if multipart else self._json_limit
+        declared = headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            await self._refuse(limit, scope, receive, send)
             return
         received, started, exceeded = 0, False, False
 
@@ -83,7 +91,7 @@ class BodyLimit:
             nonlocal received, exceeded
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._limit:
+            if received > limit:
                 exceeded = True
                 raise _BodyTooLarge
             return message
@@ -98,10 +106,10 @@ class BodyLimit:
         with contextlib.suppress(_BodyTooLarge):
             await self._app(scope, counted, unless_exceeded)
         if exceeded and not started:
-            await self._refuse(scope, receive, send)
+            await self._refuse(limit, scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"The body is larger than {self._limit // 1_000_000} MB."
+    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+        detail = f"The body is larger than {limit // 1_000_000} MB."
         # Without closing, the server would go on reading what it has just refused.
         headers = {"Connection": "close"}
         response = respond(Request(scope), 413, "Content too large", detail, "too_large", headers)

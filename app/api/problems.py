@@ -17,6 +17,7 @@ from app.telemetry.metrics import REJECTED
 
 log = structlog.get_logger(__name__)
 
+_NAME_LIMIT = 64
 OPENAI_PATHS = ("/v1/images/generations", "/v1/chat/", "/v1/models")
 
 # The first class that fits counts, so subclasses stand before their base.
@@ -81,7 +82,8 @@ def respond(
 
 def _where(location: tuple[Any, ...]) -> str:
     named = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    return ".".join(named) or "body"
+    # The name of an unknown field is the client's own text.
+    return ".".join(named)[:_NAME_LIMIT] or "body"
 
 
 async def _on_cxr_error(request: Request, error: Exception) -> JSONResponse:

@@ -92,3 +92,13 @@ async def test_the_openapi_document_describes_every_operation(service: Service) 
     for path, operations in document["paths"].items():
         for operation in operations.values():
             assert operation["summary"], path
+
+
+async def test_a_start_that_breaks_in_an_unforeseen_way_fails_instead_of_hanging(settings: Settings) -> None:
+    class BrokenEngine(FakeEngine):
+        async def start(self) -> None:
+            raise RuntimeError("installation is broken")
+
+    async with running_without_waiting(settings, BrokenEngine) as service:
+        await asyncio.wait_for(service.app.state.lifecycle.failed.wait(), 5)
+        assert (await service.client.get("/readyz")).json()["parts"] == {"service": "failed"}

@@ -119,3 +119,22 @@ async def test_codes_become_pixels(service: Service) -> None:
 async def test_codes_of_wrong_count_or_range_are_400(service: Service, tokens: list[int], code: str) -> None:
     response = await service.client.post("/v1/images/pixels", json={"tokens": tokens})
     assert (response.status_code, response.json()["code"]) == (400, code)
+
+
+async def test_a_prompt_that_is_no_unicode_text_is_400(service: Service) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await service.client.post(URL, content=b'{"prompt": "\\ud800"}', headers=headers)
+    assert response.status_code == 400
+    response = await service.client.post(URL, content=b'{"prompt": "\xff\xfe"}', headers=headers)
+    assert response.status_code == 400
+
+
+async def test_a_json_body_over_its_limit_is_413(service: Service) -> None:
+    response = await service.client.post("/v1/images/pixels", json={"tokens": [0] * 1_000_000})
+    assert (response.status_code, response.json()["code"]) == (413, "too_large")
+
+
+async def test_the_name_of_an_unknown_field_is_not_repeated_at_length(service: Service) -> None:
+    response = await service.client.post(URL, json={"prompt": "a", "x" * 10_000: 1})
+    assert response.status_code == 400
+    assert len(response.text) < 400

@@ -174,3 +174,10 @@ async def test_errors_carry_the_request_id_that_came_in(service: Service) -> Non
 async def test_a_request_id_that_could_break_a_log_is_replaced(service: Service) -> None:
     response = await service.client.get("/livez", headers={"X-Request-Id": "a b\tc"})
     assert response.headers["x-request-id"] != "a b\tc"
+
+
+async def test_a_form_field_that_is_no_utf8_is_400(service: Service) -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="question"\r\n\r\n\xff\xfe\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    response = await service.client.post("/v1/answers", content=body, headers=headers)
+    assert response.status_code == 400
