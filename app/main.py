@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from app.api import health, images, problems, readings
 from app.api.middleware import BodyLimit, RequestContext
@@ -84,7 +85,9 @@ def create_app(
         finally:
             await lifecycle.close()
 
-    app = FastAPI(
+    # The documentation page's script comes with the package: hospital networks reach no CDN.
+    app = FastAPIOffline(
+        redoc_url=None,
         title="LLM-CXR server",
         version=_version(),
         description=DESCRIPTION,

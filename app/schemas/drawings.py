@@ -13,7 +13,7 @@ OutputFormat = Literal["png", "jpeg", "webp", "dicom"]
 class DrawRequest(WireModel):
     """Ask for radiographs. Fields of OpenAI's that change nothing here are accepted where they say `auto`."""
 
-    prompt: Annotated[str, Field(min_length=1)]
+    prompt: Annotated[str, Field(min_length=1, examples=["AP chest radiograph of a child. Viral pneumonia."])]
     model: str | None = None
     n: int = Field(default=1, ge=1, description="number of radiographs")
     size: str = Field(default="auto", description="`auto` or the bundle's size, such as 256x256")

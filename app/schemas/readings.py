@@ -40,7 +40,9 @@ class ReportForm(SamplingForm):
 class AnswerForm(SamplingForm):
     """Ask questions about one radiograph."""
 
-    question: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1, description="repeat for several")
+    question: list[Annotated[str, Field(min_length=1)]] = Field(
+        min_length=1, description="repeat for several", examples=[["Is there pneumonia?"]]
+    )
 
 
 class UsageBody(WireModel):
@@ -66,9 +68,13 @@ class ImageBody(WireModel):
 class ReportText(WireModel):
     """A report, and its sections where it has headings."""
 
-    text: str
-    findings: str | None = None
-    impression: str | None = None
+    text: str = Field(
+        examples=[
+            "FINDINGS: AP chest radiograph of a child. The lungs are clear.\nIMPRESSION: Normal chest radiograph."
+        ]
+    )
+    findings: str | None = Field(default=None, examples=["AP chest radiograph of a child. The lungs are clear."])
+    impression: str | None = Field(default=None, examples=["Normal chest radiograph."])
 
 
 class ReportBody(WireModel):
@@ -83,7 +89,10 @@ class ReportBody(WireModel):
     finish_reason: Literal["stop", "length"]
     seed: int
     usage: UsageBody
-    timings: dict[str, float] = Field(description="milliseconds by stage")
+    timings: dict[str, float] = Field(
+        description="milliseconds by stage",
+        examples=[{"decode": 57.0, "encode": 54.1, "generate": 126.4, "total": 238.0}],
+    )
     notice: str = NOTICE
 
 
@@ -122,5 +131,5 @@ class TokensBody(WireModel):
 class PixelsRequest(WireModel):
     """Codes to draw."""
 
-    tokens: list[int]
+    tokens: list[int] = Field(description="one per grid cell, row by row", examples=[[0] * 256])
     output_format: Literal["png", "jpeg", "webp", "dicom"] = "png"

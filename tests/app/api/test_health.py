@@ -102,3 +102,19 @@ async def test_a_start_that_breaks_in_an_unforeseen_way_fails_instead_of_hanging
     async with running_without_waiting(settings, BrokenEngine) as service:
         await asyncio.wait_for(service.app.state.lifecycle.failed.wait(), 5)
         assert (await service.client.get("/readyz")).json()["parts"] == {"service": "failed"}
+
+
+async def test_the_documentation_page_loads_nothing_from_another_host(service: Service) -> None:
+    page = (await service.client.get("/docs")).text
+    assert "swagger-ui" in page
+    assert "http://" not in page.replace("http://test", "")
+    assert "https://" not in page
+    script = await service.client.get("/static-offline-docs/swagger-ui-bundle.js")
+    assert script.status_code == 200
+
+
+async def test_the_openapi_document_has_examples_and_a_curl_line_for_each_job(service: Service) -> None:
+    document = (await service.client.get("/openapi.json")).json()
+    for path in ("/v1/reports", "/v1/answers", "/v1/images/generations"):
+        assert document["paths"][path]["post"]["x-curl"].startswith("curl ")
+    assert document["components"]["schemas"]["DrawRequest"]["properties"]["prompt"]["examples"]
