@@ -3,23 +3,20 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
+from app.cli_training import evaluate_app, manifest_app, train
 from app.client import Client, ServiceError
+from app.console import console, errors, fail
 from app.settings import Settings, load_settings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Serve a language model that reads and draws chest radiographs."
 )
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
-
-UsageError = 2
 
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of the model bundle.")]
 StateOption = Annotated[Path | None, typer.Option("--state-dir", help="The only folder that is written to.")]
@@ -29,11 +26,6 @@ SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed gi
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
-def _fail(message: str, status: int = UsageError) -> NoReturn:
-    errors.print(message, style="red", soft_wrap=True)
-    raise typer.Exit(status)
-
-
 def _settings(config: Path | None, **overrides: object) -> Settings:
     try:
         return load_settings(config, **overrides)
@@ -41,7 +33,7 @@ def _settings(config: Path | None, **overrides: object) -> Settings:
         lines = [
             f"  CXR_{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
         ]
-        _fail("The settings are not valid:\n" + "\n".join(lines))
+        fail("The settings are not valid:\n" + "\n".join(lines))
 
 
 @app.command()
@@ -73,12 +65,12 @@ def demo(
     from app.commands.demo import run_demo
 
     if dicom is not None and not dicom.is_file():
-        _fail(f"There is no file {dicom}.")
+        fail(f"There is no file {dicom}.")
     settings = _settings(config, bundle=bundle, state_dir=state_dir, port=0)
     try:
         raise typer.Exit(asyncio.run(run_demo(settings, dicom, prompt, question, out, console)))
     except ServiceError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
 
 
 @app.command()
@@ -95,7 +87,7 @@ def report(
         with errors.status("Reading the radiograph"):
             body = client.answer(file, question, seed=seed) if question else client.report(file, seed=seed)
     except ServiceError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     if as_json:
         console.print_json(json.dumps(body))
         return
@@ -121,12 +113,12 @@ def draw(
     """Draw a synthetic radiograph with a running service."""
     formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".dcm": "dicom"}
     if out.suffix.lower() not in formats:
-        _fail(f"{out.name}: the file name must end in {', '.join(formats)}.")
+        fail(f"{out.name}: the file name must end in {', '.join(formats)}.")
     try:
         with errors.status("Drawing"):
             image, body = Client(url).draw(text, formats[out.suffix.lower()], seed=seed)
     except ServiceError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     out.write_bytes(image)
     console.print(f"{out}  seed {body['seed']}  {body['timings']['total']:.0f} ms", markup=False)
     errors.print(body["notice"], style="dim")
@@ -145,7 +137,7 @@ def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]
             task = progress.add_task("Verifying", total=total)
             loaded = load(bundle, lambda count: progress.advance(task, count))
     except BundleError as error:
-        _fail(f"Refused: {error}")
+        fail(f"Refused: {error}")
     manifest = loaded.manifest
     table = Table("what", "value", title=manifest.label, title_justify="left")
     rows, columns = manifest.image.grid
@@ -159,25 +151,9 @@ def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]
     console.print(table)
 
 
-@app.command()
-def train(
-    data: Annotated[Path, typer.Argument(help="Folder with index.csv and images/.", exists=True, file_okay=False)],
-    out: Annotated[Path, typer.Argument(help="Folder for checkpoints; a stopped run goes on from there.")],
-    bundle: Annotated[Path, typer.Option(help="Where the finished bundle goes.")] = Path("bundle"),
-    vqgan_steps: Annotated[int, typer.Option(help="Steps of the image tokenizer.")] = 6500,
-    instruct_steps: Annotated[int, typer.Option(help="Steps of the language model.")] = 1000,
-) -> None:
-    """Train the demo bundle's recipe on a folder of radiographs, evaluate it, and write the bundle."""
-    try:
-        from app.commands.train import train_bundle
-    except ImportError:
-        _fail("Training needs the extra `train`: pip install '.[train]'.")
-    from models.training.data import DataError
-
-    try:
-        train_bundle(data, out, bundle, vqgan_steps, instruct_steps, console)
-    except (DataError, FloatingPointError) as error:
-        _fail(str(error), 1)
+app.command()(train)
+app.add_typer(manifest_app, name="manifest")
+app.add_typer(evaluate_app, name="evaluate")
 
 
 def main() -> None:

@@ -1,11 +1,15 @@
 """The service's settings: read once from CXR_* variables and an optional TOML file, frozen, passed in."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+# Bytes of a Unix socket's path without its end, and what the engine appends: `/tmp/` and a UUID.
+_SOCKET_PATH = 107
+_SOCKET_NAME = 41
 DEMO_BUNDLE = Path(__file__).resolve().parent.parent / "models" / "bundles" / "demo"
 
 
@@ -75,6 +79,16 @@ class Settings(BaseSettings):
     codec: CodecSettings = CodecSettings()
     engine: EngineSettings = EngineSettings()
     limits: LimitsSettings = LimitsSettings()
+
+    @field_validator("state_dir")
+    @classmethod
+    def _sockets_fit(cls, value: Path) -> Path:
+        """The engine's sockets lie below the state folder, and a socket's path has a limit (unix(7), sun_path)."""
+        longest = _SOCKET_PATH - _SOCKET_NAME
+        length = len(os.fsencode(value.resolve()))
+        if length > longest:
+            raise ValueError(f"the path has {length} bytes; the engine's sockets below it allow {longest}")
+        return value
 
     @classmethod
     def settings_customise_sources(

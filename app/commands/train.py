@@ -1,64 +1,131 @@
-"""`cxr train`: the demo bundle's recipe from a folder of radiographs to a finished bundle."""
+"""`cxr train`, `cxr evaluate`, `cxr manifest`: the training package from the command line."""
 
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import torch
 from rich.console import Console
 
-from models.evaluation.card import model_card
-from models.evaluation.measure import measure
-from models.training.demo import DemoRecipe
-from models.training.export import export_bundle
-from models.training.instruct import InstructRecipe
-from models.training.vqgan import VQGANRecipe
+from models.evaluation.card import PARTS, model_card, read_results
+from models.evaluation.drawings import evaluate_drawings
+from models.evaluation.images import evaluate_images
+from models.evaluation.reports import evaluate_reports
+from models.evaluation.subject import Subject
+from models.evaluation.vqa import evaluate_vqa
+from models.training.export import export_bundle, replace_card
+from models.training.images import load_data, pack
+from models.training.manifest import DataError, Record, write_manifest
+from models.training.recipe import load_recipe
+from models.training.sources.mimic import read_mimic
+from models.training.sources.open_cxr import read_open_cxr
+from models.training.workshop import Workshop
 
-NAME = "llm-cxr-demo"
-LICENCE = "CC-BY-4.0"
-HISTORY_FILE = "HISTORY.md"
-INTENDED_USE = "Demonstration and integration tests of the LLM-CXR server. Not for clinical use."
+STAGES = ("classifier", "vqgan", "instruct", "all")
+_MIB = 2**20
 
 
-def _history(out: Path) -> str:
-    """Read the log of runs that whoever trains keeps beside the checkpoints."""
-    file = out / HISTORY_FILE
-    return file.read_text(encoding="utf-8").strip() if file.exists() else "One run, by the command above."
-
-
-def train_bundle(
-    data: Path, out: Path, bundle: Path, vqgan_steps: int, instruct_steps: int, console: Console, version: str = "0.1"
+def train(
+    stage: str,
+    data: Path,
+    out: Path,
+    recipe_name: str,
+    bundle: Path | None,
+    instructions: Path | None,
+    features: str | None,
+    base: str | None,
+    console: Console,
 ) -> None:
-    """Train both models (or go on from `out`), measure them on the test split, and write the bundle with its card.
-
-    Raises DataError, FloatingPointError.
-    """
+    """Train one stage and what it needs, or all of them and write the bundle. Raises DataError, FloatingPointError."""
+    recipe = load_recipe(recipe_name)
+    if features:
+        recipe = recipe.model_copy(update={"features": features})
+    if base:
+        recipe = recipe.model_copy(update={"instruct": recipe.instruct.model_copy(update={"base": base})})
     out.mkdir(parents=True, exist_ok=True)
-    recipe = DemoRecipe(data, out, VQGANRecipe(steps=vqgan_steps), InstructRecipe(steps=instruct_steps))
-    vqgan = recipe.vqgan()
-    codes = recipe.codes(vqgan)
-    vocabulary = recipe.vocabulary()
-    llm = recipe.language_model(vocabulary, codes)
-    console.print("Measuring on the test split")
-    with torch.inference_mode():
-        figures = measure(recipe, vqgan, llm, vocabulary, codes)
-    console.print(figures)
-    manifest = export_bundle(
-        bundle,
-        name=NAME,
-        version=version,
-        licence=LICENCE,
-        intended_use=INTENDED_USE,
-        vqgan=vqgan,
-        llm=llm,
-        vocabulary=vocabulary,
-        decoding=recipe.decoding,
-        card=model_card(
-            figures,
-            recipe.studies,
-            vqgan_parameters=sum(p.numel() for p in vqgan.parameters()),
-            llm_parameters=sum(p.numel() for p in llm.parameters()),
-            vqgan_steps=vqgan_steps,
-            instruct_steps=instruct_steps,
-            history=_history(out),
-        ),
-    )
-    console.print(f"Wrote {manifest.label} to {bundle}")
+    workshop = Workshop(recipe, data, out, instructions=instructions)
+    if stage == "classifier":
+        workshop.classifier()
+        return
+    vqgan = workshop.vqgan()
+    if stage == "vqgan":
+        return
+    llm, vocabulary = workshop.language_model(vqgan)
+    if bundle and workshop.accelerator.is_main_process:
+        manifest = export_bundle(
+            bundle,
+            name=recipe.name,
+            version=recipe.version,
+            licence=recipe.licence,
+            intended_use=recipe.intended_use,
+            vqgan=vqgan,
+            llm=llm,
+            vocabulary=vocabulary,
+            decoding=recipe.decoding,
+        )
+        console.print(f"Wrote {manifest.label} to {bundle}; measure it with `cxr evaluate`")
+
+
+def evaluate(
+    part: str,
+    subject: Subject,
+    results: Path,
+    console: Console,
+    *,
+    features: list[str],
+    judge: Path | None,
+    each: int,
+    scores: list[tuple[str, Path]],
+) -> None:
+    """Measure one part and write `results/PART.json`, with a contact sheet beside it for drawings."""
+    results.mkdir(parents=True, exist_ok=True)
+    if part == "drawings":
+        if judge is None:
+            raise DataError("drawings need --judge, a folder that `cxr train classifier` wrote")
+        figures, sheet = evaluate_drawings(subject, judge, each, features)
+        sheet.save(results / "drawings.png")
+    else:
+        measures: dict[str, Callable[[], dict[str, Any]]] = {
+            "images": lambda: evaluate_images(subject, features),
+            "reports": lambda: evaluate_reports(subject, scores),
+            "vqa": lambda: evaluate_vqa(subject),
+        }
+        figures = measures[part]()
+    text = json.dumps(figures, indent=2)
+    (results / f"{part}.json").write_text(text + "\n", encoding="utf-8")
+    console.print_json(text)
+
+
+def card(subject: Subject, results: Path, recipe_name: str, history: Path | None, console: Console) -> None:
+    """Write the bundle's MODEL_CARD.md from the results."""
+    log = history.read_text(encoding="utf-8").strip() if history else "One run, by the commands above."
+    recipe = load_recipe(recipe_name)
+    replace_card(subject.bundle.path, model_card(subject, read_results(results), recipe, recipe_name, log))
+    console.print(f"Wrote the model card of {subject.bundle.manifest.label} from {', '.join(PARTS)}")
+
+
+def _relative(records: list[Record], folder: Path, manifest: Path) -> list[Record]:
+    """Records with their images' paths from the manifest's folder."""
+    target = manifest.parent.resolve()
+    return [replace(r, image=Path(os.path.relpath(folder.resolve() / r.image, target)).as_posix()) for r in records]
+
+
+def make_manifest(kind: str, folder: Path, reports: Path | None, manifest: Path, console: Console) -> None:
+    """Write the manifest of a data set. Raises DataError."""
+    if kind == "mimic":
+        if reports is None:
+            raise DataError("MIMIC-CXR-JPG has no reports; name the folder of MIMIC-CXR's with --reports")
+        records = read_mimic(folder, reports)
+    else:
+        records = read_open_cxr(folder)
+    write_manifest(_relative(records, folder, manifest), manifest)
+    console.print(f"{manifest}: {len(records)} radiographs")
+
+
+def make_pack(data: Path, file: Path, size: int, mebibytes: float, cache: Path, console: Console) -> None:
+    """Write manifest and preprocessed images as one file. Raises DataError."""
+    records, images = load_data(data, size, cache)
+    quality = pack(records, images, file, int(mebibytes * _MIB))
+    console.print(f"{file}: {file.stat().st_size / _MIB:.1f} MiB, {len(records)} radiographs, WebP quality {quality}")

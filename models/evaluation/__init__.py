@@ -1,1 +1,1 @@
-"""What a bundle is worth on radiographs it was not trained on."""
+"""Figures of a bundle on a manifest, each command one JSON object."""

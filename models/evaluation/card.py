@@ -1,37 +1,43 @@
-"""The model card, written from measured figures and from the licences in the index."""
+"""MODEL_CARD.md, generated from the evaluation's JSON, the recipe, and the licences in the manifest."""
 
+import json
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from models.training.data import Study
+from models.evaluation.subject import Subject
+from models.training.manifest import DataError, Record
+from models.training.recipe import Recipe
 
-_TEMPLATE = """# Model card: llm-cxr-demo
+PARTS = ("images", "reports", "vqa", "drawings")
+HISTORY_FILE = "HISTORY.md"
 
-**Not a medical device. Not for clinical use.** A small demonstration model of the LLM-CXR method
-(Lee et al., ICLR 2024) that makes the server testable without a download. It was trained for an hour or two on
-two CPU cores, on a few thousand, mostly paediatric, radiographs whose labels are coarse. It is wrong often and
-knows few findings.
+_TEMPLATE = """# Model card: {label}
+
+**Not a medical device. Not for clinical use.** {intended_use}
 
 ## What it is
-- Image tokenizer: a VQ-GAN in taming-transformers' layout, 256 px grey, 16 x 16 tokens, 1,024 codes, {vqgan_parameters}
-  million parameters, trained with L1, squared and edge errors and codebook averages (no adversarial term).
-- Language model: GPT-NeoX, {llm_parameters} million parameters, trained from scratch on reports, drawings and
-  questions composed from the labels of the index; no radiologist wrote them.
+- Image tokenizer: a VQ-GAN in taming-transformers' layout, {size} px, {rows} x {columns} tokens of {codes} codes,
+  {vqgan_parameters} million parameters.
+- Language model: {architecture}, {llm_parameters} million parameters, {origin}, on reports, drawings and questions
+  {texts}.
 
-## Measured on the held-out test split ({images} radiographs; groups are never shared with the training split)
-| figure | value | 95 % interval | chance |
+## Measured on the {split} split ({images} radiographs; groups are in one split only)
+| figure | value | 95 % interval | rows |
 |---|---|---|---|
-| reconstruction PSNR | {psnr} dB | | |
-| codes used | {use} % | | |
-| report states normal or pneumonia rightly, balanced accuracy | {two} | {two_interval} | 0.5 |
-| report states normal, bacterial or viral, macro F1 | {three} | {three_interval} | about 0.33 |
-| yes/no answers ({questions} balanced questions), accuracy | {answers} | | 0.5 |
+{figures}
 
-The condition is read from the report's words; a report that states none counts as wrong. Sampling: greedy.
+Reports and answers are greedy; a report that states no condition, or an answer to something else, counts as wrong.
+Drawings are sampled as the server samples them.
+
+{notes}
 
 ## Reproduce
-`cxr train DATA OUT --bundle DIR --vqgan-steps {vqgan_steps} --instruct-steps {instruct_steps}` on a folder with
-`index.csv` and `images/`. A stopped run goes on from OUT.
+```
+{commands}
+```
+A stopped run goes on from OUT.
 
 ## Runs
 {history}
@@ -39,49 +45,133 @@ The condition is read from the report's words; a report that states none counts 
 ## Training data, licences, attribution
 {sources}
 
-The labels separate children with and without pneumonia at one hospital; the model learns that hospital's images as much
-as the disease. Sex, race and comorbidity are not known for most images, so bias was not measured.
+The labels are coarse and come from few hospitals: the model learns a hospital's images as much as the disease. Sex,
+race and comorbidity are not known for most images, so bias was not measured.
 
-## Examples of generated reports (test split, greedy)
+## Examples of generated reports ({split} split, greedy)
 {examples}
 """
 
 
-def _sources(studies: list[Study]) -> str:
-    counts = Counter((study.attribution, study.licence) for study in studies if study.split == "train")
-    return "\n".join(f"- {count} images: {who}. Licence: {licence}." for (who, licence), count in counts.most_common())
+def read_results(folder: Path) -> dict[str, dict[str, Any]]:
+    """The evaluation's JSON files by part. Raises DataError naming the first that is missing or not JSON."""
+    found = {}
+    for part in PARTS:
+        file = folder / f"{part}.json"
+        try:
+            found[part] = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DataError(f"{file.name} is not in {folder}; run `cxr evaluate {part}` first") from error
+        except json.JSONDecodeError as error:
+            raise DataError(f"{file.name} is not JSON: {error}") from error
+    return found
+
+
+def _row(name: str, value: object, interval: Sequence[float] | None = None, rows: object = "") -> str:
+    between = f"{interval[0]} to {interval[1]}" if interval else ""
+    return f"| {name} | {value} | {between} | {rows} |"
+
+
+def _scored(name: str, figure: dict[str, Any] | None) -> list[str]:
+    return [_row(name, figure["value"], figure["interval"], figure["count"])] if figure else []
+
+
+def _figures(results: dict[str, dict[str, Any]]) -> str:
+    images, reports, vqa, drawings = (results[part] for part in PARTS)
+    judge = drawings["judge_on_real_images"]["balanced_accuracy"]
+    rows = [
+        _row("reconstruction PSNR", f"{images['psnr_db']} dB", rows=images["images"]),
+        _row("reconstruction SSIM", images["ssim"], rows=images["images"]),
+        _row("codes used", f"{100 * images['codebook_use']:.1f} %", rows=images["images"]),
+        *_scored(
+            "report: normal or pneumonia, balanced accuracy", reports.get("normal_or_pneumonia_balanced_accuracy")
+        ),
+        *_scored("report: normal, bacterial or viral, macro F1", reports.get("three_kinds_macro_f1")),
+        *_scored("report: normal, bacterial or viral, balanced accuracy", reports.get("three_kinds_balanced_accuracy")),
+        *_scored("yes/no questions, as many yes as no: accuracy", vqa["yes_no"]),
+        *(line for kind, figure in vqa["by_kind"].items() for line in _scored(f"questions of kind {kind}", figure)),
+        *_scored("drawings: show what was asked, by the judge", drawings["label_agreement"]),
+        *_scored("the judge itself on real images, balanced accuracy", judge),
+        *_scored(
+            "the judge on reconstructed real images, balanced accuracy",
+            drawings["judge_on_reconstructed_images"]["balanced_accuracy"],
+        ),
+    ]
+    for what, found in (("reconstructions", images["distances"]), ("drawings", drawings["distances"])):
+        for item in found:
+            rows.append(_row(f"{what}: FID / KID on features `{item['features']}`", f"{item['fid']} / {item['kid']}"))
+    return "\n".join(rows)
+
+
+def _notes(drawings: dict[str, Any]) -> str:
+    near = drawings["nearest_training_image"]
+    made, real = drawings["ms_ssim_within_request"], drawings["ms_ssim_of_real_images"]
+    variety = "; ".join(f"{label} {value} (real {real.get(label, 'unknown')})" for label, value in made.items())
+    agreement = ", ".join(f"{label} {value}" for label, value in drawings["agreement_by_request"].items())
+    return f"""Agreement by request: {agreement}.
+
+Variety, mean MS-SSIM between two images of a request (lower is more varied): {variety}.
+
+Copies: {near["unit"]} to the nearest training image, least and median: drawn {near["drawn"]["least"]} and
+{near["drawn"]["median"]}; held-out real images {near["held_out"]["least"]} and {near["held_out"]["median"]};
+the same, reconstructed from their codes, {near["held_out_reconstructed"]["least"]} and
+{near["held_out_reconstructed"]["median"]}."""
+
+
+def _sources(records: Sequence[Record]) -> str:
+    counts = Counter((r.attribution, r.licence) for r in records if r.split == "train")
+    return "\n".join(
+        f"- {count} images: {who or 'not stated'}. Licence: {licence or 'not stated'}."
+        for (who, licence), count in counts.most_common()
+    )
+
+
+def _commands(recipe_name: str) -> str:
+    judged = [f"cxr evaluate {part} BUNDLE MANIFEST --results RESULTS" for part in ("images", "reports", "vqa")]
+    return "\n".join(
+        [
+            f"cxr train all MANIFEST OUT --recipe {recipe_name} --bundle BUNDLE",
+            *judged,
+            "cxr evaluate drawings BUNDLE MANIFEST --judge OUT/classifier --results RESULTS",
+            f"cxr evaluate card BUNDLE MANIFEST --results RESULTS --recipe {recipe_name} --history OUT/{HISTORY_FILE}",
+        ]
+    )
 
 
 def model_card(
-    figures: dict[str, Any],
-    studies: list[Study],
-    *,
-    vqgan_parameters: int,
-    llm_parameters: int,
-    vqgan_steps: int,
-    instruct_steps: int,
-    history: str,
+    subject: Subject, results: dict[str, dict[str, Any]], recipe: Recipe, recipe_name: str, history: str
 ) -> str:
-    """MODEL_CARD.md as text. `history` is the log of runs that led to the weights, as Markdown."""
-    reports, answers = figures["reports"], figures["answers"]
+    """MODEL_CARD.md as text. Raises DataError where a result is of another bundle's weights or another split."""
+    about = subject.about()
+    for part, found in results.items():
+        for key in ("bundle", "weights_sha256", "split"):
+            if found[key] != about[key]:
+                raise DataError(f"{part}.json is of {key} {found[key]}, not {about[key]}; evaluate again")
+    manifest, config = subject.bundle.manifest, subject.llm.config
+    rows, columns = manifest.image.grid
+    written = any(r.findings or r.impression for r in subject.records)
     examples = "\n".join(
-        f"- labelled {item['label']}: {' / '.join(item['report'].split(chr(10)))}" for item in reports["examples"]
+        f"- labelled {item['label']}: {' / '.join(item['report'].split(chr(10)))}"
+        for item in results["reports"]["examples"]
     )
     return _TEMPLATE.format(
-        vqgan_parameters=round(vqgan_parameters / 1e6, 1),
-        llm_parameters=round(llm_parameters / 1e6, 1),
-        images=figures["images"],
-        psnr=figures["psnr_db"],
-        use=round(100 * figures["codebook_use"], 1),
-        two=reports["normal_or_pneumonia_balanced_accuracy"],
-        two_interval="{} to {}".format(*reports["interval"]),
-        three=reports["three_kinds_macro_f1"],
-        three_interval="{} to {}".format(*reports["three_kinds_interval"]),
-        questions=answers["yes_no_questions"],
-        answers=answers["accuracy"],
-        vqgan_steps=vqgan_steps,
-        instruct_steps=instruct_steps,
+        label=manifest.label,
+        intended_use=manifest.intended_use,
+        size=manifest.image.size,
+        rows=rows,
+        columns=columns,
+        codes=f"{manifest.vocabulary.codebook_size:,}",
+        vqgan_parameters=round(sum(p.numel() for p in subject.vqgan.parameters()) / 1e6, 1),
+        architecture=(config.architectures or [config.model_type])[0],
+        llm_parameters=round(sum(p.numel() for p in subject.llm.parameters()) / 1e6, 1),
+        origin=f"tuned from {recipe.instruct.base}" if recipe.instruct.base else "trained from scratch",
+        texts="of radiologists" if written else "composed from labels; no radiologist wrote them",
+        split=about["split"],
+        images=about["images"],
+        figures=_figures(results),
+        notes=_notes(results["drawings"]),
+        commands=_commands(recipe_name),
         history=history,
-        sources=_sources(studies),
+        sources=_sources(subject.records),
         examples=examples,
     )

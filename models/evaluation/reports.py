@@ -1,68 +1,84 @@
-"""Generated texts against the labels of the index."""
+"""Generated reports against the labels of the manifest, and against the radiologist's text where there is one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from transformers import PreTrainedModel
+from models.evaluation.adapters import score_texts
+from models.evaluation.generation import write
+from models.evaluation.labels import stated_labels
+from models.evaluation.statistics import balanced_accuracy, macro_f1, micro_f1, scored
+from models.evaluation.subject import Subject
+from models.training.manifest import BACTERIAL, NORMAL, VIRAL
+from models.training.wording import PNEUMONIA, stated_condition
 
-from models.vocabulary import Vocabulary
+THREE = (NORMAL, BACTERIAL, VIRAL)
+_EXAMPLES = 6
+_FEWEST = 5
 
-_BATCH = 32
+
+def pneumonia_or_normal(condition: str | None) -> str | None:
+    """`normal`, `pneumonia`, or None."""
+    return condition if condition in (None, NORMAL) else "pneumonia" if condition in PNEUMONIA else None
 
 
-def write(
-    model: PreTrainedModel, vocabulary: Vocabulary, prompts: Sequence[Sequence[int]], max_tokens: int = 48
-) -> list[str]:
-    """Greedy texts for prompts of equal length, with text ids only, as the server decodes."""
-    refused = [*range(vocabulary.image_offset, vocabulary.size), *sorted(vocabulary.controls - {vocabulary.end})]
-    texts: list[str] = []
-    for start in range(0, len(prompts), _BATCH):
-        ids = torch.tensor(prompts[start : start + _BATCH])
-        found = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=max_tokens,
-            do_sample=False,
-            eos_token_id=vocabulary.end,
-            pad_token_id=vocabulary.padding,
-            suppress_tokens=refused,
+def _reports(subject: Subject, rows: Sequence[int], max_tokens: int) -> list[str]:
+    prompts = subject.bundle.prompts
+    asked = [prompts.report(subject.prompt_codes(row)) for row in rows]
+    return write(subject.llm, subject.bundle.vocabulary, asked, max_tokens)
+
+
+def finding_scores(truth: Sequence[frozenset[str]], stated: Sequence[frozenset[str]]) -> dict[str, Any]:
+    """Micro and macro F1 over every label that at least five radiographs have, one yes/no decision each."""
+    labels = sorted({label for one in truth for label in one if sum(label in other for other in truth) >= _FEWEST})
+    counts = {
+        label: (
+            sum(label in t and label in s for t, s in zip(truth, stated, strict=True)),
+            sum((label in t) != (label in s) for t, s in zip(truth, stated, strict=True)),
         )
-        texts.extend(vocabulary.decode(row.tolist()).strip() for row in found[:, ids.shape[1] :])
-    return texts
+        for label in labels
+    }
+    f1 = {label: round(2 * hits / max(1, 2 * hits + wrong), 3) for label, (hits, wrong) in counts.items()}
+    hits, wrong = (sum(column) for column in zip(*counts.values(), strict=True)) if counts else (0, 0)
+    return {
+        "micro_f1": round(2 * hits / max(1, 2 * hits + wrong), 3),
+        "macro_f1": round(sum(f1.values()) / max(1, len(f1)), 3),
+        "by_label": f1,
+    }
 
 
-def balanced_accuracy(truth: Sequence[str], stated: Sequence[str | None]) -> float:
-    """Mean recall over the classes that occur in `truth`."""
-    recalls = []
-    for label in sorted(set(truth)):
-        rows = [index for index, value in enumerate(truth) if value == label]
-        recalls.append(sum(stated[index] == label for index in rows) / len(rows))
-    return float(np.mean(recalls))
+def evaluate_reports(
+    subject: Subject, adapters: Sequence[tuple[str, Path]] = (), max_tokens: int = 96
+) -> dict[str, Any]:
+    """Labels read from a greedy report of every labelled radiograph. A report that states none counts as wrong.
 
-
-def macro_f1(truth: Sequence[str], stated: Sequence[str | None]) -> float:
-    """Mean F1 over the classes that occur in `truth`."""
-    scores = []
-    for label in sorted(set(truth)):
-        hits = sum(t == label == s for t, s in zip(truth, stated, strict=True))
-        wrong = sum((t == label) != (s == label) for t, s in zip(truth, stated, strict=True))
-        scores.append(2 * hits / (2 * hits + wrong))
-    return float(np.mean(scores))
-
-
-def interval(
-    score: Callable[[Sequence[str], Sequence[str | None]], float],
-    truth: Sequence[str],
-    stated: Sequence[str | None],
-    draws: int = 1000,
-) -> tuple[float, float]:
-    """95 % bootstrap interval of `score` over resampled rows, classes kept in proportion."""
-    rng = np.random.default_rng(0)
-    groups = [[i for i, value in enumerate(truth) if value == label] for label in sorted(set(truth))]
-    values = []
-    for _ in range(draws):
-        rows = np.concatenate([rng.choice(group, len(group)) for group in groups])
-        values.append(score([truth[i] for i in rows], [stated[i] for i in rows]))
-    low, high = np.percentile(values, (2.5, 97.5))
-    return float(low), float(high)
+    `adapters` are (name, weights) of the field's scores, for radiographs that have a radiologist's text.
+    """
+    rows = [int(row) for row in subject.rows if subject.record(row).labels]
+    texts = _reports(subject, rows, max_tokens)
+    stated = [stated_condition(text) for text in texts]
+    conditions = [subject.record(row).condition or "" for row in rows]
+    two = [
+        (str(pneumonia_or_normal(t)), pneumonia_or_normal(s))
+        for t, s in zip(conditions, stated, strict=True)
+        if t in THREE
+    ]
+    three = [(t, s) for t, s in zip(conditions, stated, strict=True) if t in THREE]
+    figures: dict[str, Any] = {**subject.about(), "labelled": len(rows)}
+    if three:
+        truth, found = zip(*three, strict=True)
+        figures["normal_or_pneumonia_balanced_accuracy"] = scored(balanced_accuracy, *zip(*two, strict=True))
+        figures["three_kinds_macro_f1"] = scored(macro_f1, truth, found)
+        figures["three_kinds_micro_f1"] = scored(micro_f1, truth, found)
+        figures["three_kinds_balanced_accuracy"] = scored(balanced_accuracy, truth, found)
+    figures["findings"] = finding_scores(
+        [frozenset(subject.record(row).labels) for row in rows], [stated_labels(text) for text in texts]
+    )
+    written = [i for i, row in enumerate(rows) if subject.record(row).findings or subject.record(row).impression]
+    references = [f"{subject.record(rows[i]).findings} {subject.record(rows[i]).impression}".strip() for i in written]
+    figures["text_scores"] = [
+        score_texts(name, weights, [texts[i] for i in written], references) for name, weights in adapters
+    ]
+    step = max(1, len(rows) // _EXAMPLES)
+    figures["examples"] = [{"label": conditions[i], "report": texts[i]} for i in range(0, len(rows), step)][:_EXAMPLES]
+    return figures

@@ -26,25 +26,25 @@ class CodebookAverage:
     def start(self, vectors: Tensor, generator: torch.Generator) -> None:
         """Fill the codebook with random rows of `vectors` (N, D)."""
         entries = self._codebook.shape[0]
-        rows = torch.randint(vectors.shape[0], (entries,), generator=generator)
-        noise = 0.01 * vectors.std() * torch.randn(entries, vectors.shape[1], generator=generator)
-        self._codebook.copy_(vectors[rows] + noise)
+        rows = torch.randint(vectors.shape[0], (entries,), generator=generator).to(vectors.device)
+        noise = torch.randn(entries, vectors.shape[1], generator=generator).to(vectors.device)
+        self._codebook.copy_(vectors[rows] + 0.01 * vectors.std() * noise)
         self.counts.fill_(1.0)
         self.sums.copy_(self._codebook)
 
     @torch.no_grad()
     def update(self, vectors: Tensor, codes: Tensor, generator: torch.Generator) -> int:
         """Move every entry towards the vectors (N, D) that chose it; returns how many entries were revived."""
-        counts = torch.zeros_like(self.counts).index_add_(0, codes, torch.ones(len(codes)))
+        ones = torch.ones(len(codes), device=codes.device)
+        counts = torch.zeros_like(self.counts).index_add_(0, codes, ones)
         sums = torch.zeros_like(self.sums).index_add_(0, codes, vectors)
         self.counts.mul_(self._decay).add_(counts, alpha=1.0 - self._decay)
         self.sums.mul_(self._decay).add_(sums, alpha=1.0 - self._decay)
         dead = torch.nonzero(self.counts < self._revive_below).flatten()
         if len(dead):
-            rows = torch.randint(vectors.shape[0], (len(dead),), generator=generator)
+            rows = torch.randint(vectors.shape[0], (len(dead),), generator=generator).to(vectors.device)
             self.sums[dead] = vectors[rows]
             self.counts[dead] = 1.0
-            self.sums[dead] *= self.counts[dead, None]
         self._codebook.copy_(self.sums / self.counts[:, None].clamp_min(1e-6))
         return len(dead)
 

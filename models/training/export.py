@@ -16,10 +16,21 @@ from models.bundle import (
     Manifest,
     VocabularySpec,
     file_entries,
+    read_manifest,
     write_manifest,
 )
 from models.vocabulary import PADDING, Vocabulary
 from models.vqgan import VQGAN
+
+CARD_FILE = "MODEL_CARD.md"
+
+
+def replace_card(folder: Path, card: str) -> Manifest:
+    """Put another MODEL_CARD.md into a bundle, and its checksum into the manifest."""
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    manifest = read_manifest(folder).model_copy(update={"files": file_entries(folder)})
+    write_manifest(folder, manifest)
+    return manifest
 
 
 def export_bundle(
@@ -33,7 +44,7 @@ def export_bundle(
     llm: PreTrainedModel,
     vocabulary: Vocabulary,
     decoding: DecodingDefaults,
-    card: str,
+    card: str = "Not evaluated yet. Not for clinical use.\n",
     dtype: torch.dtype = torch.bfloat16,
 ) -> Manifest:
     """Write a complete bundle to `folder`, replacing what is there once everything is written.
@@ -52,7 +63,7 @@ def export_bundle(
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": PADDING, "pad_token": PADDING}
     (llm_folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
     vqgan.save(partial / VQGAN_FOLDER)
-    (partial / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    (partial / CARD_FILE).write_text(card, encoding="utf-8")
     config = vqgan.config
     manifest = Manifest(
         schema_version=1,

@@ -1,15 +1,27 @@
-"""The loop that every trainer shares: schedule, progress, checkpoints, resume."""
+"""The loop that every trainer shares: schedule, progress, logs, samples, checkpoints, resume, many devices."""
 
 import math
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+from accelerate import Accelerator
+from PIL import Image
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
 
 from models.training.checkpoints import load_state, save_state
 
 _FLOOR = 0.05
+SAVE_SECONDS = 180.0
+
+
+def accelerator() -> Accelerator:
+    """Devices as the launcher gives them; bf16 where a GPU has it."""
+    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return Accelerator(mixed_precision="bf16" if bf16 else "no")
 
 
 def learning_rate(peak: float, warmup: int, steps: int, step: int) -> float:
@@ -20,10 +32,18 @@ def learning_rate(peak: float, warmup: int, steps: int, step: int) -> float:
     return peak * (_FLOOR + (1.0 - _FLOOR) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
+def finite(loss: torch.Tensor, step: int) -> torch.Tensor:
+    """The loss itself. Raises FloatingPointError naming the step where it is not finite."""
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"step {step}: the loss is {float(loss.detach())}; the last checkpoint is kept")
+    return loss
+
+
 class Trainer(Protocol):
     """A model and its optimiser, advanced one step at a time. `step` counts the steps done."""
 
     step: int
+    accelerator: Accelerator
 
     def advance(self) -> dict[str, float]:
         """One optimiser step; returns its losses. Raises FloatingPointError on a loss that is not finite."""
@@ -34,21 +54,55 @@ class Trainer(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""
 
+    def sample(self) -> Image.Image | None:
+        """A picture of what the model does now."""
 
-def run(trainer: Trainer, name: str, steps: int, checkpoint: Path, *, save_every: int, print_every: int) -> None:
-    """Advance `trainer` to `steps`, from `checkpoint` where there is one, writing it as it goes."""
-    console = Console()
+
+def run(
+    trainer: Trainer,
+    name: str,
+    steps: int,
+    out: Path,
+    *,
+    save_seconds: float = SAVE_SECONDS,
+    print_every: int = 50,
+    sample_every: int = 500,
+) -> None:
+    """Advance `trainer` to `steps` from `out/NAME.state`, where there is one.
+
+    Losses go to TensorBoard in `out/logs/NAME`, pictures to `out/samples`, the state back every `save_seconds`.
+    """
+    main = trainer.accelerator.is_main_process
+    console = Console(quiet=not main)
+    checkpoint = out / f"{name}.state"
     state = load_state(checkpoint)
     if state is not None:
         trainer.restore(state)
-        console.print(f"Resumed at step {trainer.step}")
+        console.print(f"{name}: resumed at step {trainer.step}")
+    if trainer.step >= steps:
+        return
+    writer = SummaryWriter(str(out / "logs" / name), purge_step=trainer.step + 1) if main else None
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
+    saved = time.monotonic()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(name, total=steps, completed=trainer.step)
         while trainer.step < steps:
             losses = trainer.advance()
             progress.advance(task)
-            if trainer.step % print_every == 0:
+            last = trainer.step == steps
+            if writer:
+                for key, value in losses.items():
+                    writer.add_scalar(key, value, trainer.step)
+            if trainer.step % print_every == 0 or last:
                 console.print(f"step {trainer.step}  " + "  ".join(f"{k} {v:.4g}" for k, v in losses.items()))
-            if trainer.step % save_every == 0 or trainer.step == steps:
+            if main and (trainer.step % sample_every == 0 or last):
+                picture = trainer.sample()
+                if picture is not None:
+                    folder = out / "samples"
+                    folder.mkdir(parents=True, exist_ok=True)
+                    picture.save(folder / f"{name}-{trainer.step:06d}.png")
+            if main and (last or time.monotonic() - saved >= save_seconds):
                 save_state(checkpoint, trainer.state())
+                saved = time.monotonic()
+    if writer:
+        writer.close()

@@ -1,52 +1,66 @@
-"""Training of the image tokenizer: crops first, whole images last.
+"""Training of the image tokenizer: crops first, then whole images, then the decoder alone against a discriminator.
 
-Every step draws its batch from a generator seeded by (seed, step), so a resumed run sees the same batches.
+Every step draws its batch from a generator seeded by (seed, process, step), so a resumed run sees the same batches.
 """
 
 import math
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from accelerate import Accelerator
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.features import load_features
 from models.training.codebook import CodebookAverage
-from models.training.loop import learning_rate, run
-from models.training.losses import edges, reconstruction_loss
+from models.training.discriminator import PatchDiscriminator, balance, hinge_loss
+from models.training.images import grid
+from models.training.loop import finite, learning_rate, run
+from models.training.losses import edges, preservation_losses, reconstruction_loss
 from models.vqgan import VQGAN, VQGANConfig
-from models.vqgan.pixels import to_pixels
+from models.vqgan.pixels import to_grey, to_pixels
 
-STATE_FILE = "vqgan.state"
+NAME = "vqgan"
+_SAMPLES = 6
 
 
-@dataclass(frozen=True)
-class VQGANRecipe:
-    """How long and how to train. A step is one batch; the last `whole_steps` use whole images."""
+class VQGANRecipe(BaseModel):
+    """How long and how to train. A step is one batch; steps named `..._from` begin a phase and may lie past the end."""
 
-    steps: int = 5000
-    whole_steps: int = 1000
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = 9000
+    whole_from: int = 5500
+    # From here encoder and codebook stay as they are: codes are final, and the decoder goes on.
+    freeze_codes_from: int = 6500
+    discriminator_from: int = 6800
     crop: int = 128
     crop_batch: int = 8
     whole_batch: int = 4
     learning_rate: float = 1e-3
+    discriminator_learning_rate: float = 2e-4
+    discriminator_channels: int = 32
     warmup: int = 200
     commitment: float = 0.25
     codebook_decay: float = 0.99
     revive_below: float = 0.02
     edge_weight: float = 1.0
+    perceptual_weight: float = 0.5
+    clinical_weight: float = 1.0
+    adversarial_weight: float = 0.1
     seed: int = 0
-    save_every: int = 250
 
 
-def _batch(images: np.ndarray, rows: np.ndarray, recipe: VQGANRecipe, step: int) -> np.ndarray:
+def _batch(images: np.ndarray, rows: np.ndarray, recipe: VQGANRecipe, process: int, step: int) -> np.ndarray:
     """Crops or whole images for `step`: uint8 (B, side, side)."""
-    rng = np.random.default_rng([recipe.seed, step])
-    whole = step >= recipe.steps - recipe.whole_steps
+    rng = np.random.default_rng([recipe.seed, process, step] if process else [recipe.seed, step])
+    whole = step >= recipe.whole_from
     count = recipe.whole_batch if whole else recipe.crop_batch
-    chosen = np.sort(rng.choice(rows, count, replace=False))
+    chosen = np.sort(rng.choice(rows, count, replace=len(rows) < count))
     if whole:
         return np.stack([images[row] for row in chosen])
     limit = images.shape[1] - recipe.crop + 1
@@ -56,54 +70,127 @@ def _batch(images: np.ndarray, rows: np.ndarray, recipe: VQGANRecipe, step: int)
     )
 
 
-class VQGANTrainer:
-    """A model, its optimiser and its codebook averages, advanced one step at a time."""
+class _Pass(nn.Module):
+    """The whole forward pass as one module, which is what data-parallel wrappers need."""
 
-    def __init__(self, config: VQGANConfig, recipe: VQGANRecipe, images: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, model: VQGAN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor, frozen: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Decoded pixels, the encoder's features and their codebook entries (B, D, h, w), codes (N,)."""
+        with torch.set_grad_enabled(not frozen and torch.is_grad_enabled()):
+            features = self.model.embed(pixels).float()
+            rows = features.permute(0, 2, 3, 1)
+            codes = self.model.quantize.nearest(rows.detach().reshape(-1, features.shape[1]))
+            entries = self.model.quantize.entries(codes).view(rows.shape).permute(0, 3, 1, 2)
+        return self.model.reconstruct(features + (entries - features).detach()), features, entries, codes
+
+
+class VQGANTrainer:
+    """Image tokenizer, discriminator, optimisers and codebook averages, advanced one step at a time."""
+
+    def __init__(
+        self,
+        config: VQGANConfig,
+        recipe: VQGANRecipe,
+        images: np.ndarray,
+        rows: np.ndarray,
+        accelerator: Accelerator,
+        features: str = "",
+    ) -> None:
+        """`rows` are the training rows of `images`; `features` as `load_features` reads them, empty for none."""
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self.accelerator = accelerator
         self._images = images
         self._rows = rows
-        self.model = VQGAN(config)
-        self.codebook = CodebookAverage(self.model.quantize, recipe.codebook_decay, recipe.revive_below)
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self._features = load_features(features, accelerator.device) if features else None
+        model = VQGAN(config).to(accelerator.device)
+        self.codebook = CodebookAverage(model.quantize, recipe.codebook_decay, recipe.revive_below)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        critic = PatchDiscriminator(config.out_ch, recipe.discriminator_channels)
+        critic_optimiser = torch.optim.AdamW(
+            critic.parameters(), lr=recipe.discriminator_learning_rate, betas=(0.5, 0.9)
+        )
+        self._pass, self.optimiser, self.critic, self.critic_optimiser = accelerator.prepare(
+            _Pass(model), optimiser, critic, critic_optimiser
+        )
         self.step = 0
+
+    @property
+    def model(self) -> VQGAN:
+        """The image tokenizer itself."""
+        model: VQGAN = self.accelerator.unwrap_model(self._pass).model
+        return model
+
+    def _loss(self, decoded: Tensor, pixels: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """What the decoder is judged by besides the discriminator, and its parts."""
+        recipe = self.recipe
+        loss = reconstruction_loss(decoded, pixels)
+        loss = loss + recipe.edge_weight * F.l1_loss(edges(decoded), edges(pixels))
+        if self._features is None or self.step < recipe.whole_from:
+            return loss, {}
+        clinical, perceptual = preservation_losses(self._features, decoded, pixels)
+        loss = loss + recipe.clinical_weight * clinical + recipe.perceptual_weight * perceptual
+        return loss, {"clinical": float(clinical.detach()), "perceptual": float(perceptual.detach())}
+
+    def _fool(self, decoded: Tensor, loss: Tensor) -> Tensor:
+        """The adversarial term, as heavy at the last layer as `loss` times the recipe's weight."""
+        self.critic.requires_grad_(False)
+        adversarial = -self.accelerator.unwrap_model(self.critic)(decoded).mean()
+        self.critic.requires_grad_(True)
+        weight = balance(loss, adversarial, self.model.decoder.conv_out.weight)
+        return self.recipe.adversarial_weight * weight * adversarial
+
+    def _criticise(self, decoded: Tensor, pixels: Tensor) -> float:
+        """One step of the discriminator; returns its loss."""
+        real, made = self.critic(torch.cat([pixels, decoded.detach()])).float().chunk(2)
+        loss = finite(hinge_loss(real, made), self.step)
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        self.critic_optimiser.step()
+        return float(loss.detach())
 
     def advance(self) -> dict[str, float]:
         """One optimiser step; returns its losses. Raises FloatingPointError on a loss that is not finite."""
-        recipe, generator = self.recipe, torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        pixels = to_pixels(_batch(self._images, self._rows, recipe, self.step), self.model.config.in_channels)
-        features = self.model.embed(pixels)
-        vectors = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+        recipe, accelerator = self.recipe, self.accelerator
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + self.step)
+        frozen = self.step >= recipe.freeze_codes_from
+        batch = _batch(self._images, self._rows, recipe, accelerator.process_index, self.step)
+        pixels = to_pixels(batch, self.model.config.in_channels).to(accelerator.device)
+        self._pass.train()
         if self.step == 0:
-            self.codebook.start(vectors.detach(), generator)
-        codes = self.model.quantize.nearest(vectors.detach())
-        entries = self.model.quantize.entries(codes).view(features.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-        decoded = self.model.reconstruct(features + (entries - features).detach())
-        reconstruction = reconstruction_loss(decoded, pixels) + recipe.edge_weight * F.l1_loss(
-            edges(decoded), edges(pixels)
-        )
-        commitment = F.mse_loss(features, entries)
-        loss: Tensor = reconstruction + recipe.commitment * commitment
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"step {self.step}: loss is {float(loss.detach())}")
+            with torch.no_grad():
+                first = self.model.embed(pixels).float().permute(0, 2, 3, 1).flatten(0, 2)
+            self.codebook.start(accelerator.gather(first), generator)
+        with accelerator.autocast():
+            decoded, features, entries, codes = self._pass(pixels, frozen)
+            decoded = decoded.float()
+            loss, figures = self._loss(decoded, pixels)
+            if not frozen:
+                commitment = F.mse_loss(features, entries)
+                figures["commitment"] = float(commitment.detach())
+                loss = loss + recipe.commitment * commitment
+            critical = self.step >= recipe.discriminator_from
+            total = finite(loss + self._fool(decoded, loss) if critical else loss, self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(recipe.learning_rate, recipe.warmup, recipe.steps, self.step)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        accelerator.backward(total)
+        accelerator.clip_grad_norm_(self._pass.parameters(), 1.0)
         self.optimiser.step()
-        revived = self.codebook.update(vectors.detach(), codes, generator)
+        if critical:
+            with accelerator.autocast():
+                figures["discriminator"] = self._criticise(decoded, pixels)
+        if not frozen:
+            vectors = features.detach().permute(0, 2, 3, 1).flatten(0, 2)
+            found, chosen = accelerator.gather(vectors), accelerator.gather(codes)
+            figures["revived"] = float(self.codebook.update(found, chosen, generator))
         self.step += 1
         mse = float(F.mse_loss(decoded.detach().clamp(-1, 1), pixels))
-        psnr = 10.0 * math.log10(4.0 / max(mse, 1e-12))
-        return {
-            "loss": float(loss.detach()),
-            "psnr": psnr,
-            "commitment": float(commitment.detach()),
-            "revived": float(revived),
-        }
+        return {"loss": float(loss.detach()), "psnr": 10.0 * math.log10(4.0 / max(mse, 1e-12)), **figures}
 
     def state(self) -> dict[str, Any]:
         """Everything an exact resume needs."""
@@ -112,7 +199,9 @@ class VQGANTrainer:
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "codebook": self.codebook.state(),
-            "recipe": asdict(self.recipe),
+            "critic": self.accelerator.unwrap_model(self.critic).state_dict(),
+            "critic_optimiser": self.critic_optimiser.state_dict(),
+            "recipe": self.recipe.model_dump(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -120,12 +209,24 @@ class VQGANTrainer:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.codebook.restore(state["codebook"])
+        self.accelerator.unwrap_model(self.critic).load_state_dict(state["critic"])
+        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
         self.step = state["step"]
 
+    def sample(self) -> Image.Image:
+        """A row of training images above their reconstructions."""
+        chosen = np.stack([self._images[row] for row in self._rows[:_SAMPLES]])
+        model, device = self.model.eval(), self.accelerator.device
+        with torch.inference_mode():
+            codes = model.encode(to_pixels(chosen, model.config.in_channels).to(device))
+            made = to_grey(model.decode(codes).cpu())
+        return grid(np.concatenate([chosen, made]), len(chosen))
 
-def train_vqgan(config: VQGANConfig, recipe: VQGANRecipe, images: np.ndarray, rows: np.ndarray, out: Path) -> VQGAN:
-    """Train to `recipe.steps`, resuming from `out`; writes the model to `out/vqgan`."""
-    trainer = VQGANTrainer(config, recipe, images, rows)
-    run(trainer, "VQ-GAN", recipe.steps, out / STATE_FILE, save_every=recipe.save_every, print_every=50)
-    trainer.model.eval().save(out / "vqgan")
-    return trainer.model
+
+def train_vqgan(trainer: VQGANTrainer, out: Path) -> VQGAN:
+    """Train to the recipe's end, resuming from `out`; writes the model to `out/vqgan`."""
+    run(trainer, NAME, trainer.recipe.steps, out)
+    model = trainer.model.eval()
+    if trainer.accelerator.is_main_process:
+        model.save(out / NAME)
+    return model

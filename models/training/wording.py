@@ -1,23 +1,27 @@
-"""Reports, questions and drawing requests composed from what the index states about a radiograph.
+"""Reports, questions and drawing requests of a radiograph: its own texts where it has them, else composed from facts.
 
-Only facts of the index are worded: the label, the view, the age group. Nothing is said about what was not labelled.
+Only what the manifest states is worded: labels, severity, view, age group, sex. Nothing is said about what was not
+labelled.
 """
 
-from dataclasses import dataclass
 from random import Random
 
-from models.training.data import Study
+from models.training.manifest import BACTERIAL, COVID, LABELS, NORMAL, VIRAL, Exchange, Record
 
-NORMAL = ("normal", "No Finding")
-BACTERIAL = "bacterial pneumonia"
-VIRAL = "viral pneumonia"
-COVID = "COVID-19"
-UNLABELLED = "COVID-19 patient cohort; finding not labelled per image"
 PNEUMONIA = (BACTERIAL, VIRAL, COVID)
+# What one hospital's labels tell apart; the absence of any other finding is known only where findings were labelled.
+KINDS = (NORMAL, *PNEUMONIA)
+FINDINGS = tuple(name for name in LABELS if name not in KINDS)
+_NEGATIVES = 2
 
-_PATIENTS = {"paediatric": ("a child", "a paediatric patient"), "adult": ("an adult", "an adult patient")}
-_FINDINGS = {
-    "normal": (
+_PATIENTS = {
+    "paediatric": ("a child", "a paediatric patient"),
+    "adult": ("an adult", "an adult patient"),
+    "": ("a patient",),
+}
+_SEXES = {"F": ("a female", "female"), "M": ("a male", "male")}
+_SEEN = {
+    NORMAL: (
         "The lungs are clear.",
         "No focal opacity is seen.",
         "Both lungs are clear without consolidation.",
@@ -42,7 +46,7 @@ _FINDINGS = {
     ),
 }
 _IMPRESSIONS = {
-    "normal": ("Normal chest radiograph.", "No evidence of pneumonia.", "Normal chest, no pneumonia."),
+    NORMAL: ("Normal chest radiograph.", "No evidence of pneumonia.", "Normal chest, no pneumonia."),
     BACTERIAL: (
         "Bacterial pneumonia.",
         "Findings consistent with bacterial pneumonia.",
@@ -51,126 +55,138 @@ _IMPRESSIONS = {
     VIRAL: ("Viral pneumonia.", "Findings consistent with viral pneumonia.", "Interstitial pattern, viral pneumonia."),
     COVID: ("COVID-19 pneumonia.", "Findings consistent with COVID-19 pneumonia."),
 }
+_IS_THERE = (
+    "Is there {}?",
+    "Is this {}?",
+    "Does the patient have {}?",
+    "Does this radiograph show {}?",
+    "Is there evidence of {}?",
+    "Do you see signs of {}?",
+    "Is {} present?",
+)
+_IS_NORMAL = (
+    "Is the chest normal?",
+    "Is this a normal chest radiograph?",
+    "Is this radiograph normal?",
+    "Are the lungs clear?",
+    "Is this a healthy chest?",
+)
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """A question or instruction, and its answer."""
-
-    question: str
-    answer: str
-    kind: str
+def _listed(labels: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(labels[:-1]), labels[-1])))
 
 
-def condition(study: Study) -> str | None:
-    """`normal`, a kind of pneumonia, other findings as the index names them, or None where nothing was labelled."""
-    if study.label == UNLABELLED:
+def _technique(record: Record, rng: Random) -> str:
+    view = {"AP": "AP", "PA": "PA", "lateral": "Lateral"}.get(record.view, "Frontal")
+    return f"{view} chest radiograph of {rng.choice(_PATIENTS[record.age_group])}."
+
+
+def _findings(record: Record, rng: Random) -> str:
+    condition = record.condition or ""
+    if condition in _SEEN:
+        seen = rng.choice(_SEEN[condition])
+    else:
+        seen = f"There is {record.severity} {_listed(record.labels)}.".replace("  ", " ")
+    return f"{_technique(record, rng)} {seen}"
+
+
+def _impression(record: Record, rng: Random) -> str:
+    condition = record.condition or ""
+    return (
+        rng.choice(_IMPRESSIONS[condition]) if condition in _IMPRESSIONS else f"{_listed(record.labels)}.".capitalize()
+    )
+
+
+def report(record: Record, rng: Random, texts: str = "full") -> str | None:
+    """A report with FINDINGS and IMPRESSION, of `texts` "impression" the impression alone; None where nothing is known.
+
+    The radiologist's text where there is one.
+    """
+    if record.findings or record.impression:
+        findings, impression = record.findings, record.impression
+    elif record.labels:
+        findings, impression = _findings(record, rng), _impression(record, rng)
+    else:
         return None
-    return "normal" if study.label in NORMAL else study.label
+    if texts == "impression":
+        return impression or findings
+    parts = (("FINDINGS", findings), ("IMPRESSION", impression))
+    return "\n".join(f"{name}: {text}" for name, text in parts if text)
 
 
-def _findings(label: str, rng: Random) -> str:
-    if label in _FINDINGS:
-        return rng.choice(_FINDINGS[label])
-    return f"There is {_listed(label)}."
-
-
-def _listed(label: str) -> str:
-    names = [name.replace("_", " ").lower() for name in label.split("|")]
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def _impression(label: str, rng: Random) -> str:
-    return rng.choice(_IMPRESSIONS[label]) if label in _IMPRESSIONS else f"{_listed(label).capitalize()}."
-
-
-def _technique(study: Study, rng: Random) -> str:
-    view = study.view if study.view in ("AP", "PA") else "Frontal"
-    return f"{view} chest radiograph of {rng.choice(_PATIENTS[study.age_group])}."
-
-
-def report(study: Study, rng: Random) -> str | None:
-    """A report with FINDINGS and IMPRESSION, or None where nothing was labelled."""
-    label = condition(study)
-    if label is None:
-        return None
-    findings = f"{_technique(study, rng)} {_findings(label, rng)}"
-    return f"FINDINGS: {findings}\nIMPRESSION: {_impression(label, rng)}"
-
-
-def drawing_request(study: Study, rng: Random) -> str:
+def drawing_request(record: Record, rng: Random, texts: str = "full") -> str:
     """What a client might write to have this radiograph drawn: a report, its impression, or a line in between."""
-    label = condition(study)
-    technique = _technique(study, rng)
-    if label is None:
+    technique = _technique(record, rng)
+    if record.findings or record.impression:
+        return report(record, rng, texts if rng.random() < 0.5 else "impression") or technique
+    if not record.labels:
         return technique
+    impression = _impression(record, rng)
     forms = (
-        report(study, rng) or technique,
-        _impression(label, rng),
-        f"{technique} {_impression(label, rng)}",
-        f"{_findings(label, rng)} {_impression(label, rng)}",
+        report(record, rng) or technique,
+        impression,
+        f"{technique} {impression}",
+        f"{_findings(record, rng).removeprefix(technique).strip()} {impression}",
     )
     return rng.choice(forms)
 
 
-def exchanges(study: Study, rng: Random) -> list[Exchange]:
-    """Every question that the index can answer about this radiograph, positive and negative."""
-    label = condition(study)
-    asked = [
-        Exchange(
-            rng.choice(("What is the view?", "Which projection is this?")),
-            {"AP": "AP view.", "PA": "PA view."}.get(study.view, "Frontal view."),
-            "view",
-        ),
-        Exchange(
-            rng.choice(("Is the patient a child or an adult?", "What is the age group?")),
-            "A child." if study.age_group == "paediatric" else "An adult.",
-            "age group",
-        ),
-    ]
-    if label is None:
+def _presence(name: str, there: bool, kind: str, rng: Random) -> Exchange:
+    answer = f"Yes, there is {name}." if there else f"No, there is no {name}."
+    return Exchange(rng.choice(_IS_THERE).format(name), answer, kind)
+
+
+def _about_image(record: Record, rng: Random) -> list[Exchange]:
+    asked = []
+    if record.view:
+        question = rng.choice(("What is the view?", "Which projection is this?"))
+        answer = {"frontal": "Frontal view.", "lateral": "Lateral view."}.get(record.view, f"{record.view} view.")
+        asked.append(Exchange(question, answer, "view"))
+    if record.age_group:
+        question = rng.choice(("Is the patient a child or an adult?", "What is the age group?"))
+        asked.append(Exchange(question, "A child." if record.age_group == "paediatric" else "An adult.", "age group"))
+    if record.sex in _SEXES:
+        question = rng.choice(("What is the patient's sex?", "Is the patient female or male?"))
+        asked.append(Exchange(question, f"{_SEXES[record.sex][1].capitalize()}.", "sex"))
+    if record.severity and record.labels:
+        asked.append(
+            Exchange(f"How severe is the {_listed(record.labels)}?", f"{record.severity.capitalize()}.", "severity")
+        )
+    return asked
+
+
+def exchanges(record: Record, rng: Random) -> list[Exchange]:
+    """The record's own questions, then every question its facts can answer, positive and negative."""
+    asked = [*record.questions, *_about_image(record, rng)]
+    if not record.labels:
         return asked
+    normal, condition = NORMAL in record.labels, record.condition
+    pneumonia = any(label in (*PNEUMONIA, "pneumonia") for label in record.labels)
+    # Films labelled with other findings may show an unlabelled pneumonia.
+    if pneumonia or normal or condition in KINDS:
+        asked.append(_presence("pneumonia", pneumonia, "presence", rng))
     asked.append(
-        Exchange(
-            rng.choice(("Is there pneumonia?", "Does the patient have pneumonia?", "Is pneumonia present?")),
-            "Yes, there is pneumonia." if label in PNEUMONIA else "No, there is no pneumonia.",
-            "presence",
-        )
+        Exchange(rng.choice(_IS_NORMAL), "Yes, it is normal." if normal else "No, it is not normal.", "presence")
     )
-    asked.append(
-        Exchange(
-            rng.choice(("Is the chest normal?", "Is this a normal chest radiograph?")),
-            "Yes, it is normal." if label == "normal" else "No, it is not normal.",
-            "presence",
-        )
-    )
-    if label in (*PNEUMONIA, "normal"):
-        for kind in (BACTERIAL, VIRAL):
-            asked.append(
-                Exchange(
-                    rng.choice((f"Is there {kind}?", f"Is this {kind}?")),
-                    f"Yes, there is {kind}." if label == kind else f"No, there is no {kind}.",
-                    "kind",
-                )
-            )
-    asked.append(
-        Exchange(
-            rng.choice(("What is the main finding?", "What does the radiograph show?")),
-            "It is normal."
-            if label == "normal"
-            else f"It shows {_listed(label) if label not in PNEUMONIA else label}.",
-            "finding",
-        )
-    )
+    if condition in KINDS:
+        asked.extend(_presence(name, condition == name, "kind", rng) for name in (BACTERIAL, VIRAL))
+    present = [label for label in record.labels if label in FINDINGS and label != "pneumonia"]
+    asked.extend(_presence(name, True, "finding presence", rng) for name in present)
+    if present:
+        absent = [name for name in FINDINGS if name not in record.labels and name != "pneumonia"]
+        asked.extend(_presence(name, False, "finding presence", rng) for name in rng.sample(absent, _NEGATIVES))
+    question = rng.choice(("What is the main finding?", "What does the radiograph show?"))
+    asked.append(Exchange(question, "It is normal." if normal else f"It shows {_listed(record.labels)}.", "finding"))
     return asked
 
 
 def stated_condition(text: str) -> str | None:
-    """The condition that a generated report or answer states, None where it states none."""
+    """The one of `KINDS` that a generated report or answer states, None where it states none."""
     low = text.lower()
-    for label in (BACTERIAL, VIRAL, COVID):
+    for label in PNEUMONIA:
         if label.lower() in low and f"no {label.lower()}" not in low:
             return label
-    if "normal chest" in low or "no evidence of pneumonia" in low or "no pneumonia" in low or "it is normal" in low:
-        return "normal"
+    if any(words in low for words in ("normal chest", "no evidence of pneumonia", "no pneumonia", "it is normal")):
+        return NORMAL
     return None

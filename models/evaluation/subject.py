@@ -1,0 +1,85 @@
+"""What is evaluated: a finished bundle, on one split of a manifest."""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from models import bundle as bundles
+from models.bundle import Bundle, Manifest
+from models.training.codes import tokenise
+from models.training.images import load_data
+from models.training.manifest import DataError, Record, rows_of
+from models.vqgan import VQGAN
+from models.vqgan.pixels import to_grey
+
+
+def weights_digest(manifest: Manifest) -> str:
+    """One digest of all weights: it stays while the card or the decoding defaults change."""
+    lines = [
+        f"{name} {entry.sha256}" for name, entry in sorted(manifest.files.items()) if name.endswith(".safetensors")
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+class Subject:
+    """A bundle's models, loaded when first needed, and the radiographs of a split."""
+
+    def __init__(self, bundle: Path, data: Path, cache: Path, split: str = "test", device: str = "cpu") -> None:
+        """`cache` keeps preprocessed images and codes. Raises BundleError, DataError."""
+        self.bundle: Bundle = bundles.load(bundle)
+        self.split = split
+        self.device = device
+        self.records, self.images = load_data(data, self.bundle.manifest.image.size, cache)
+        self.rows = rows_of(self.records, split)
+        if not len(self.rows):
+            raise DataError(f"{data.name}: no rows of split {split}")
+        self._cache = cache
+
+    @cached_property
+    def vqgan(self) -> VQGAN:
+        """The image tokenizer."""
+        return VQGAN.load(self.bundle.vqgan, self.device)
+
+    @cached_property
+    def llm(self) -> PreTrainedModel:
+        """The language model in fp32."""
+        return AutoModelForCausalLM.from_pretrained(self.bundle.llm, dtype=torch.float32).to(self.device).eval()
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Codes of every radiograph of the manifest: uint16 (N, grid)."""
+        return np.asarray(tokenise(self.vqgan, self.images, self._cache)[:, 0])
+
+    def rows_with(self, *conditions: str) -> list[int]:
+        """Rows of the split whose labels are exactly one of `conditions`."""
+        return [int(row) for row in self.rows if self.records[row].condition in conditions]
+
+    def record(self, row: int) -> Record:
+        """The record of a row."""
+        return self.records[row]
+
+    def prompt_codes(self, row: int) -> list[int]:
+        """A radiograph's codes as prompts take them."""
+        codes: list[int] = self.codes[row].tolist()
+        return codes
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Pictures of codes (N, grid): uint8 (N, size, size)."""
+        pictures = []
+        with torch.inference_mode():
+            for row in codes.astype(np.int64):
+                pictures.append(to_grey(self.vqgan.decode(torch.from_numpy(row[None]).to(self.device))))
+        return np.concatenate(pictures)
+
+    def about(self) -> dict[str, object]:
+        """What the figures are of."""
+        return {
+            "bundle": self.bundle.manifest.label,
+            "weights_sha256": weights_digest(self.bundle.manifest),
+            "split": self.split,
+            "images": len(self.rows),
+        }

@@ -1,0 +1,156 @@
+"""The instruction mixture of LLM-CXR: report, draw, answer and plain instructions, in stages."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from models.prompts import Prompts
+from models.training.manifest import DataError, Exchange, Record
+from models.training.wording import drawing_request, exchanges, report
+
+# Nearly every image of a hospital has the same view and age group: those questions soon teach little.
+_QUESTION_WEIGHTS = {"view": 0.2, "age group": 0.2, "sex": 0.2}
+_ENOUGH = 1200
+
+
+class Stage(BaseModel):
+    """Which records and texts to train on, and how often each task is drawn. Shares need not add up to one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    until: int
+    views: Literal["all", "frontal"] = "all"
+    first_study_only: bool = False
+    texts: Literal["full", "impression"] = "full"
+    report: float = Field(default=0.3, ge=0)
+    draw: float = Field(default=0.3, ge=0)
+    answer: float = Field(default=0.4, ge=0)
+    instruct: float = Field(default=0.0, ge=0)
+
+    def keeps(self, record: Record) -> bool:
+        """Whether the stage trains on `record`."""
+        return (self.views == "all" or record.frontal) and (not self.first_study_only or record.study_number == 1)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Token ids, and the weight of each as a target."""
+
+    ids: list[int]
+    weights: list[float]
+
+
+def read_instructions(file: Path) -> list[Exchange]:
+    """Plain instructions: JSON lines of {"instruction", "response"}, as databricks-dolly-15k has them.
+
+    Lines with a context are left out. Raises DataError naming the line that is none or lacks a text.
+    """
+    found = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            item = json.loads(line)
+            instruction, response = item["instruction"].strip(), item["response"].strip()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{file.name} line {number}: not a JSON object of instruction and response") from error
+        if not instruction or not response:
+            raise DataError(f"{file.name} line {number}: the instruction or the response is empty")
+        if not item.get("context"):
+            found.append(Exchange(instruction, response, "instruction"))
+    if not found:
+        raise DataError(f"{file.name}: no instructions without a context")
+    return found
+
+
+class Mixture:
+    """Draws training examples: a task, a condition (each as often as the other), a record, a wording."""
+
+    def __init__(
+        self,
+        prompts: Prompts,
+        records: Sequence[Record],
+        codes: np.ndarray,
+        stages: Sequence[Stage],
+        *,
+        instructions: Sequence[Exchange] = (),
+        input_image_weight: float = 0.0,
+        longest: int = 1024,
+    ) -> None:
+        """`codes` are (N, variants, grid) of `records`, all of the training split.
+
+        Raises DataError where a stage is left without records or without instructions.
+        """
+        self._prompts = prompts
+        self._records = records
+        self._codes = codes
+        self._stages = stages
+        self._instructions = instructions
+        self._input_image_weight = input_image_weight
+        self._longest = longest
+        self._groups = [self._group(stage) for stage in stages]
+
+    def _group(self, stage: Stage) -> tuple[list[list[int]], list[float]]:
+        """Rows by condition, and how often each condition is drawn."""
+        groups: dict[str, list[int]] = {}
+        for row, record in enumerate(self._records):
+            if stage.keeps(record):
+                groups.setdefault(record.condition or "", []).append(row)
+        if not groups:
+            raise DataError(f"the stage until step {stage.until} has no training records")
+        if stage.instruct and not self._instructions:
+            raise DataError(f"the stage until step {stage.until} draws plain instructions, and none are given")
+        rows = [groups[name] for name in sorted(groups)]
+        # A rare label is drawn in proportion to the root of its count: often enough to learn, too rarely to memorise.
+        return rows, [math.sqrt(min(len(group), _ENOUGH)) for group in rows]
+
+    def example(self, rng: Random, number: int = 0) -> Example:
+        """One example of stage `number`."""
+        stage = self._stages[number]
+        groups, weights = self._groups[number]
+        row = rng.choice(rng.choices(groups, weights)[0])
+        record = self._records[row]
+        codes: list[int] = self._codes[row, rng.randrange(self._codes.shape[1])].tolist()
+        tasks = ("report", "draw", "answer", "instruct")
+        task = rng.choices(tasks, (stage.report, stage.draw, stage.answer, stage.instruct))[0]
+        text = report(record, rng, stage.texts)
+        asked = exchanges(record, rng)
+        if task == "instruct":
+            exchange = rng.choice(self._instructions)
+            return self._reading(self._prompts.instruct(exchange.question), exchange.answer)
+        if task == "draw" or (text is None and not asked):
+            prompt = self._prompts.draw(drawing_request(record, rng, stage.texts))
+            response = self._prompts.drawn(codes)
+            return Example(prompt + response, [0.0] * len(prompt) + [1.0] * len(response))
+        if text is not None and (task == "report" or not asked):
+            return self._reading(self._prompts.report(codes), text)
+        exchange = rng.choices(asked, [_QUESTION_WEIGHTS.get(item.kind, 1.0) for item in asked])[0]
+        return self._reading(self._prompts.answer(codes, exchange.question), exchange.answer)
+
+    def _reading(self, prompt: list[int], answer: str) -> Example:
+        offset, weight = self._prompts.vocabulary.image_offset, self._input_image_weight
+        response = self._prompts.written(answer)
+        return Example(prompt + response, [weight if i >= offset else 0.0 for i in prompt] + [1.0] * len(response))
+
+    def batch(self, step: int, size: int, seed: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids, attention mask and weights of a step, each (size, longest), padded or cut on the right."""
+        rng = Random(f"{seed}:{step}")
+        number = next((i for i, stage in enumerate(self._stages) if step < stage.until), len(self._stages) - 1)
+        examples = [self.example(rng, number) for _ in range(size)]
+        longest = min(self._longest, max(len(example.ids) for example in examples))
+        padding = self._prompts.vocabulary.padding
+
+        def padded(values: list[int], fill: int) -> list[int]:
+            return values[:longest] + [fill] * (longest - len(values))
+
+        ids = torch.tensor([padded(e.ids, padding) for e in examples])
+        mask = torch.tensor([padded([1] * len(e.ids), 0) for e in examples])
+        weights = torch.tensor([e.weights[:longest] + [0.0] * (longest - len(e.ids)) for e in examples])
+        return ids, mask, weights

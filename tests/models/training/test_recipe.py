@@ -1,0 +1,114 @@
+"""The whole recipe on twenty made-up radiographs, by its commands, to a bundle that the server loads."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from integration_support import start
+from PIL import Image
+from training_support import write_data
+from typer.testing import CliRunner
+
+from app.cli import app
+from models.bundle import load
+from models.training.manifest import DataError
+from models.training.recipe import load_recipe, names
+
+cli = CliRunner()
+
+
+def ran(*words: object) -> str:
+    result = cli.invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the manifest, the checkpoints and the bundle."""
+    folder = tmp_path_factory.mktemp("recipe")
+    manifest = write_data(folder / "data", 20)
+    ran("train", "all", manifest, folder / "out", "--recipe", "tiny", "--bundle", folder / "bundle")
+    return folder
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_is_valid(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.vqgan.freeze_codes_from <= recipe.vqgan.steps
+    assert recipe.instruct.steps > 0
+
+
+def test_a_recipe_with_a_mistake_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("name = 1\n[vqgan]\nstep = 3\n")
+    with pytest.raises(DataError, match=r"vqgan\.step: Extra inputs"):
+        load_recipe(str(tmp_path / "a.toml"))
+    with pytest.raises(DataError, match="there are demo, gpu, paper, tiny"):
+        load_recipe("nano")
+
+
+def test_every_stage_leaves_its_checkpoint_samples_and_logs(trained: Path) -> None:
+    out = trained / "out"
+    for stage in ("classifier", "vqgan", "instruct"):
+        assert (out / f"{stage}.state").is_file()
+        assert any((out / "logs" / stage).iterdir())
+    for name in ("vqgan-000008", "instruct-000006"):
+        with Image.open(out / "samples" / f"{name}.png") as picture:
+            assert picture.size[1] >= 64
+    assert load(trained / "bundle").manifest.label == "tiny-0"
+
+
+def test_the_bundle_is_measured_and_gets_its_card(trained: Path) -> None:
+    results, manifest, bundle = trained / "results", trained / "data" / "manifest.csv", trained / "bundle"
+    common = ("--results", results, "--cache", trained / "cache")
+    judge = trained / "out" / "classifier"
+    ran("evaluate", "images", bundle, manifest, *common, "--features", f"classifier:{judge}")
+    ran("evaluate", "reports", bundle, manifest, *common)
+    ran("evaluate", "vqa", bundle, manifest, *common)
+    ran("evaluate", "drawings", bundle, manifest, *common, "--judge", judge, "--each", 3)
+    ran("evaluate", "card", bundle, manifest, *common, "--recipe", "tiny")
+    figures = {name: json.loads((results / f"{name}.json").read_text()) for name in ("images", "reports", "drawings")}
+    assert figures["images"]["images"] == 4
+    assert 0 < figures["images"]["psnr_db"] < 60
+    assert figures["images"]["distances"][0]["fid"] >= 0
+    assert figures["drawings"]["label_agreement"]["count"] == 9
+    assert figures["drawings"]["nearest_training_image"]["drawn"]["least"] > 0
+    with Image.open(results / "drawings.png") as sheet:
+        assert sheet.size == (3 * 66 - 2, 3 * 66 - 2)
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert f"{figures['images']['psnr_db']} dB" in card
+    assert load(bundle).manifest.label == "tiny-0"
+
+
+def test_results_of_other_weights_are_refused(trained: Path, tmp_path: Path) -> None:
+    for part in ("images", "reports", "vqa", "drawings"):
+        (tmp_path / f"{part}.json").write_text(
+            json.dumps({"bundle": "tiny-0", "weights_sha256": "0" * 64, "split": "test"})
+        )
+    words = ["evaluate", "card", trained / "bundle", trained / "data" / "manifest.csv", "--results", tmp_path]
+    result = cli.invoke(app, [str(word) for word in [*words, "--cache", trained / "cache", "--recipe", "tiny"]])
+    assert result.exit_code == 1
+    assert "evaluate again" in result.output.replace("\n", " ")
+
+
+def test_bad_data_is_one_sentence_and_nothing_is_written(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("image,split,group,view,labels\nmissing.png,train,p,AP,normal\n")
+    result = cli.invoke(app, ["train", "all", str(tmp_path / "m.csv"), str(tmp_path / "out"), "--recipe", "tiny"])
+    assert result.exit_code == 1
+    assert "row 2: missing.png is not a readable image" in result.output.replace("\n", " ")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.engine
+def test_the_server_loads_the_trained_bundle_and_does_its_jobs(
+    trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    service = start(tmp_path_factory.mktemp("s") / "run", CXR_BUNDLE=str(trained / "bundle"))
+    try:
+        with httpx.Client(base_url=service.url, timeout=60) as client, (trained / "data" / "0.png").open("rb") as image:
+            assert client.post("/v1/reports", files={"image": image}).status_code == 200
+            drawn = client.post("/v1/images/generations", json={"prompt": "Normal."})
+            assert drawn.status_code == 200, drawn.text
+    finally:
+        assert service.stop() == 0
