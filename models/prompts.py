@@ -49,6 +49,11 @@ class Prompts:
         v = self.vocabulary
         return [v.image_open, *v.image_ids(codes), v.image_close]
 
+    def before_image(self) -> list[int]:
+        """What precedes the first image id of a radiograph that is to be reported."""
+        prompt = self.report([])
+        return prompt[: prompt.index(self.vocabulary.image_close)]
+
     def image_opening(self) -> list[int]:
         """What precedes the first image id of a drawn answer."""
         return [self.vocabulary.image_open]

@@ -1,6 +1,7 @@
 """What the model writes and draws, decoded as the server decodes: text ids only, or 256 image ids only."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,13 +52,23 @@ def draw(
     decoding: Decoding,
     count: int,
     seed: int = 0,
+    guidance: float = 1.0,
+    unconditional: Sequence[int] = (),
 ) -> np.ndarray:
-    """Codes sampled for the prompts, each ending with the opening of an image: int64 (N, count)."""
+    """Codes sampled for the prompts, each ending with the opening of an image: int64 (N, count).
+
+    With `guidance` above one, probabilities move away from those behind the prompt `unconditional` (classifier-free
+    guidance, Ho and Salimans 2022), at twice the cost; the server does not do so.
+    """
     refused = [*range(vocabulary.image_offset), *range(vocabulary.size, model.config.vocab_size)]
     drawn = np.zeros((len(prompts), count), np.int64)
     for number, rows in enumerate(track(_by_length(prompts), description="Drawing", transient=True)):
         ids = torch.tensor([prompts[row] for row in rows], device=model.device)
         torch.manual_seed(seed * 1_000_003 + number)
+        guided: dict[str, Any] = {}
+        if guidance != 1.0:
+            without = torch.tensor([list(unconditional)] * len(rows), device=model.device)
+            guided = {"guidance_scale": guidance, "negative_prompt_ids": without}
         with torch.inference_mode():
             found = model.generate(
                 ids,
@@ -70,6 +81,7 @@ def draw(
                 top_k=0,
                 pad_token_id=vocabulary.padding,
                 suppress_tokens=refused,
+                **guided,
             )
         drawn[rows] = found[:, ids.shape[1] :].cpu().numpy() - vocabulary.image_offset
     return drawn

@@ -17,9 +17,22 @@ from transformers import PreTrainedModel
 
 from models.training.language_model import ImageEmbeddings
 from models.training.loop import finite, learning_rate, run
+from models.training.manifest import BACTERIAL, NORMAL, VIRAL
 from models.training.mixture import Mixture, Stage
 
 NAME = "instruct"
+
+
+class SelectionRecipe(BaseModel):
+    """At `step`, draw for every one of `conditions` until `each` drawings are kept or `most` have been drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int
+    conditions: tuple[str, ...] = (NORMAL, BACTERIAL, VIRAL)
+    each: int = 200
+    most: int = 640
+    guidance: float = 2.0
 
 
 class InstructRecipe(BaseModel):
@@ -42,6 +55,7 @@ class InstructRecipe(BaseModel):
     text_size: int = 640
     variants: int = 4
     stages: tuple[Stage, ...] = (Stage(until=7000),)
+    selection: SelectionRecipe | None = None
     batch: int = 16
     learning_rate: float = 1.5e-3
     warmup: int = 100
@@ -151,7 +165,7 @@ class InstructTrainer:
         return self._picture(self.model.eval()) if self._picture else None
 
 
-def train_instruct(trainer: InstructTrainer, out: Path) -> PreTrainedModel:
-    """Train to the recipe's end, resuming from `out`."""
-    run(trainer, NAME, trainer.recipe.steps, out, print_every=25)
+def train_instruct(trainer: InstructTrainer, out: Path, steps: int | None = None) -> PreTrainedModel:
+    """Train to `steps`, unset to the recipe's end, resuming from `out`."""
+    run(trainer, NAME, steps or trainer.recipe.steps, out, print_every=25)
     return trainer.model.eval()

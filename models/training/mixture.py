@@ -35,10 +35,20 @@ class Stage(BaseModel):
     draw: float = Field(default=0.3, ge=0)
     answer: float = Field(default=0.4, ge=0)
     instruct: float = Field(default=0.0, ge=0)
+    # Of the drawings, those learnt from the model's own that it read back as what was asked for.
+    own_drawings: float = Field(default=0.0, ge=0, le=1)
 
     def keeps(self, record: Record) -> bool:
         """Whether the stage trains on `record`."""
         return (self.views == "all" or record.frontal) and (not self.first_study_only or record.study_number == 1)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Radiographs that the model drew itself: what was asked for, and codes uint16 (N, grid)."""
+
+    records: Sequence[Record]
+    codes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ class Mixture:
         stages: Sequence[Stage],
         *,
         instructions: Sequence[Exchange] = (),
+        drawn: Drawn | None = None,
         input_image_weight: float = 0.0,
         longest: int = 1024,
     ) -> None:
@@ -93,6 +104,7 @@ class Mixture:
         self._codes = codes
         self._stages = stages
         self._instructions = instructions
+        self._drawn = drawn
         self._input_image_weight = input_image_weight
         self._longest = longest
         self._groups = [self._group(stage) for stage in stages]
@@ -107,6 +119,8 @@ class Mixture:
             raise DataError(f"the stage until step {stage.until} has no training records")
         if stage.instruct and not self._instructions:
             raise DataError(f"the stage until step {stage.until} draws plain instructions, and none are given")
+        if stage.own_drawings and not self._drawn:
+            raise DataError(f"the stage until step {stage.until} learns from own drawings, and none are given")
         rows = [groups[name] for name in sorted(groups)]
         # A rare label is drawn in proportion to the root of its count: often enough to learn, too rarely to memorise.
         return rows, [math.sqrt(min(len(group), _ENOUGH)) for group in rows]
@@ -126,6 +140,9 @@ class Mixture:
             exchange = rng.choice(self._instructions)
             return self._reading(self._prompts.instruct(exchange.question), exchange.answer)
         if task == "draw" or (text is None and not asked):
+            if self._drawn and rng.random() < stage.own_drawings:
+                row = rng.randrange(len(self._drawn.records))
+                record, codes = self._drawn.records[row], self._drawn.codes[row].tolist()
             prompt = self._prompts.draw(drawing_request(record, rng, stage.texts))
             response = self._prompts.drawn(codes)
             return Example(prompt + response, [0.0] * len(prompt) + [1.0] * len(response))

@@ -3,6 +3,7 @@
 Every stage writes its result below `out` and is skipped when it is there, so the recipe continues where it stopped.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from PIL import Image
+from rich.console import Console
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
@@ -24,8 +26,9 @@ from models.training.instruct import InstructTrainer, train_instruct
 from models.training.language_model import build_model, load_base
 from models.training.loop import accelerator as default_accelerator
 from models.training.manifest import DataError, rows_of
-from models.training.mixture import Mixture, read_instructions
+from models.training.mixture import Drawn, Mixture, Stage, read_instructions
 from models.training.recipe import OWN_CLASSIFIER, Recipe
+from models.training.selection import select
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.training.vqgan import NAME as IMAGE_TOKENIZER
 from models.training.vqgan import VQGANTrainer, train_vqgan
@@ -35,6 +38,7 @@ from models.vqgan import VQGAN
 from models.vqgan.pixels import to_grey
 
 _SAMPLES = 4
+console = Console(highlight=False)
 
 
 class Workshop:
@@ -113,15 +117,21 @@ class Workshop:
         with self.accelerator.main_process_first():
             codes = tokenise(vqgan, self.images, self.out, variants=recipe.variants, seed=recipe.seed)
         records = [self.records[row] for row in self.rows]
-        mixture = Mixture(
-            Prompts(vocabulary),
-            records,
-            np.asarray(codes[self.rows]),
-            recipe.stages,
-            instructions=read_instructions(self._instructions) if self._instructions else (),
-            input_image_weight=recipe.input_image_weight,
-            longest=recipe.context,
-        )
+        known = np.asarray(codes[self.rows])
+        instructions = read_instructions(self._instructions) if self._instructions else ()
+
+        def mixture(stages: Sequence[Stage], drawn: Drawn | None = None) -> Mixture:
+            return Mixture(
+                Prompts(vocabulary),
+                records,
+                known,
+                stages,
+                instructions=instructions,
+                drawn=drawn,
+                input_image_weight=recipe.input_image_weight,
+                longest=recipe.context,
+            )
+
         torch.manual_seed(recipe.seed)
         if recipe.base:
             codebook = vqgan.quantize.embedding.weight.detach().cpu().float()
@@ -134,8 +144,17 @@ class Workshop:
             wanted = [drawing_request(record, rng) for record in rng.sample(records, min(_SAMPLES, len(records)))]
             return self.drawn(current, vocabulary, vqgan, wanted)
 
-        trainer = InstructTrainer(model, mixture, vocabulary.image_offset, recipe, self.accelerator, picture)
-        return train_instruct(trainer, self.out), vocabulary
+        def trainer(of: Mixture) -> InstructTrainer:
+            return InstructTrainer(model, of, vocabulary.image_offset, recipe, self.accelerator, picture)
+
+        drawn = None
+        if recipe.selection:
+            before = [stage for stage in recipe.stages if not stage.own_drawings]
+            reader = train_instruct(trainer(mixture(before)), self.out, recipe.selection.step)
+            with self.accelerator.main_process_first():
+                grid_size = known.shape[-1]
+                drawn = select(reader, vocabulary, records, grid_size, recipe.selection, recipe.seed, self.out, console)
+        return train_instruct(trainer(mixture(recipe.stages, drawn)), self.out), vocabulary
 
     def drawn(self, model: PreTrainedModel, vocabulary: Vocabulary, vqgan: VQGAN, wanted: list[str]) -> Image.Image:
         """A row of radiographs drawn for the requests."""

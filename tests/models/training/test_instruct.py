@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from rich.console import Console
 from training_support import RECORDS, record
 
 from models.prompts import Prompts
+from models.training import selection
 from models.training.checkpoints import load_state, save_state
-from models.training.instruct import InstructRecipe, InstructTrainer, weighted_loss
+from models.training.instruct import InstructRecipe, InstructTrainer, SelectionRecipe, weighted_loss
 from models.training.language_model import build_model, image_rows, load_base
-from models.training.manifest import NORMAL, DataError, Exchange
-from models.training.mixture import Mixture, Stage, read_instructions
+from models.training.manifest import COVID, NORMAL, VIRAL, DataError, Exchange
+from models.training.mixture import Drawn, Mixture, Stage, read_instructions
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.vocabulary import Vocabulary
 
@@ -94,6 +96,56 @@ def test_plain_instructions_are_drawn_as_they_are(vocabulary: Vocabulary, tmp_pa
     file.write_text('{"instruction": "x"}\n')
     with pytest.raises(DataError, match="line 1"):
         read_instructions(file)
+
+
+def test_own_drawings_are_learnt_as_drawings_of_what_was_asked(vocabulary: Vocabulary) -> None:
+    stage = Stage(until=1, report=0, draw=1, answer=0, own_drawings=1.0)
+    mine = Drawn([record((COVID,), 99)], np.full((1, 64), 7, np.uint16))
+    mixture = Mixture(Prompts(vocabulary), RECORDS, CODES, [stage], drawn=mine)
+    example = mixture.example(Random(0))
+    assert example.ids.count(vocabulary.image_offset + 7) == 64
+    assert "COVID-19" in vocabulary.decode(example.ids)
+    with pytest.raises(DataError, match="own drawings, and none are given"):
+        Mixture(Prompts(vocabulary), RECORDS, CODES, [stage])
+
+
+def test_drawings_are_kept_when_they_are_read_back_as_what_was_asked(
+    vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+
+    def draw(*arguments: object) -> np.ndarray:
+        prompts = arguments[2]
+        asked.extend(prompts)  # type: ignore[arg-type]
+        return np.arange(len(prompts) * 64).reshape(-1, 64) % 16  # type: ignore[arg-type]
+
+    def write(_model: object, _vocabulary: object, prompts: list[list[int]], _tokens: int) -> list[str]:
+        return ["Viral pneumonia." if number % 2 else "Nothing." for number in range(len(prompts))]
+
+    monkeypatch.setattr(selection, "draw", draw)
+    monkeypatch.setattr(selection, "write", write)
+    recipe = SelectionRecipe(step=0, conditions=(VIRAL,), each=3, most=100)
+    model = build_model(vocabulary, 32, 1, 2)
+    arguments = (model, vocabulary, RECORDS, 64, recipe, 0, tmp_path, Console(quiet=True))
+    found = selection.select(*arguments)
+    assert len(found.records) == 32
+    assert {one.condition for one in found.records} == {VIRAL}
+    assert all("iral" in vocabulary.decode(prompt) or "interstitial" in vocabulary.decode(prompt) for prompt in asked)
+    again = selection.select(*arguments)
+    assert again.records == found.records
+    assert np.array_equal(again.codes, found.codes)
+    assert len(asked) == 64
+    with pytest.raises(DataError, match="no drawing of normal"):
+        selection.select(
+            model,
+            vocabulary,
+            RECORDS,
+            64,
+            SelectionRecipe(step=0, conditions=(NORMAL,), most=64),
+            0,
+            tmp_path / "other",
+            Console(quiet=True),
+        )
 
 
 def test_a_stage_without_records_is_refused(vocabulary: Vocabulary) -> None:
