@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DICOM ?=
 ARGS ?=
 
-.PHONY: help setup setup-dev demo serve test test-fast test-engine lint lock clean
+.PHONY: help setup setup-dev demo serve test test-fast test-slow lint fullsize lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -45,6 +45,9 @@ test-fast: setup-dev  ## unit tests only: no engine
 
 test-slow: setup-dev  ## the long tests
 	$(BIN)/pytest -m slow
+
+fullsize: setup-dev  ## import and serve random weights of the published size: 24 GB of memory, 20 GB of disk
+	$(BIN)/python -m tests.benchmarks.fullsize $(or $(FOLDER),out/fullsize)
 
 lock:  ## resolve the locks again (needs uv)
 	uv pip compile pyproject.toml --extra cpu --extra train --override requirements/excluded.txt \

@@ -126,7 +126,7 @@ def draw(
 
 @app.command()
 def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]) -> None:
-    """Check a bundle: checksums, and that its parts fit each other."""
+    """Check a bundle: checksums, that its parts fit each other, and that they run."""
     from models.bundle import BundleError, load, read_manifest
 
     try:
@@ -136,6 +136,10 @@ def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]
         with Progress(console=errors, transient=True) as progress:
             task = progress.add_task("Verifying", total=total)
             loaded = load(bundle, lambda count: progress.advance(task, count))
+        with errors.status("Running its parts"):
+            from models.smoke import smoke
+
+            ran = smoke(loaded)
     except BundleError as error:
         fail(f"Refused: {error}")
     manifest = loaded.manifest
@@ -146,9 +150,31 @@ def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]
         "image", f"{manifest.image.size} px, {rows} x {columns} tokens of {manifest.vocabulary.codebook_size}"
     )
     table.add_row("vocabulary", f"{manifest.vocabulary.text_size} text + {manifest.vocabulary.codebook_size} image ids")
+    for what, found in ran.items():
+        table.add_row(what, found)
     table.add_row("licence", manifest.licence)
     table.add_row("intended use", manifest.intended_use)
     console.print(table)
+
+
+@app.command("import")
+def import_(
+    llm: Annotated[Path, typer.Option("--llm", help="Hugging Face folder of the language model.", file_okay=False)],
+    vqgan_config: Annotated[Path, typer.Option(help="taming-transformers' YAML.")],
+    vqgan_checkpoint: Annotated[Path, typer.Option(help="taming-transformers' .ckpt.")],
+    out: Annotated[Path, typer.Option("--out", help="Bundle to write.")],
+    name: Annotated[str, typer.Option(help="The bundle's name.")] = "llm-cxr",
+    version: Annotated[str, typer.Option(help="The bundle's version.")] = "1.0",
+    licence: Annotated[str, typer.Option(help="The weights' licence.")] = "see the publisher",
+) -> None:
+    """Make a bundle of the published LLM-CXR files. An import that is cut off goes on where it stopped."""
+    from app.commands.import_ import run_import
+    from models.importers import ImportRefused, Source
+
+    try:
+        run_import(Source(llm, vqgan_config, vqgan_checkpoint, name, version, licence), out, console, errors)
+    except ImportRefused as error:
+        fail(f"Refused: {error}")
 
 
 app.command()(train)

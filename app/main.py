@@ -73,6 +73,7 @@ def create_app(
             reader=reader or Sandbox(settings.imaging, manifest.image.size),
             codec=await asyncio.to_thread(_codec, loaded, settings) if codec is None else codec,
             engine=await asyncio.to_thread(_engine, loaded, settings) if engine is None else engine,
+            reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,
         )
 
     @asynccontextmanager

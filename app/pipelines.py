@@ -16,6 +16,7 @@ import numpy as np
 
 from app.engine import Generation, Kind, Sampling, collect
 from app.engine.protocol import FinishReason
+from app.errors import WorkerFailed
 from app.imaging import Radiograph
 from app.services import Services
 from app.telemetry import metrics
@@ -24,6 +25,8 @@ from models.bundle import Decoding
 from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
 
 T = TypeVar("T")
+# The published code allows 300 new tokens for an image of 256.
+_REFERENCE_ROOM = 44
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ async def draw(
     """Job 2: radiographs of what a text describes; seeds of several count up from the first."""
     timings = Timings()
     bundle = services.bundle
-    prompt = bundle.prompts.draw(text, instruction or DRAW_INSTRUCTION) + bundle.prompts.image_opening()
+    prompt = bundle.prompts.draw(text, instruction or DRAW_INSTRUCTION)
     first = options if options.seed is not None else replace(options, seed=secrets.randbits(31))
     samplings = [
         first.sampling(bundle.manifest.decoding.draw, tokens=bundle.image_tokens, index=index) for index in range(count)
@@ -140,16 +143,34 @@ async def _draw_one(
     services: Services, prompt: list[int], sampling: Sampling, options: Options, timings: Timings
 ) -> Drawing:
     with timings.stage("generate"), metrics.DRAWINGS_IN_FLIGHT.track_inprogress():
-        ids, _ = await _generate(services, prompt, Kind.IMAGE, sampling, options)
-    codes = services.bundle.vocabulary.codes(ids)
+        codes = await _image_codes(services, prompt, sampling, options)
     with timings.stage("draw"):
         pixels = await services.codec.decode(codes)
     metrics.IMAGE_TOKENS.labels(direction="out").inc(len(codes))
     return Drawing(tuple(codes), pixels, sampling.seed, Usage(len(prompt), 0, len(codes)))
 
 
+async def _image_codes(services: Services, prompt: list[int], sampling: Sampling, options: Options) -> list[int]:
+    """The codes of one image: masked, in one pass; or, as the published code, unmasked until an attempt holds exactly
+    one image's ids, with seeds that count up. Raises WorkerFailed where no attempt does.
+    """
+    vocabulary = services.bundle.vocabulary
+    if not services.reference_attempts:
+        opened = prompt + services.bundle.prompts.image_opening()
+        ids, _ = await _generate(services, opened, Kind.IMAGE, sampling, options)
+        return vocabulary.codes(ids)
+    for attempt in range(services.reference_attempts):
+        trial = replace(sampling, seed=sampling.seed + attempt, max_tokens=sampling.max_tokens + _REFERENCE_ROOM)
+        ids, _ = await _generate(services, prompt, Kind.ANY, trial, options)
+        found = [token for token in ids if token >= vocabulary.image_offset]
+        if len(found) == services.bundle.image_tokens:
+            return vocabulary.codes(found)
+    raise WorkerFailed(f"none of {services.reference_attempts} unconstrained attempts drew a whole image")
+
+
 async def _write(services: Services, prompt: list[int], sampling: Sampling, options: Options) -> Text:
-    ids, reason = await _generate(services, prompt, Kind.TEXT, sampling, options)
+    kind = Kind.ANY if services.reference_attempts else Kind.TEXT
+    ids, reason = await _generate(services, prompt, kind, sampling, options)
     metrics.TEXT_TOKENS.inc(len(ids))
     usage = Usage(len(prompt), services.bundle.image_tokens, len(ids))
     return Text(services.bundle.vocabulary.decode(ids).strip(), reason, sampling.seed, usage)

@@ -16,3 +16,5 @@ class Services:
     reader: ImageReader
     codec: Codec
     engine: Engine
+    # Unconstrained attempts at a drawing; 0 constrains the sampling instead.
+    reference_attempts: int = 0

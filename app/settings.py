@@ -1,15 +1,11 @@
 """The service's settings: read once from CXR_* variables and an optional TOML file, frozen, passed in."""
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-# Bytes of a Unix socket's path without its end, and what the engine appends: `/tmp/` and a UUID.
-_SOCKET_PATH = 107
-_SOCKET_NAME = 41
 DEMO_BUNDLE = Path(__file__).resolve().parent.parent / "models" / "bundles" / "demo"
 
 
@@ -32,6 +28,7 @@ class CodecSettings(_Group):
     """The VQ-GAN worker and its micro-batches."""
 
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    fast: bool = Field(default=False, description="GPU: bf16, channels last, compiled; a few codes may differ")
     max_batch: PositiveInt = Field(default=16, description="most images in one batch")
     max_wait_ms: float = Field(default=2.0, ge=0.0, description="longest wait for a batch to fill")
     max_queue: PositiveInt = Field(default=256, description="images waiting for the worker")
@@ -46,7 +43,21 @@ class EngineSettings(_Group):
     max_num_seqs: PositiveInt = Field(default=64, description="sequences generated at once")
     max_model_len: PositiveInt | None = Field(default=None, description="longest prompt and answer in tokens")
     max_queue: PositiveInt = Field(default=512, description="requests waiting or running")
-    gpu_memory_utilization: float = Field(default=0.85, gt=0.0, le=1.0)
+    decoding: Literal["constrained", "reference"] = Field(
+        default="constrained", description="reference: as the published code samples, unmasked and with retries"
+    )
+    reference_attempts: PositiveInt = Field(default=10, description="reference: most attempts at one drawing")
+    prefix_caching: bool = Field(default=True, description="keep the attention of prompt beginnings that recur")
+    quantization: Literal["fp8_per_tensor", "fp8_per_channel", "int8_per_channel_weight_only"] | None = Field(
+        default=None, description="quantise the weights while loading"
+    )
+    cuda_graphs: bool = Field(default=True, description="GPU: replay recorded steps; off saves memory")
+    gpu_memory_utilization: float = Field(
+        default=0.85,
+        gt=0.0,
+        le=1.0,
+        description="share of the GPU for the engine; the VQ-GAN needs about 2 GiB beside it",
+    )
     tensor_parallel_size: PositiveInt = 1
     cpu_kv_cache_gib: PositiveInt = Field(default=1, description="KV cache of the CPU engine")
     probe_seconds: PositiveFloat = Field(default=10.0, description="longest one-token readiness probe")
@@ -79,16 +90,6 @@ class Settings(BaseSettings):
     codec: CodecSettings = CodecSettings()
     engine: EngineSettings = EngineSettings()
     limits: LimitsSettings = LimitsSettings()
-
-    @field_validator("state_dir")
-    @classmethod
-    def _sockets_fit(cls, value: Path) -> Path:
-        """The engine's sockets lie below the state folder, and a socket's path has a limit (unix(7), sun_path)."""
-        longest = _SOCKET_PATH - _SOCKET_NAME
-        length = len(os.fsencode(value.resolve()))
-        if length > longest:
-            raise ValueError(f"the path has {length} bytes; the engine's sockets below it allow {longest}")
-        return value
 
     @classmethod
     def settings_customise_sources(

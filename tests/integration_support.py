@@ -29,7 +29,7 @@ class Running:
         return self.process.wait(_TERM_SECONDS)
 
 
-def start(folder: Path, **settings: str) -> Running:
+def start(folder: Path, seconds: float = _START_SECONDS, **settings: str) -> Running:
     """Start `cxr serve` with its state, home and temporary files below `folder`; returns when it is ready."""
     home, state, log = folder / "home", folder / "state", folder / "log"
     home.mkdir(parents=True)
@@ -42,7 +42,7 @@ def start(folder: Path, **settings: str) -> Running:
     command = [str(Path(sys.executable).with_name("cxr")), "serve", "--port", "0", "--state-dir", str(state)]
     with log.open("w") as errors, (folder / "out").open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment, cwd=folder)
-    until = time.monotonic() + _START_SECONDS
+    until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         found = re.search(r"Serving at (http://\S+)", (folder / "out").read_text())
         if found:

@@ -67,10 +67,22 @@ class FakeEngine:
 
     def _ids(self, generation: Generation) -> list[int]:
         sampling, vocabulary = generation.sampling, self._vocabulary
+        if generation.kind is Kind.ANY:
+            return self._unmasked(generation)
         if generation.kind is Kind.IMAGE:
             draw = random.Random(sampling.seed)
             return vocabulary.image_ids([draw.randrange(vocabulary.codebook_size) for _ in range(sampling.max_tokens)])
         return [*vocabulary.encode(self._text), vocabulary.end][: sampling.max_tokens]
+
+    def _unmasked(self, generation: Generation) -> list[int]:
+        """As a published model answers without a mask: text for a reading; for a drawing an image that even seeds cut
+        short by one id.
+        """
+        sampling, vocabulary = generation.sampling, self._vocabulary
+        if vocabulary.image_close in generation.prompt:
+            return [vocabulary.image_offset, *vocabulary.encode(self._text), vocabulary.end][: sampling.max_tokens]
+        count = 256 - (sampling.seed % 2 == 0)
+        return [vocabulary.image_open, *vocabulary.image_ids([sampling.seed % 7] * count), vocabulary.image_close]
 
     async def probe(self) -> None:
         """Fails only when told to."""

@@ -9,10 +9,11 @@ FinishReason = Literal["stop", "length"]
 
 
 class Kind(StrEnum):
-    """What a generation may consist of: text ids only, or image ids only."""
+    """What a generation may consist of: text ids only, image ids only, or both until the end token."""
 
     TEXT = "text"
     IMAGE = "image"
+    ANY = "any"
 
 
 @dataclass(frozen=True)

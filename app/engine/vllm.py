@@ -5,7 +5,9 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -32,6 +34,9 @@ log = structlog.get_logger(__name__)
 _PRELOADS = ("libiomp5.so", "libtcmalloc_minimal.so.4")
 _LIBRARY_FOLDERS = (Path(sys.prefix) / "lib", Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib64"), Path("/usr/lib"))
 _STOP_SECONDS = 10.0
+# Bytes of a Unix socket's path without its end, and what vLLM appends: a slash and a UUID.
+_SOCKET_PATH = 107
+_SOCKET_NAME = 37
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
@@ -42,8 +47,15 @@ def preloads() -> list[Path]:
     return [path for path in found if path is not None]
 
 
+def socket_folder(preferred: Path) -> Path:
+    """`preferred`, or a new folder of a short name where a socket's path below it would be too long (unix(7))."""
+    if len(os.fsencode(preferred)) + _SOCKET_NAME <= _SOCKET_PATH:
+        return preferred
+    return Path(tempfile.mkdtemp(prefix="cxr-", dir="/tmp"))
+
+
 @contextlib.contextmanager
-def engine_environment(settings: EngineSettings, cache: Path) -> Iterator[None]:
+def engine_environment(settings: EngineSettings, cache: Path, sockets: Path) -> Iterator[None]:
     """Environment of the engine's process, taken back afterwards. What the user has set is kept."""
     libraries = [str(path) for path in preloads()]
     values = {
@@ -54,6 +66,7 @@ def engine_environment(settings: EngineSettings, cache: Path) -> Iterator[None]:
         "PYTHONWARNINGS": "ignore::FutureWarning",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "TORCH_LOGS": "-torch._library.triton",
+        "VLLM_RPC_BASE_PATH": str(sockets),
         "VLLM_CACHE_ROOT": str(cache / "vllm"),
         "VLLM_CONFIG_ROOT": str(cache / "vllm"),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
@@ -76,6 +89,9 @@ class VllmEngine:
         self._bundle = bundle
         self._settings = settings
         self._cache = cache.resolve()
+        temporary = Path(tempfile.gettempdir())
+        self._sockets = socket_folder(temporary)
+        self._sockets_are_ours = self._sockets != temporary
         self._llm: AsyncLLM | None = None
         self._max_model_len = 0
         vocabulary = bundle.vocabulary
@@ -99,7 +115,7 @@ class VllmEngine:
         """Load the model and wait until it generates a token. Raises EngineDead where it cannot start."""
         started = time.monotonic()
         try:
-            with engine_environment(self._settings, self._cache):
+            with engine_environment(self._settings, self._cache, self._sockets):
                 # Construction blocks until the engine's process has loaded the model and, unless eager, compiled it.
                 self._llm = await asyncio.to_thread(self._construct)
             await self._one_token()
@@ -130,7 +146,9 @@ class VllmEngine:
             max_num_queued_reqs=settings.max_queue,
             gpu_memory_utilization=settings.gpu_memory_utilization,
             tensor_parallel_size=settings.tensor_parallel_size,
-            enable_prefix_caching=True,
+            enable_prefix_caching=settings.prefix_caching,
+            quantization=settings.quantization,
+            **({} if settings.cuda_graphs else {"compilation_config": {"cudagraph_mode": "NONE"}}),
             disable_log_stats=False,
             enable_log_requests=False,
             use_tqdm_on_load=False,
@@ -147,7 +165,7 @@ class VllmEngine:
             stop_token_ids=None if image else [self._bundle.vocabulary.end],
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
-            extra_args=self._masks[kind].extra_args(),
+            extra_args=self._masks[kind].extra_args() if kind in self._masks else None,
         )
 
     async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
@@ -202,3 +220,5 @@ class VllmEngine:
         llm, self._llm = self._llm, None
         if llm is not None:
             await asyncio.to_thread(llm.shutdown, _STOP_SECONDS)
+        if self._sockets_are_ours:
+            shutil.rmtree(self._sockets, ignore_errors=True)

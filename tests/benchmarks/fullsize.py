@@ -1,0 +1,163 @@
+"""Import and serve random weights of the published geometry: 2.8 B parameters in bf16, a VQ-GAN of 128 channels.
+
+Prints the import's time and peak memory, the engine's time to load, and tokens a second, as JSON.
+`python -m tests.benchmarks.fullsize FOLDER`, with 20 GB of disk in FOLDER.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import torch
+import yaml
+from tokenizers import AddedToken
+from transformers import AutoModelForCausalLM, GPTNeoXConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from integration_support import start  # noqa: E402
+from support import byte_tokenizer, encoded, gradient  # noqa: E402
+
+from models.vqgan import VQGAN, VQGANConfig  # noqa: E402
+
+TEXT_SIZE, CODES = 50281, 1024
+SHARD_BYTES = 2 * 2**30
+DD = {
+    "double_z": False,
+    "z_channels": 256,
+    "resolution": 256,
+    "in_channels": 3,
+    "out_ch": 3,
+    "ch": 128,
+    "ch_mult": [1, 1, 2, 2, 4],
+    "num_res_blocks": 2,
+    "attn_resolutions": [16],
+    "dropout": 0.0,
+}
+
+
+def write_llm(folder: Path) -> None:
+    """Random weights of dolly-v2-3b's sizes with the image rows, in `.bin` shards written one at a time."""
+    folder.mkdir(parents=True)
+    tokenizer = byte_tokenizer()
+    missing = TEXT_SIZE - tokenizer.get_vocab_size(with_added_tokens=True)
+    tokenizer.add_tokens([AddedToken(f"filler{number}", normalized=False) for number in range(missing)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = GPTNeoXConfig(
+        vocab_size=TEXT_SIZE + CODES,
+        hidden_size=2560,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        intermediate_size=10240,
+        max_position_embeddings=2048,
+        tie_word_embeddings=False,
+        dtype="bfloat16",
+        architectures=["GPTNeoXForCausalLM"],
+    )
+    config.save_pretrained(folder)
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in AutoModelForCausalLM.from_config(config).state_dict().items()}
+    part: dict[str, torch.Tensor] = {}
+    weight_map: dict[str, str] = {}
+    held = number = 0
+
+    def flush() -> None:
+        nonlocal held, number
+        name = f"pytorch_model-{number:05d}.bin"
+        torch.save(part, folder / name)
+        weight_map.update(dict.fromkeys(part, name))
+        part.clear()
+        held, number = 0, number + 1
+
+    for name, shape in shapes.items():
+        ones = name.endswith("norm.weight") or "layernorm.weight" in name
+        part[name] = torch.ones(shape, dtype=torch.bfloat16) if ones else (0.02 * torch.randn(shape)).bfloat16()
+        held += part[name].nbytes
+        if held >= SHARD_BYTES:
+            flush()
+    flush()
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
+def write_vqgan(folder: Path) -> None:
+    """A random VQ-GAN of the published sizes."""
+    model = VQGAN(VQGANConfig(**DD, embed_dim=256, n_embed=CODES))
+    torch.save({"state_dict": model.state_dict()}, folder / "vqgan.ckpt")
+    params = {"ddconfig": DD, "embed_dim": 256, "n_embed": CODES}
+    content = {"model": {"target": "taming.models.vqgan.VQModel", "params": params}}
+    (folder / "vqgan.yaml").write_text(yaml.safe_dump(content))
+
+
+def measured_import(folder: Path) -> dict[str, float]:
+    """Run `cxr import`; its seconds, and its peaks of private and of resident memory in GiB."""
+    words = ["--llm", "llm", "--vqgan-config", "vqgan.yaml", "--vqgan-checkpoint", "vqgan.ckpt", "--out", "bundle"]
+    started = time.monotonic()
+    process = psutil.Popen([str(Path(sys.executable).with_name("cxr")), "import", *words], cwd=folder)
+    private = resident = 0
+    while process.poll() is None:
+        try:
+            memory = process.memory_info()
+        except psutil.NoSuchProcess:
+            break
+        # Mapped pages of the source files are the system's cache: it takes them back when it needs them.
+        private, resident = max(private, memory.rss - memory.shared), max(resident, memory.rss)
+        time.sleep(0.05)
+    if process.wait():
+        raise SystemExit("the import failed")
+    return {
+        "import_seconds": round(time.monotonic() - started, 1),
+        "import_private_gib": round(private / 2**30, 2),
+        "import_resident_gib": round(resident / 2**30, 2),
+        "model_gib": round(sum(f.stat().st_size for f in (folder / "bundle" / "llm").iterdir()) / 2**30, 2),
+    }
+
+
+def served(folder: Path) -> dict[str, float]:
+    """Serve the bundle; seconds to ready, memory, and tokens a second of one text and one image."""
+    started = time.monotonic()
+    settings = {
+        "CXR_BUNDLE": str(folder / "bundle"),
+        "CXR_ENGINE__MAX_MODEL_LEN": "1024",
+        "CXR_ENGINE__DTYPE": "bfloat16",
+    }
+    service = start(folder / "run", seconds=1200, CXR_LIMITS__DEADLINE_SECONDS="1200", **settings)
+    figures = {"ready_seconds": round(time.monotonic() - started, 1)}
+    try:
+        with httpx.Client(base_url=service.url, timeout=1200) as client:
+            begun = time.monotonic()
+            text = client.post("/v1/reports", files={"image": encoded(gradient())}, data={"max_tokens": "16"})
+            text.raise_for_status()
+            figures["report_seconds"] = round(time.monotonic() - begun, 1)
+            begun = time.monotonic()
+            drawn = client.post("/v1/images/generations", json={"prompt": "Normal.", "seed": 1})
+            drawn.raise_for_status()
+            figures["image_tokens_per_second"] = round(256 / (time.monotonic() - begun), 2)
+        parent = psutil.Process(service.process.pid)
+        everyone = [parent, *parent.children(recursive=True)]
+        figures["serving_gib"] = round(sum(one.memory_info().rss for one in everyone) / 2**30, 2)
+    finally:
+        service.stop()
+    return figures
+
+
+def main() -> None:
+    """Write, import, serve, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
+    if not (folder / "bundle").exists():
+        write_llm(folder / "llm")
+        write_vqgan(folder)
+        figures = measured_import(folder)
+    else:
+        figures = {}
+    print(json.dumps({**figures, **served(folder)}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
