@@ -84,8 +84,9 @@ def evaluate(
     if part == "drawings":
         if judge is None:
             raise DataError("drawings need --judge, a folder that `cxr train classifier` wrote")
-        figures, sheet = evaluate_drawings(subject, judge, each, features)
-        sheet.save(results / "drawings.png")
+        figures, sheets = evaluate_drawings(subject, judge, each, features)
+        for name, sheet in sheets.items():
+            sheet.save(results / f"{name}.png")
     else:
         measures: dict[str, Callable[[], dict[str, Any]]] = {
             "images": lambda: evaluate_images(subject, features),

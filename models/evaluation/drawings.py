@@ -29,6 +29,7 @@ _BATCH = 32
 _SIDE = 64
 _PAIRS = 60
 _SHOWN = 8
+_CONTACTS = 3
 # Five scales of an 11-pixel window need 161 pixels; smaller bundles are enlarged.
 _MS_SSIM_SIDE = 176
 
@@ -79,8 +80,9 @@ def _summary(values: np.ndarray) -> dict[str, float]:
 
 def evaluate_drawings(
     subject: Subject, judge: Path, each: int = 40, features: Sequence[str] = (), seed: int = 0
-) -> tuple[dict[str, Any], Image.Image]:
-    """Figures of `each` drawings per request, and a contact sheet with a row of drawings a request.
+) -> tuple[dict[str, Any], dict[str, Image.Image]]:
+    """Figures of `each` drawings per request, and sheets: `drawings`, a row a request; `contact`, rows of real,
+    reconstructed and drawn radiographs, three of each label side by side.
 
     `judge` is a folder of a classifier trained on real images only. Distances to the nearest training image stand
     beside those of the split's own images, as they are and as the image tokenizer reconstructs them.
@@ -135,4 +137,7 @@ def evaluate_drawings(
         },
         "distances": [distances(real, drawn, reference) for reference in features],
     }
-    return figures, grid(sheet, min(_SHOWN, each))
+    shown = [i for label in labels for i in [n for n, t in enumerate(truth) if t == label][:_CONTACTS]]
+    chosen = [i * each + n for i, label in enumerate(labels) for n in range(min(_CONTACTS, each, truth.count(label)))]
+    contact = np.concatenate([real[shown][: len(chosen)], reconstructed[shown][: len(chosen)], drawn[chosen]])
+    return figures, {"drawings": grid(sheet, min(_SHOWN, each)), "contact": grid(contact, len(chosen))}

@@ -74,6 +74,9 @@ def test_the_bundle_is_measured_and_gets_its_card(trained: Path) -> None:
     assert figures["images"]["distances"][0]["fid"] >= 0
     assert figures["drawings"]["label_agreement"]["count"] == 9
     assert figures["drawings"]["nearest_training_image"]["drawn"]["least"] > 0
+    with Image.open(results / "contact.png") as sheet:
+        # Four test radiographs: two of one label, one of each other.
+        assert sheet.size == (4 * 66 - 2, 3 * 66 - 2)
     with Image.open(results / "drawings.png") as sheet:
         assert sheet.size == (3 * 66 - 2, 3 * 66 - 2)
     card = (bundle / "MODEL_CARD.md").read_text()
