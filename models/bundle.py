@@ -40,6 +40,11 @@ class ImageSpec(_Part):
     channels: Literal[1, 3]
     grid: tuple[int, int]
 
+    @classmethod
+    def of(cls, config: VQGANConfig) -> Self:
+        """What a VQ-GAN takes. Its input is grey or RGB."""
+        return cls(size=config.resolution, channels=3 if config.in_channels == 3 else 1, grid=config.grid)
+
 
 class VocabularySpec(_Part):
     """Number of text tokens, first image id, number of image codes."""
@@ -47,6 +52,15 @@ class VocabularySpec(_Part):
     text_size: int = Field(gt=0)
     image_offset: int = Field(gt=0)
     codebook_size: int = Field(gt=1)
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary) -> Self:
+        """The sizes of a vocabulary."""
+        return cls(
+            text_size=vocabulary.text_size,
+            image_offset=vocabulary.image_offset,
+            codebook_size=vocabulary.codebook_size,
+        )
 
 
 class Decoding(_Part):

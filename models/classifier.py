@@ -1,18 +1,16 @@
 """A small chest radiograph classifier: judge of drawings, and features for the information-preserving loss."""
 
 import itertools
-import json
 from pathlib import Path
 from typing import Self
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
+from models.storage import read_config, read_weights, save_model
+
 _GROUPS = 8
 
 
@@ -78,13 +76,11 @@ class Classifier(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` to `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(json.dumps(self.config.model_dump(mode="json"), indent=2) + "\n")
-        save_file({k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}, folder / WEIGHTS_FILE)
+        save_model(self, self.config, folder)
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device = "cpu") -> Self:
         """Read what `save` wrote. Raises OSError, pydantic.ValidationError, RuntimeError."""
-        model = cls(ClassifierConfig.model_validate_json((folder / CONFIG_FILE).read_text()))
-        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        model = cls(ClassifierConfig.model_validate_json(read_config(folder)))
+        model.load_state_dict(read_weights(folder))
         return model.to(device).eval()

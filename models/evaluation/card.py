@@ -11,6 +11,7 @@ from models.training.manifest import DataError, Record
 from models.training.recipe import Recipe
 
 PARTS = ("images", "reports", "vqa", "drawings")
+_ABOUT = {"kind": "bacterial or viral", "presence": "pneumonia or normal"}
 HISTORY_FILE = "HISTORY.md"
 
 _TEMPLATE = """# Model card: {label}
@@ -89,7 +90,11 @@ def _figures(results: dict[str, dict[str, Any]]) -> str:
         *_scored("report: normal, bacterial or viral, macro F1", reports.get("three_kinds_macro_f1")),
         *_scored("report: normal, bacterial or viral, balanced accuracy", reports.get("three_kinds_balanced_accuracy")),
         *_scored("yes/no questions, as many yes as no: accuracy", vqa["yes_no"]),
-        *(line for kind, figure in vqa["by_kind"].items() for line in _scored(f"questions of kind {kind}", figure)),
+        *(
+            line
+            for kind, figure in vqa["by_kind"].items()
+            for line in _scored(f"questions about: {_ABOUT.get(kind, kind)}", figure)
+        ),
         *_scored("drawings: show what was asked, by the judge", drawings["label_agreement"]),
         *_scored("the judge itself on real images, balanced accuracy", judge),
         *_scored(

@@ -123,16 +123,8 @@ def import_bundle(source: Source, out: Path, progress: Callable[[str, int], None
         version=source.version,
         intended_use=_INTENDED_USE,
         licence=source.licence,
-        image=ImageSpec(
-            size=architecture.resolution,
-            channels=3 if architecture.in_channels == 3 else 1,
-            grid=architecture.grid,
-        ),
-        vocabulary=VocabularySpec(
-            text_size=vocabulary.text_size,
-            image_offset=vocabulary.image_offset,
-            codebook_size=vocabulary.codebook_size,
-        ),
+        image=ImageSpec.of(architecture),
+        vocabulary=VocabularySpec.of(vocabulary),
         prompt_format="llm-cxr",
         decoding=_DECODING,
         files=dict(sorted(writer.entries.items())),

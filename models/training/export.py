@@ -64,19 +64,14 @@ def export_bundle(
     (llm_folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
     vqgan.save(partial / VQGAN_FOLDER)
     (partial / CARD_FILE).write_text(card, encoding="utf-8")
-    config = vqgan.config
     manifest = Manifest(
         schema_version=1,
         name=name,
         version=version,
         intended_use=intended_use,
         licence=licence,
-        image=ImageSpec(size=config.resolution, channels=config.in_channels, grid=config.grid),
-        vocabulary=VocabularySpec(
-            text_size=vocabulary.text_size,
-            image_offset=vocabulary.image_offset,
-            codebook_size=vocabulary.codebook_size,
-        ),
+        image=ImageSpec.of(vqgan.config),
+        vocabulary=VocabularySpec.of(vocabulary),
         prompt_format="llm-cxr",
         decoding=decoding,
         files=file_entries(partial),

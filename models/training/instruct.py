@@ -24,7 +24,10 @@ NAME = "instruct"
 
 
 class SelectionRecipe(BaseModel):
-    """At `step`, draw for every one of `conditions` until `each` drawings are kept or `most` have been drawn."""
+    """At `step`, draw for every one of `conditions` until `each` drawings are kept or `most` have been drawn.
+
+    A drawing is kept when `readings` of its decoded image, all but the first slightly varied, state its condition.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +36,7 @@ class SelectionRecipe(BaseModel):
     each: int = 200
     most: int = 640
     guidance: float = 2.0
+    readings: int = 3
 
 
 class InstructRecipe(BaseModel):
@@ -55,7 +59,7 @@ class InstructRecipe(BaseModel):
     text_size: int = 640
     variants: int = 4
     stages: tuple[Stage, ...] = (Stage(until=7000),)
-    selection: SelectionRecipe | None = None
+    selections: tuple[SelectionRecipe, ...] = ()
     batch: int = 16
     learning_rate: float = 1.5e-3
     warmup: int = 100

@@ -28,7 +28,7 @@ from models.training.loop import accelerator as default_accelerator
 from models.training.manifest import DataError, rows_of
 from models.training.mixture import Drawn, Mixture, Stage, read_instructions
 from models.training.recipe import OWN_CLASSIFIER, Recipe
-from models.training.selection import select
+from models.training.selection import Drawer, select
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.training.vqgan import NAME as IMAGE_TOKENIZER
 from models.training.vqgan import VQGANTrainer, train_vqgan
@@ -148,12 +148,11 @@ class Workshop:
             return InstructTrainer(model, of, vocabulary.image_offset, recipe, self.accelerator, picture)
 
         drawn = None
-        if recipe.selection:
-            before = [stage for stage in recipe.stages if not stage.own_drawings]
-            reader = train_instruct(trainer(mixture(before)), self.out, recipe.selection.step)
+        for selection in recipe.selections:
+            before = [stage for stage in recipe.stages if stage.until <= selection.step]
+            reader = train_instruct(trainer(mixture(before, drawn)), self.out, selection.step)
             with self.accelerator.main_process_first():
-                grid_size = known.shape[-1]
-                drawn = select(reader, vocabulary, records, grid_size, recipe.selection, recipe.seed, self.out, console)
+                drawn = select(Drawer(reader, vocabulary, vqgan, selection), records, recipe.seed, self.out, console)
         return train_instruct(trainer(mixture(recipe.stages, drawn)), self.out), vocabulary
 
     def drawn(self, model: PreTrainedModel, vocabulary: Vocabulary, vqgan: VQGAN, wanted: list[str]) -> Image.Image:

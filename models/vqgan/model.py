@@ -1,19 +1,15 @@
 """The VQ-GAN as the service uses it: pixels to codes and back."""
 
-import json
 from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from models.storage import read_config, read_weights, save_model
 from models.vqgan.config import VQGANConfig
 from models.vqgan.network import Decoder, Encoder
 from models.vqgan.quantizer import Quantizer
-
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
 
 
 class VQGAN(nn.Module):
@@ -59,9 +55,7 @@ class VQGAN(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` (fp32) to `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(json.dumps(self.config.model_dump(mode="json"), indent=2) + "\n")
-        save_file({k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}, folder / WEIGHTS_FILE)
+        save_model(self, self.config, folder)
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device = "cpu") -> Self:
@@ -69,8 +63,8 @@ class VQGAN(nn.Module):
 
         Raises OSError, pydantic.ValidationError, or RuntimeError naming the tensors that do not fit.
         """
-        config = VQGANConfig.model_validate_json((folder / CONFIG_FILE).read_text())
+        config = VQGANConfig.model_validate_json(read_config(folder))
         with torch.device("meta"):
             model = cls(config)
-        model.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=True, assign=True)
+        model.load_state_dict(read_weights(folder), strict=True, assign=True)
         return model.to(device).eval()

@@ -1,6 +1,7 @@
 """The language model's mixture, losses and beginnings."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -9,17 +10,18 @@ import pytest
 import torch
 from accelerate import Accelerator
 from rich.console import Console
-from training_support import RECORDS, record
+from training_support import RECORDS, TINY, record
 
 from models.prompts import Prompts
 from models.training import selection
 from models.training.checkpoints import load_state, save_state
 from models.training.instruct import InstructRecipe, InstructTrainer, SelectionRecipe, weighted_loss
 from models.training.language_model import build_model, image_rows, load_base
-from models.training.manifest import COVID, NORMAL, VIRAL, DataError, Exchange
+from models.training.manifest import COVID, NORMAL, VIRAL, DataError, Exchange, Record
 from models.training.mixture import Drawn, Mixture, Stage, read_instructions
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.vocabulary import Vocabulary
+from models.vqgan import VQGAN
 
 CODES = np.random.default_rng(0).integers(0, 16, (len(RECORDS), 2, 64))
 
@@ -109,43 +111,49 @@ def test_own_drawings_are_learnt_as_drawings_of_what_was_asked(vocabulary: Vocab
         Mixture(Prompts(vocabulary), RECORDS, CODES, [stage])
 
 
-def test_drawings_are_kept_when_they_are_read_back_as_what_was_asked(
-    vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[list[int]] = []
+class _Drawer(selection.Drawer):
+    """Draws the number of the drawing, and reads every other one back as viral pneumonia, the last one only once."""
 
-    def draw(*arguments: object) -> np.ndarray:
-        prompts = arguments[2]
-        asked.extend(prompts)  # type: ignore[arg-type]
-        return np.arange(len(prompts) * 64).reshape(-1, 64) % 16  # type: ignore[arg-type]
+    def __init__(self, vocabulary: Vocabulary, recipe: SelectionRecipe) -> None:
+        super().__init__(None, vocabulary, None, recipe)  # type: ignore[arg-type]
+        self.asked: list[Record] = []
 
-    def write(_model: object, _vocabulary: object, prompts: list[list[int]], _tokens: int) -> list[str]:
-        return ["Viral pneumonia." if number % 2 else "Nothing." for number in range(len(prompts))]
+    def drawn(self, wanted: Sequence[Record], seed: int) -> np.ndarray:
+        self.asked.extend(wanted)
+        return np.arange(len(wanted))[:, None] % 16
 
-    monkeypatch.setattr(selection, "draw", draw)
-    monkeypatch.setattr(selection, "write", write)
-    recipe = SelectionRecipe(step=0, conditions=(VIRAL,), each=3, most=100)
-    model = build_model(vocabulary, 32, 1, 2)
-    arguments = (model, vocabulary, RECORDS, 64, recipe, 0, tmp_path, Console(quiet=True))
-    found = selection.select(*arguments)
-    assert len(found.records) == 32
-    assert {one.condition for one in found.records} == {VIRAL}
-    assert all("iral" in vocabulary.decode(prompt) or "interstitial" in vocabulary.decode(prompt) for prompt in asked)
-    again = selection.select(*arguments)
+    def read_back(self, codes: np.ndarray, seed: int) -> list[list[str | None]]:
+        stated: list[list[str | None]] = [
+            [VIRAL, VIRAL] if number % 2 else [None, VIRAL] for number in range(len(codes))
+        ]
+        stated[-1] = [VIRAL, NORMAL]
+        return stated
+
+
+def test_drawings_are_kept_when_every_reading_states_what_was_asked(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    drawer = _Drawer(vocabulary, SelectionRecipe(step=0, conditions=(VIRAL,), each=3, most=100))
+    found = selection.select(drawer, RECORDS, 0, tmp_path, Console(quiet=True))
+    assert len(found.records) == 31
+    assert found.codes[:3, 0].tolist() == [1, 3, 5]
+    assert {one.condition for one in drawer.asked} == {VIRAL}
+    again = selection.select(drawer, RECORDS, 0, tmp_path, Console(quiet=True))
     assert again.records == found.records
     assert np.array_equal(again.codes, found.codes)
-    assert len(asked) == 64
+    assert len(drawer.asked) == 64
+    never = _Drawer(vocabulary, SelectionRecipe(step=0, conditions=(NORMAL,), most=64))
     with pytest.raises(DataError, match="no drawing of normal"):
-        selection.select(
-            model,
-            vocabulary,
-            RECORDS,
-            64,
-            SelectionRecipe(step=0, conditions=(NORMAL,), most=64),
-            0,
-            tmp_path / "other",
-            Console(quiet=True),
-        )
+        selection.select(never, RECORDS, 0, tmp_path, Console(quiet=True))
+
+
+def test_drawings_are_read_through_the_image_tokenizer(vocabulary: Vocabulary) -> None:
+    vqgan = VQGAN(TINY).eval()
+    drawer = selection.Drawer(
+        build_model(vocabulary, 32, 1, 2), vocabulary, vqgan, SelectionRecipe(step=0, guidance=2.0)
+    )
+    codes = drawer.drawn([record((VIRAL,)), record((NORMAL,))], 0)
+    assert codes.shape == (2, 64)
+    assert codes.max() < 16
+    assert [len(stated) for stated in drawer.read_back(codes, 0)] == [3, 3]
 
 
 def test_a_stage_without_records_is_refused(vocabulary: Vocabulary) -> None:
