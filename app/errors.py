@@ -11,6 +11,9 @@ CxrError
 │   └── NotFound              no such resource
 ├── Overloaded                a bounded queue is full; try again later
 ├── Unavailable               not ready, or shutting down
+├── OutOfSpace                the disk is past its watermark, or full
+├── Conflict                  the resource is not in a state that allows this
+├── DeliveryFailed            a destination did not take an object; `permanent` says that it never will
 ├── DeadlineExceeded          the request took longer than allowed
 ├── ClientGone                the client left before its answer was ready
 ├── WorkerFailed              one request failed in the codec or the engine; others go on
@@ -100,6 +103,29 @@ class Unavailable(CxrError):
 
     code = "unavailable"
     retry_after = 5
+
+
+class OutOfSpace(CxrError):
+    """The disk is past its watermark, or full; `retry_after` seconds is when to try again."""
+
+    code = "out_of_space"
+    retry_after = 60
+
+
+class Conflict(CxrError):
+    """The resource is not in a state that allows this."""
+
+    code = "conflict"
+
+
+class DeliveryFailed(CxrError):
+    """A destination did not take an object. `permanent`: it refused this object, and another attempt is of no use."""
+
+    code = "delivery_failed"
+
+    def __init__(self, detail: str, *, code: str | None = None, permanent: bool = False) -> None:
+        super().__init__(detail, code=code)
+        self.permanent = permanent
 
 
 class DeadlineExceeded(CxrError):

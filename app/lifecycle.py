@@ -70,13 +70,15 @@ class Lifecycle:
         if phase is Phase.FAILED:
             self.failed.set()
 
-    def start(self) -> None:
-        """Begin starting; returns at once."""
+    def start(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Begin starting, with `before` first; returns at once."""
         READY.set(0)
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run(before))
 
-    async def _run(self) -> None:
+    async def _run(self, before: Callable[[], Awaitable[None]] | None) -> None:
         try:
+            if before is not None:
+                await before()
             self._services = await self._build()
             services = self._services
             await services.reader.start()
@@ -105,9 +107,13 @@ class Lifecycle:
         if isinstance(error, FatalError):
             self.fail()
 
+    def drain(self) -> None:
+        """Take nothing new."""
+        self._enter(Phase.DRAINING)
+
     async def close(self) -> None:
         """Stop serving and stop every part."""
-        self._enter(Phase.DRAINING)
+        self.drain()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

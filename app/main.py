@@ -9,12 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app.api import health, images, problems, readings
+from app.api import dicomweb, health, images, jobs, problems, readings
 from app.api.middleware import BodyLimit, RequestContext
 from app.codec import Codec
 from app.engine import Engine
 from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
+from app.jobs.runtime import Studies
 from app.lifecycle import Lifecycle
 from app.services import Services
 from app.settings import Settings
@@ -61,8 +62,12 @@ def create_app(
     engine: Engine | None = None,
     codec: Codec | None = None,
     reader: ImageReader | None = None,
+    durable: bool = True,
 ) -> FastAPI:
-    """The application. Starting it starts the parts in the background; `/readyz` says when they are there."""
+    """The application. Starting it starts the parts in the background; `/readyz` says when they are there.
+
+    Without `durable` no studies are taken: there is no database then.
+    """
 
     async def build() -> Services:
         loaded = await asyncio.to_thread(_load, settings) if bundle is None else bundle
@@ -76,14 +81,22 @@ def create_app(
             reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,
         )
 
+    async def open_studies() -> None:
+        studies = await asyncio.to_thread(Studies, settings, app.state.lifecycle)
+        await studies.start()
+        app.state.studies = studies
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _prepare_state(settings)
         lifecycle: Lifecycle = app.state.lifecycle
-        lifecycle.start()
+        lifecycle.start(before=open_studies if durable else None)
         try:
             yield
         finally:
+            lifecycle.drain()
+            if app.state.studies is not None:
+                await app.state.studies.close()
             await lifecycle.close()
 
     # The documentation page's script comes with the package: hospital networks reach no CDN.
@@ -97,13 +110,17 @@ def create_app(
     )
     app.state.settings = settings
     app.state.lifecycle = Lifecycle(build)
+    app.state.studies = None
     app.state.readiness = health.ReadinessProbe()
-    for module in (readings, images, health):
-        app.include_router(module.router)
+    for router in (readings.router, images.router, jobs.router, *dicomweb.routers, health.router):
+        app.include_router(router)
     problems.install(app)
     limits = settings.limits
     app.add_middleware(
-        BodyLimit, upload_limit=limits.max_upload_mb * 1_000_000, json_limit=limits.max_json_mb * 1_000_000
+        BodyLimit,
+        upload_limit=limits.max_upload_mb * 1_000_000,
+        json_limit=limits.max_json_mb * 1_000_000,
+        study_limit=limits.max_study_mb * 1_000_000,
     )
     app.add_middleware(RequestContext)
     return app

@@ -103,10 +103,20 @@ async def report(
 ) -> tuple[Reading, Text]:
     """Job 1: a report on a radiograph."""
     reading = await read(services, data, Timings())
-    prompt = services.bundle.prompts.report(reading.codes, instruction or REPORT_INSTRUCTION)
-    with reading.timings.stage("generate"):
-        text = await _write(services, prompt, options.sampling(services.bundle.manifest.decoding.report), options)
-    return reading, text
+    return reading, await report_on(services, reading.codes, options, instruction, reading.timings)
+
+
+async def report_on(
+    services: Services,
+    codes: Sequence[int],
+    options: Options,
+    instruction: str | None = None,
+    timings: Timings | None = None,
+) -> Text:
+    """A report on a radiograph that is encoded already."""
+    prompt = services.bundle.prompts.report(codes, instruction or REPORT_INSTRUCTION)
+    with (timings or Timings()).stage("generate"):
+        return await _write(services, prompt, options.sampling(services.bundle.manifest.decoding.report), options)
 
 
 async def answers(

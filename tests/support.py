@@ -75,7 +75,10 @@ class Service:
         self.engine: FakeEngine = parts.pop("engine", None) or FakeEngine(self.bundle.vocabulary)
         self.codec: FakeCodec = parts.pop("codec", None) or FakeCodec()
         self.reader = parts.pop("reader", None) or InlineReader(settings.imaging, 256)
-        self.app = create_app(settings, bundle=self.bundle, engine=self.engine, codec=self.codec, reader=self.reader)
+        durable = parts.pop("durable", False)
+        self.app = create_app(
+            settings, bundle=self.bundle, engine=self.engine, codec=self.codec, reader=self.reader, durable=durable
+        )
         self.client: httpx.AsyncClient = None  # type: ignore[assignment]
 
 

@@ -64,14 +64,15 @@ class _BodyTooLarge(Exception):
 class BodyLimit:
     """Refuses a body over its limit: by its Content-Length at once, otherwise as soon as it has grown past it.
 
-    Multipart bodies, which carry images, have `upload_limit` bytes; all others, which are parsed in one go on the
-    event loop, have `json_limit`.
+    Studies, which are never in memory, have `study_limit` bytes, other multipart bodies, which carry images,
+    `upload_limit`, and all others, which are parsed in one go on the event loop, `json_limit`.
     """
 
-    def __init__(self, app: ASGIApp, upload_limit: int, json_limit: int) -> None:
+    def __init__(self, app: ASGIApp, upload_limit: int, json_limit: int, study_limit: int) -> None:
         self._app = app
         self._upload_limit = upload_limit
         self._json_limit = json_limit
+        self._study_limit = study_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -79,8 +80,10 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        multipart = headers.get("content-type", "").startswith("multipart/")
+        multipart = headers.get("content-type", "").lower().startswith("multipart/")
         limit = self._upload_limit if multipart else self._json_limit
+        if scope["path"].startswith("/dicom-web/"):
+            limit = self._study_limit
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             await self._refuse(limit, scope, receive, send)

@@ -30,6 +30,8 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.UnsupportedMedia, 415, "Unsupported media type"),
     (errors.UnusableImage, 422, "Unusable image"),
     (errors.InputError, 400, "Invalid input"),
+    (errors.Conflict, 409, "Conflict"),
+    (errors.OutOfSpace, 507, "Insufficient storage"),
     (errors.Overloaded, 429, "Too many requests"),
     (errors.Unavailable, 503, "Service unavailable"),
     (errors.FatalError, 503, "Service unavailable"),

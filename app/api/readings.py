@@ -1,6 +1,5 @@
 """Reports, answers and image tokens: routes that take a radiograph and give text or codes."""
 
-import re
 import time
 import uuid
 from typing import Annotated
@@ -20,6 +19,7 @@ from app.api.requests import (
 from app.api.responses import PROBLEMS
 from app.errors import InvalidRequest
 from app.imaging import Radiograph
+from app.reports import sections
 from app.schemas.readings import (
     AnswerForm,
     AnswerItem,
@@ -40,8 +40,6 @@ MULTIPART = "multipart/form-data"
 router = APIRouter(
     prefix="/v1", tags=["radiographs"], dependencies=[require_content_type(MULTIPART)], responses=PROBLEMS
 )
-
-_SECTION = re.compile(r"^(FINDINGS|IMPRESSION):\s*", re.IGNORECASE | re.MULTILINE)
 
 
 def _options(form: SamplingForm, limits: LimitsSettings) -> pipelines.Options:
@@ -73,9 +71,7 @@ def image_body(radiograph: Radiograph) -> ImageBody:
 
 def report_text(text: str) -> ReportText:
     """Split a report at its FINDINGS and IMPRESSION headings."""
-    pieces = _SECTION.split(text)
-    named = {name.lower(): body.strip() for name, body in zip(pieces[1::2], pieces[2::2], strict=True)}
-    return ReportText(text=text, findings=named.get("findings"), impression=named.get("impression"))
+    return ReportText(text=text, **sections(text))
 
 
 def _usage(usage: pipelines.Usage) -> UsageBody:

@@ -36,6 +36,7 @@ _MEANING = {
     400: "Malformed request, damaged image, or a field out of bounds",
     404: "No such resource",
     406: "No representation that the client accepts",
+    409: "The resource is not in a state that allows this",
     413: "More bytes than allowed",
     415: "Not an image that is read here, or the wrong Content-Type",
     422: "Readable, but not a usable frontal chest radiograph; `code` says why",
@@ -43,6 +44,7 @@ _MEANING = {
     500: "One request failed inside",
     503: "Not ready, or shutting down; see Retry-After",
     504: "The deadline passed",
+    507: "The disk is full; see Retry-After",
 }
 
 
@@ -52,6 +54,11 @@ def _documented(statuses: tuple[int, ...], model: type[WireModel], media_type: s
         status: {"description": _MEANING[status], "model": model, "content": {media_type: {"schema": schema}}}
         for status in statuses
     }
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Problem details with these statuses, for a route's documentation."""
+    return _documented(statuses, Problem, "application/problem+json")
 
 
 PROBLEMS = _documented((400, 406, 413, 415, 422, 429, 500, 503, 504), Problem, "application/problem+json")

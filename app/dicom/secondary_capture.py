@@ -14,9 +14,8 @@ from highdicom import UID
 from highdicom.sc import ConversionTypeValues, SCImage
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import generate_uid
 
-MANUFACTURER = "LLM-CXR server"
+from app.dicom.equipment import MANUFACTURER, contributing_equipment
 
 
 @dataclass(frozen=True)
@@ -43,27 +42,6 @@ class Provenance:
         if self.prompt_sha256 is not None:
             parts.append(f"prompt sha256 {self.prompt_sha256}")
         return "; ".join(parts)
-
-    @property
-    def device_uid(self) -> str:
-        """A UID for the bundle as a device."""
-        return str(generate_uid(entropy_srcs=["llm-cxr-bundle", self.bundle_sha256]))
-
-
-def _synthesizing_equipment(provenance: Provenance) -> Dataset:
-    purpose = Dataset()
-    # CID 7005 Contributing Equipment Purpose of Reference.
-    purpose.CodeValue = "109100"
-    purpose.CodingSchemeDesignator = "DCM"
-    purpose.CodeMeaning = "Synthesizing Equipment"
-    equipment = Dataset()
-    equipment.PurposeOfReferenceCodeSequence = Sequence([purpose])
-    equipment.Manufacturer = MANUFACTURER
-    equipment.ManufacturerModelName = provenance.model
-    equipment.SoftwareVersions = provenance.model
-    equipment.DeviceUID = provenance.device_uid
-    equipment.ContributionDescription = "Image generated from text"
-    return equipment
 
 
 def synthetic_capture(pixels: np.ndarray, provenance: Provenance, now: datetime.datetime | None = None) -> Dataset:
@@ -94,10 +72,22 @@ def synthetic_capture(pixels: np.ndarray, provenance: Provenance, now: datetime.
     image.ImageType = ["DERIVED", "SECONDARY"]
     image.SyntheticData = "YES"
     image.BurnedInAnnotation = "NO"
+    # Type 2C: the chest is not a paired body part, but without BodyPartExamined nothing says so.
+    image.Laterality = ""
     image.SeriesDescription = "Synthetic radiograph"
     image.StudyDescription = "Synthetic radiograph"
     image.DerivationDescription = provenance.sentence
-    image.ContributingEquipmentSequence = Sequence([_synthesizing_equipment(provenance)])
+    image.ContributingEquipmentSequence = Sequence(
+        [
+            contributing_equipment(
+                "109100",
+                "Synthesizing Equipment",
+                provenance.model,
+                provenance.bundle_sha256,
+                "Image generated from text",
+            )
+        ]
+    )
     return image
 
 

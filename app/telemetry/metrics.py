@@ -16,3 +16,4 @@ CODEC_BATCH_IMAGES = Histogram(
 )
 READY = Gauge("cxr_ready", "1 while requests are served.")
 BUNDLE_INFO = Gauge("cxr_bundle_info", "The bundle that is served; always 1.", ["name", "version", "sha256"])
+INSTANCES = Counter("cxr_instances_total", "DICOM instances received, by outcome.", ["source", "outcome"])

@@ -1,0 +1,45 @@
+"""What the DICOMweb routes share."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from fastapi.responses import Response
+from pydantic import AfterValidator
+
+from app.api.requests import LifecycleOf
+from app.dicom.uids import is_valid_uid
+from app.errors import Unavailable
+from app.jobs.runtime import Studies
+from app.lifecycle import Phase
+
+DICOM_JSON = "application/dicom+json"
+
+
+def _studies(request: Request, lifecycle: LifecycleOf) -> Studies:
+    studies: Studies | None = request.app.state.studies
+    if studies is None or not studies.accepting or lifecycle.phase in (Phase.DRAINING, Phase.FAILED):
+        raise Unavailable("Studies are not taken at the moment.")
+    return studies
+
+
+def _valid(value: str) -> str:
+    if not is_valid_uid(value):
+        raise ValueError("this is no UID")
+    return value
+
+
+StudiesOf = Annotated[Studies, Depends(_studies)]
+StudyUid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
+SeriesUid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
+InstanceUid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
+
+
+class DicomJson(Response):
+    """DICOM JSON with exactly its media type: a charset parameter makes some clients drop the body."""
+
+    media_type = DICOM_JSON
+
+
+def base_url(request: Request) -> str:
+    """Where the DICOMweb services are, as the client reached them."""
+    return f"{str(request.base_url).rstrip('/')}/dicom-web"

@@ -1,0 +1,132 @@
+"""A draft report on its way into a DICOM document, and the header that all such documents share."""
+
+import datetime
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian
+
+from app.dicom.equipment import MANUFACTURER, contributing_equipment
+from app.dicom.sanitise import copy_valid
+from app.dicom.uids import derived_uid
+
+SERIES_DESCRIPTION = "AI draft - unverified"
+# PS3.3 C.7.1.1 Patient and C.7.2.1 General Study: what makes the document part of the source's study.
+_PATIENT = (
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientIDsSequence",
+    "PatientAge", "PatientSize", "PatientWeight",
+)  # fmt: skip
+_STUDY = (
+    "StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
+    "IssuerOfAccessionNumberSequence", "StudyDescription", "TimezoneOffsetFromUTC",
+)  # fmt: skip
+_REQUIRED = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
+    "StudyID", "AccessionNumber",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a document says, on which image, and what identifies it.
+
+    `source` is the image's header; `key` the job's idempotency key, from which all UIDs follow; `created` is fixed by
+    the job, so that writing again yields the same bytes. `predecessor` is the series and SOP Instance UID of the
+    document of an earlier revision.
+    """
+
+    source: Dataset
+    text: str
+    findings: str | None
+    impression: str | None
+    model: str
+    bundle_sha256: str
+    key: str
+    created: datetime.datetime
+    predecessor: tuple[str, str] | None = None
+
+    def uid(self, document: str, part: str) -> str:
+        """A UID of this draft's document: `part` is series or instance."""
+        return derived_uid(self.key, document, part)
+
+
+def document_header(draft: Draft, document: str, sop_class: str, modality: str) -> Dataset:
+    """A dataset with the source's patient and study modules, a series of its own, and file meta information."""
+    dataset = Dataset()
+    # PS3.5 6.1.2.3: with Unicode any text of the source and of the model can be written.
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    copy_valid(draft.source, dataset, (*_PATIENT, *_STUDY))
+    for keyword in _REQUIRED:  # type 2
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+    if draft.source.get("SyntheticData") == "YES":
+        dataset.SyntheticData = "YES"
+    dataset.SOPClassUID = sop_class
+    dataset.SOPInstanceUID = draft.uid(document, "instance")
+    dataset.SeriesInstanceUID = draft.uid(document, "series")
+    dataset.Modality = modality
+    dataset.SeriesNumber = 9000
+    dataset.InstanceNumber = 1
+    dataset.SeriesDescription = SERIES_DESCRIPTION
+    dataset.SeriesDate = dataset.ContentDate = dataset.InstanceCreationDate = draft.created.strftime("%Y%m%d")
+    dataset.SeriesTime = dataset.ContentTime = dataset.InstanceCreationTime = draft.created.strftime("%H%M%S")
+    dataset.Manufacturer = MANUFACTURER
+    dataset.ManufacturerModelName = draft.model[:64]
+    dataset.DeviceSerialNumber = draft.bundle_sha256[:64]
+    dataset.SoftwareVersions = draft.model[:64]
+    dataset.ContributingEquipmentSequence = Sequence(
+        [
+            contributing_equipment(
+                "109102", "Processing Equipment", draft.model, draft.bundle_sha256, "Report drafted from the image"
+            )
+        ]
+    )
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta = meta
+    return dataset
+
+
+def referenced_instance(sop_class: str, sop_instance: str) -> Dataset:
+    """An item of a Referenced SOP Sequence (PS3.3 10.8)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = sop_class
+    item.ReferencedSOPInstanceUID = sop_instance
+    return item
+
+
+def hierarchical_reference(study: str, series: str, instance: Dataset) -> Dataset:
+    """An item of a Hierarchical SOP Instance Reference (PS3.3 C.17.2.1)."""
+    of_series = Dataset()
+    of_series.SeriesInstanceUID = series
+    of_series.ReferencedSOPSequence = Sequence([instance])
+    of_study = Dataset()
+    of_study.StudyInstanceUID = study
+    of_study.ReferencedSeriesSequence = Sequence([of_series])
+    return of_study
+
+
+def evidence(draft: Draft) -> Dataset:
+    """The source image as an item of the evidence sequences."""
+    source = draft.source
+    image = referenced_instance(str(source.SOPClassUID), str(source.SOPInstanceUID))
+    return hierarchical_reference(str(source.StudyInstanceUID), str(source.SeriesInstanceUID), image)
+
+
+def set_document_flags(dataset: Dataset, draft: Draft) -> None:
+    """SR Document General (PS3.3 C.17.2): complete as far as it goes, verified by nobody."""
+    dataset.CompletionFlag = "COMPLETE"
+    dataset.VerificationFlag = "UNVERIFIED"
+    dataset.PreliminaryFlag = "PRELIMINARY"
+    dataset.ReferencedPerformedProcedureStepSequence = Sequence([])
+    dataset.PerformedProcedureCodeSequence = Sequence([])
+    dataset.CurrentRequestedProcedureEvidenceSequence = Sequence([evidence(draft)])
+    if draft.predecessor is not None:
+        series, instance = draft.predecessor
+        earlier = referenced_instance(str(dataset.SOPClassUID), instance)
+        dataset.PredecessorDocumentsSequence = Sequence(
+            [hierarchical_reference(str(dataset.StudyInstanceUID), series, earlier)]
+        )

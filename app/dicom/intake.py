@@ -1,0 +1,29 @@
+"""The seam between what receives instances (STOW-RS, C-STORE) and what stores them."""
+
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from app.dicom.status import Receipt
+
+
+class Intake(Protocol):
+    """Takes received instances into custody."""
+
+    def new_file(self) -> Path:
+        """A path in the spool that does not exist yet, for the bytes of one instance.
+
+        Raises OutOfSpace where the disk is past its watermark.
+        """
+
+    def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
+        """Take a written, closed file over: check it, make it durable, enqueue its study.
+
+        The future never raises: every outcome is a Receipt. A file that is not kept is deleted. `study` is the Study
+        Instance UID that the request named, which the instance has to match. `sender` names where it came from
+        (an AE title, or `stow`). May be called from any thread.
+        """
+
+    def sending(self, sender: str) -> AbstractContextManager[None]:
+        """While the block runs, studies that `sender` has sent instances of are not taken to be complete."""

@@ -1,0 +1,46 @@
+"""What becomes of a received instance: its receipt, with the reasons of PS3.18 Annex I and PS3.4 B.2.3."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class FailureReason(IntEnum):
+    """Failure Reason (0008,1197), PS3.18 Table I.2-2; the same values are C-STORE statuses (PS3.4 Table B.2-1)."""
+
+    PROCESSING_FAILURE = 0x0110
+    DUPLICATE_INSTANCE = 0x0111  # PS3.7 C.5.8: the UID is held already, with other content
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
+    OUT_OF_RESOURCES = 0xA700
+    STUDY_MISMATCH = 0xA900
+    CANNOT_UNDERSTAND = 0xC000
+    TRANSFER_SYNTAX = 0xC122
+
+
+class WarningReason(IntEnum):
+    """Warning Reason (0008,1196), PS3.18 Table I.2-1."""
+
+    COERCED = 0xB000
+    ELEMENTS_DISCARDED = 0xB006
+    SOP_CLASS_MISMATCH = 0xB007
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The answer to one received instance.
+
+    UIDs are None where the instance could not be read so far. `detail` is a sentence without patient data. A receipt
+    without a failure is given only once the instance is durable and its study's work is enqueued.
+    """
+
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    failure: FailureReason | None = None
+    warning: WarningReason | None = None
+    detail: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """The outcome as a word for metrics and logs."""
+        return "stored" if self.failure is None else self.failure.name.lower()

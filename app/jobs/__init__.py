@@ -1,0 +1,1 @@
+"""Durable work: what becomes of a received study, step by step."""

@@ -1,0 +1,75 @@
+"""Removes pixel data of studies that are over; rows, reports and documents stay."""
+
+import asyncio
+import time
+
+import sqlalchemy as sa
+import structlog
+
+from app.settings import StudySettings
+from app.store.database import Database
+from app.store.jobs import DONE, FINAL
+from app.store.spool import Spool
+from app.store.tables import instances, jobs
+
+log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS = 60.0
+_AT_ONCE = 500
+
+
+class Retention:
+    """Deletes received files once every job of their study has been over for the time that is set."""
+
+    def __init__(self, settings: StudySettings, database: Database, spool: Spool) -> None:
+        self._done_seconds = settings.retention_hours * 3600.0
+        self._failed_seconds = settings.failed_retention_hours * 3600.0
+        self._database = database
+        self._spool = spool
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            try:
+                removed = await asyncio.to_thread(self.sweep, time.time())
+                if removed:
+                    log.info("removed pixel data", instances=removed)
+            except (sa.exc.SQLAlchemyError, OSError) as error:
+                log.error("retention failed", exc_info=error)
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    def sweep(self, now: float) -> int:
+        """Remove what is due; returns how many files."""
+        removed = 0
+        while True:
+            rows = self._due(now)
+            if not rows:
+                return removed
+            # The row first: a file without a row is removed at the next start, a row without its file would be a loss.
+            with self._database.transaction() as connection:
+                uids = [row.sop_instance_uid for row in rows]
+                connection.execute(sa.update(instances).where(instances.c.sop_instance_uid.in_(uids)).values(file=None))
+            for row in rows:
+                self._spool.path(row.file).unlink(missing_ok=True)
+            removed += len(rows)
+
+    def _due(self, now: float) -> list[sa.Row[tuple[str, str]]]:
+        kept = sa.select(jobs.c.study_uid).where(
+            sa.or_(
+                jobs.c.state.not_in(FINAL),
+                sa.and_(jobs.c.state == DONE, jobs.c.updated > now - self._done_seconds),
+                sa.and_(jobs.c.state.in_(FINAL - {DONE}), jobs.c.updated > now - self._failed_seconds),
+            )
+        )
+        query = (
+            sa.select(instances.c.sop_instance_uid, instances.c.file)
+            .where(
+                instances.c.origin != "result",
+                instances.c.file.is_not(None),
+                instances.c.received < now - self._done_seconds,
+                instances.c.study_uid.not_in(kept),
+            )
+            .limit(_AT_ONCE)
+        )
+        with self._database.reading() as connection:
+            return list(connection.execute(query).all())

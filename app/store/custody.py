@@ -1,0 +1,180 @@
+"""Takes received instances into custody: checked, synced, recorded with their study's work, then receipted."""
+
+import contextlib
+import errno
+import hashlib
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+
+from app.dicom.header import Header, NotStorable, read_header
+from app.dicom.status import FailureReason, Receipt
+from app.store.database import Database
+from app.store.recording import Arrival, held_files, record
+from app.store.spool import Spool, sync_file
+
+log = structlog.get_logger(__name__)
+
+_THREADS = 8
+_BATCH = 64
+_CHUNK = 1_000_000
+_REMAINS_SECONDS = 600.0
+
+
+class Custody:
+    """The Intake of the service.
+
+    Instances are checked and synced on threads; one thread records whatever has come together meanwhile in one
+    transaction (group commit), so that senders share the cost of a commit. `enqueue` puts a job's workflow into the
+    same transaction.
+    """
+
+    def __init__(self, spool: Spool, database: Database, enqueue: Callable[[sa.Connection, str], None]) -> None:
+        self._spool = spool
+        self._database = database
+        self._enqueue = enqueue
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake")
+        self._arrivals: queue.Queue[tuple[Arrival, Future[Receipt]] | None] = queue.Queue()
+        self._committer = threading.Thread(target=self._commit_batches, name="intake-commit", daemon=True)
+        self._senders: Counter[str] = Counter()
+        self._sent: dict[str, set[str]] = {}
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Remove the remains of a process that was killed, and begin to accept."""
+        self._remove_remains()
+        self._committer.start()
+
+    def close(self) -> None:
+        """Finish what was accepted, then stop."""
+        self._threads.shutdown()
+        if self._committer.is_alive():
+            self._arrivals.put(None)
+            self._committer.join()
+
+    def _remove_remains(self) -> None:
+        with self._database.reading() as connection:
+            remains = self._spool.names() - held_files(connection)
+        # Another process may share the folder and be writing.
+        old = [path for path in map(self._spool.path, remains) if path.stat().st_mtime < time.time() - _REMAINS_SECONDS]
+        for path in old:
+            path.unlink(missing_ok=True)
+        if old:
+            log.info("removed unacknowledged files", count=len(old))
+
+    def new_file(self) -> Path:
+        """A path for the bytes of one instance. Raises OutOfSpace."""
+        return self._spool.new_file()
+
+    def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
+        """Take a written file over; see Intake."""
+        receipt: Future[Receipt] = Future()
+        self._threads.submit(self._prepare, file, sender, study, receipt)
+        return receipt
+
+    @contextlib.contextmanager
+    def sending(self, sender: str) -> Iterator[None]:
+        """While the block runs, studies that `sender` has sent instances of are not taken to be complete."""
+        with self._lock:
+            self._senders[sender] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._senders[sender] -= 1
+                if not self._senders[sender]:
+                    del self._senders[sender]
+                    self._sent.pop(sender, None)
+
+    def is_being_sent(self, study: str) -> bool:
+        """Whether a sender of this study's instances is still connected."""
+        with self._lock:
+            return any(study in studies for studies in self._sent.values())
+
+    def _prepare(self, file: Path, sender: str, study: str | None, receipt: "Future[Receipt]") -> None:
+        try:
+            header = read_header(file)
+            if study is not None and header.study_instance_uid != study:
+                raise NotStorable(
+                    FailureReason.STUDY_MISMATCH, "The instance belongs to another study than the request.", header
+                )
+            if header.prefix:
+                _prepend(header.prefix, file)
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            sync_file(file)
+            with self._lock:
+                if sender in self._senders:
+                    self._sent.setdefault(sender, set()).add(header.study_instance_uid)
+            arrival = Arrival(header, file.name, digest, file.stat().st_size, sender)
+        except NotStorable as refused:
+            file.unlink(missing_ok=True)
+            receipt.set_result(_refusal(refused.header, refused.reason, refused.detail))
+        except Exception as error:
+            file.unlink(missing_ok=True)
+            receipt.set_result(_fault(error, None))
+        else:
+            self._arrivals.put((arrival, receipt))
+
+    def _commit_batches(self) -> None:
+        while (first := self._arrivals.get()) is not None:
+            batch, ended = [first], False
+            while len(batch) < _BATCH and not self._arrivals.empty():
+                item = self._arrivals.get()
+                if item is None:
+                    ended = True
+                    break
+                batch.append(item)
+            self._commit(batch)
+            if ended:
+                return
+
+    def _commit(self, batch: list[tuple[Arrival, "Future[Receipt]"]]) -> None:
+        arrivals = [arrival for arrival, _ in batch]
+        try:
+            self._spool.sync()
+            with self._database.transaction() as connection:
+                receipts = record(self._database, connection, arrivals, time.time(), self._enqueue)
+        except Exception as error:
+            receipts = [(_fault(error, arrival.header), False) for arrival in arrivals]
+        for (arrival, future), (receipt, kept) in zip(batch, receipts, strict=True):
+            if not kept:
+                self._spool.path(arrival.file).unlink(missing_ok=True)
+            future.set_result(receipt)
+
+
+def _refusal(header: Header | None, reason: FailureReason, detail: str) -> Receipt:
+    if header is None:
+        return Receipt(None, None, failure=reason, detail=detail)
+    return Receipt(header.sop_class_uid, header.sop_instance_uid, failure=reason, detail=detail)
+
+
+def _fault(error: Exception, header: Header | None) -> Receipt:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # SQLite reports a full disk as "database or disk is full", PostgreSQL as SQLSTATE 53100.
+    if isinstance(error, sa.exc.DBAPIError):
+        full = "disk is full" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "53100"
+    log.error("intake failed", exc_info=error, full=full)
+    if full:
+        return _refusal(header, FailureReason.OUT_OF_RESOURCES, "The disk is full.")
+    return _refusal(header, FailureReason.PROCESSING_FAILURE, "The instance could not be stored.")
+
+
+def _prepend(prefix: bytes, file: Path) -> None:
+    """Make a Part 10 file of bytes that came without preamble or File Meta Information."""
+    whole = file.with_suffix(".whole")
+    try:
+        with whole.open("wb") as target, file.open("rb") as source:
+            target.write(prefix)
+            while chunk := source.read(_CHUNK):
+                target.write(chunk)
+        whole.replace(file)
+    finally:
+        whole.unlink(missing_ok=True)

@@ -1,0 +1,203 @@
+"""What one transaction records of instances that have arrived."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.dicom.equipment import MANUFACTURER
+from app.dicom.header import STUDY_KEYWORDS, Header
+from app.dicom.status import FailureReason, Receipt
+from app.store.database import Database
+from app.store.tables import instances, jobs, studies
+
+_STUDY_TAGS: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An instance whose file is synced: its header, its name in the spool, and where it came from."""
+
+    header: Header
+    file: str
+    sha256: str
+    bytes: int
+    sender: str
+
+
+def job_id(study_uid: str, revision: int) -> str:
+    """The id of a revision's job: no UID of a patient's study can be read from it."""
+    return hashlib.sha256(f"{study_uid}/{revision}".encode()).hexdigest()[:32]
+
+
+def value_of(attributes: dict[str, Any], tag: str) -> str:
+    """The first value of an attribute in DICOM JSON as text; a person name is its first component group that is set."""
+    values = attributes.get(tag, {}).get("Value") or [""]
+    first = values[0]
+    if isinstance(first, dict):
+        return str(first.get("Alphabetic") or first.get("Ideographic") or first.get("Phonetic") or "")
+    return "" if first is None else str(first)
+
+
+def held_files(connection: sa.Connection) -> set[str]:
+    """Names of the spool's files that belong to an instance."""
+    return set(connection.execute(sa.select(instances.c.file).where(instances.c.file.is_not(None))).scalars())
+
+
+def record(
+    database: Database,
+    connection: sa.Connection,
+    arrivals: Sequence[Arrival],
+    now: float,
+    enqueue: Callable[[sa.Connection, str], None],
+) -> list[tuple[Receipt, bool]]:
+    """Record arrivals; returns for each its receipt and whether its file is now held.
+
+    A study's first instance opens a revision and enqueues its job, later ones join it while it is open.
+    """
+    known = _known(connection, [arrival.header.sop_instance_uid for arrival in arrivals])
+    fresh: list[Arrival] = []
+    outcomes: list[tuple[Receipt, bool]] = []
+    for arrival in arrivals:
+        uid = arrival.header.sop_instance_uid
+        held = known.setdefault(uid, arrival.sha256)
+        if held != arrival.sha256:
+            outcomes.append((_receipt(arrival, FailureReason.DUPLICATE_INSTANCE), False))
+        elif any(other.header.sop_instance_uid == uid for other in fresh) or uid in known.held:
+            outcomes.append((_receipt(arrival), False))
+        else:
+            fresh.append(arrival)
+            outcomes.append((_receipt(arrival), True))
+    if fresh:
+        open_jobs = _join_studies(database, connection, fresh, now, enqueue)
+        connection.execute(sa.insert(instances), [_row(arrival, open_jobs, now) for arrival in fresh])
+    return outcomes
+
+
+class _Known(dict[str, str]):
+    """SHA-256 by SOP Instance UID; `held` are those that were there before this transaction."""
+
+    held: frozenset[str] = frozenset()
+
+
+def _known(connection: sa.Connection, uids: list[str]) -> _Known:
+    query = sa.select(instances.c.sop_instance_uid, instances.c.sha256).where(instances.c.sop_instance_uid.in_(uids))
+    found = _Known((row.sop_instance_uid, row.sha256) for row in connection.execute(query))
+    found.held = frozenset(found)
+    return found
+
+
+def is_ours(header: Header) -> bool:
+    """Whether this service wrote the instance: it comes back from a PACS and is not to be read again."""
+    return header.manufacturer == MANUFACTURER
+
+
+def _join_studies(
+    database: Database,
+    connection: sa.Connection,
+    fresh: Sequence[Arrival],
+    now: float,
+    enqueue: Callable[[sa.Connection, str], None],
+) -> dict[str, str | None]:
+    """Open jobs by study, with new revisions where none is open."""
+    first = {arrival.header.study_instance_uid: arrival for arrival in reversed(fresh)}
+    work = {arrival.header.study_instance_uid for arrival in fresh if not is_ours(arrival.header)}
+    database.insert_new(
+        connection, studies, [study_row(uid, first[uid].header.attributes, now) for uid in sorted(first)]
+    )
+    # In order, so that two replicas that record the same studies wait for one another instead of for ever.
+    query = sa.select(studies).where(studies.c.study_uid.in_(sorted(first))).order_by(studies.c.study_uid)
+    open_jobs: dict[str, str | None] = {}
+    for study in connection.execute(query.with_for_update()).all():
+        uid = study.study_uid
+        open_jobs[uid] = study.job
+        if uid not in work:
+            continue
+        if study.job is None:
+            revision = study.revision + 1
+            identity = open_jobs[uid] = job_id(uid, revision)
+            connection.execute(sa.insert(jobs), [_job_row(identity, uid, revision, now)])
+            connection.execute(
+                sa.update(studies).where(studies.c.study_uid == uid).values(job=identity, revision=revision)
+            )
+            enqueue(connection, identity)
+        else:
+            connection.execute(sa.update(jobs).where(jobs.c.id == study.job).values(last_received=now))
+    return open_jobs
+
+
+def study_row(uid: str, attributes: dict[str, Any], now: float) -> dict[str, Any]:
+    """A study as its first instance describes it."""
+    from pydicom.datadict import tag_for_keyword
+
+    if not _STUDY_TAGS:
+        _STUDY_TAGS.update({keyword: f"{tag_for_keyword(keyword):08X}" for keyword in STUDY_KEYWORDS})
+    return {
+        "study_uid": uid,
+        "patient_id": value_of(attributes, "00100020"),
+        "patient_name": value_of(attributes, "00100010"),
+        "study_date": value_of(attributes, "00080020")[:16],
+        "accession_number": value_of(attributes, "00080050"),
+        "attributes": {tag: attributes[tag] for tag in _STUDY_TAGS.values() if tag in attributes},
+        "revision": 0,
+        "job": None,
+        "created": now,
+    }
+
+
+def _job_row(identity: str, study_uid: str, revision: int, now: float) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "study_uid": study_uid,
+        "revision": revision,
+        "state": "received",
+        "runs": 1,
+        "attempts": 0,
+        "created": now,
+        "updated": now,
+        "last_received": now,
+        "steps": [],
+        "skipped": [],
+        "documents": [],
+    }
+
+
+def instance_row(header: Header, file: str, sha256: str, size: int) -> dict[str, Any]:
+    """The columns of an instance that follow from its header and file."""
+    return {
+        "sop_instance_uid": header.sop_instance_uid,
+        "sop_class_uid": header.sop_class_uid,
+        "study_uid": header.study_instance_uid,
+        "series_uid": header.series_instance_uid,
+        "transfer_syntax_uid": header.transfer_syntax_uid,
+        "modality": value_of(header.attributes, "00080060")[:16],
+        "attributes": header.attributes,
+        "sha256": sha256,
+        "bytes": size,
+        "file": file,
+    }
+
+
+def _row(arrival: Arrival, open_jobs: dict[str, str | None], now: float) -> dict[str, Any]:
+    return {
+        **instance_row(arrival.header, arrival.file, arrival.sha256, arrival.bytes),
+        "origin": "ours" if is_ours(arrival.header) else "input",
+        "sender": arrival.sender[:64],
+        "job": open_jobs[arrival.header.study_instance_uid],
+        "received": now,
+    }
+
+
+def _receipt(arrival: Arrival, failure: FailureReason | None = None) -> Receipt:
+    header = arrival.header
+    return Receipt(
+        header.sop_class_uid,
+        header.sop_instance_uid,
+        header.study_instance_uid,
+        header.series_instance_uid,
+        failure,
+        None if failure else header.warning,
+        "The UID is held already, with other content." if failure else "",
+    )

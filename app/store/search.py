@@ -1,0 +1,180 @@
+"""Searches over the held studies, series and instances (QIDO-RS, PS3.18 10.6)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from app.dicom.header import INSTANCE_KEYWORDS, SERIES_KEYWORDS
+from app.errors import InvalidRequest
+from app.store.database import Database
+from app.store.tables import instances, studies
+
+Level = Literal["studies", "series", "instances"]
+
+_STUDY_COLUMNS = {
+    "StudyInstanceUID": studies.c.study_uid,
+    "PatientID": studies.c.patient_id,
+    "PatientName": studies.c.patient_name,
+    "StudyDate": studies.c.study_date,
+    "AccessionNumber": studies.c.accession_number,
+}
+_INSTANCE_COLUMNS = {
+    "SeriesInstanceUID": instances.c.series_uid,
+    "Modality": instances.c.modality,
+    "ModalitiesInStudy": instances.c.modality,
+    "SOPInstanceUID": instances.c.sop_instance_uid,
+    "SOPClassUID": instances.c.sop_class_uid,
+}
+KEYS = frozenset({*_STUDY_COLUMNS, *_INSTANCE_COLUMNS})
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to look for: values by keyword, and the page."""
+
+    level: Level
+    matches: Mapping[str, str]
+    limit: int
+    offset: int
+
+
+class Search:
+    """Finds what is held. Synchronous, to be called off the event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, query: Query) -> tuple[list[dict[str, Any]], bool]:
+        """DICOM JSON of what matches, and whether there is more behind the page. Raises InvalidRequest."""
+        with self._database.reading() as connection:
+            search = self._studies if query.level == "studies" else self._below
+            found = search(connection, query)
+        return found[: query.limit], len(found) > query.limit
+
+    def instance(self, study: str, series: str | None = None, sop: str | None = None) -> list[sa.Row[Any]]:
+        """Rows of a study's, a series' or one instance, in the order of their arrival."""
+        wanted = [instances.c.study_uid == study]
+        if series is not None:
+            wanted.append(instances.c.series_uid == series)
+        if sop is not None:
+            wanted.append(instances.c.sop_instance_uid == sop)
+        with self._database.reading() as connection:
+            return list(connection.execute(sa.select(instances).where(*wanted).order_by(instances.c.received)).all())
+
+    def _studies(self, connection: sa.Connection, query: Query) -> list[dict[str, Any]]:
+        conditions = list(_conditions(query.matches, _STUDY_COLUMNS))
+        inner = list(_conditions(query.matches, _INSTANCE_COLUMNS))
+        if inner:
+            conditions.append(studies.c.study_uid.in_(sa.select(instances.c.study_uid).where(*inner)))
+        page = (
+            sa.select(studies)
+            .where(*conditions)
+            .order_by(studies.c.created.desc(), studies.c.study_uid)
+            .limit(query.limit + 1)
+            .offset(query.offset)
+        )
+        rows = connection.execute(page).all()
+        uids = [row.study_uid for row in rows]
+        counted = sa.select(
+            instances.c.study_uid,
+            instances.c.modality,
+            instances.c.series_uid,
+            sa.func.count().label("count"),
+        ).where(instances.c.study_uid.in_(uids))
+        parts: dict[str, list[Any]] = {uid: [] for uid in uids}
+        for part in connection.execute(
+            counted.group_by(instances.c.study_uid, instances.c.modality, instances.c.series_uid)
+        ):
+            parts[part.study_uid].append(part)
+        return [_study_item(row, parts[row.study_uid]) for row in rows]
+
+    def _below(self, connection: sa.Connection, query: Query) -> list[dict[str, Any]]:
+        joined = sa.select(instances, studies.c.attributes.label("study_attributes")).join(
+            studies, studies.c.study_uid == instances.c.study_uid
+        )
+        conditions = [*_conditions(query.matches, _STUDY_COLUMNS), *_conditions(query.matches, _INSTANCE_COLUMNS)]
+        if query.level == "series":
+            first = (
+                sa.select(sa.func.min(instances.c.sop_instance_uid).label("uid"), sa.func.count().label("count"))
+                .join(studies, studies.c.study_uid == instances.c.study_uid)
+                .where(*conditions)
+                .group_by(instances.c.series_uid)
+                .subquery()
+            )
+            joined = joined.add_columns(first.c.count).join(first, first.c.uid == instances.c.sop_instance_uid)
+            conditions = []
+        page = joined.where(*conditions).order_by(instances.c.received, instances.c.sop_instance_uid)
+        rows = connection.execute(page.limit(query.limit + 1).offset(query.offset)).all()
+        return [_series_item(row) if query.level == "series" else _instance_item(row) for row in rows]
+
+
+def _conditions(matches: Mapping[str, str], columns: Mapping[str, sa.Column[Any]]) -> Iterable[sa.ColumnElement[bool]]:
+    for keyword, value in matches.items():
+        column = columns.get(keyword)
+        if column is None or not value:
+            continue  # an empty value matches everything (PS3.4 C.2.2.2.3)
+        yield _date(column, value) if keyword == "StudyDate" else _text(column, keyword, value)
+
+
+def _text(column: sa.Column[Any], keyword: str, value: str) -> sa.ColumnElement[bool]:
+    if keyword.endswith("UID"):
+        return column.in_(value.replace("\\", ",").split(","))  # UID list matching, PS3.4 C.2.2.2.2
+    if "*" in value or "?" in value:  # wild card matching, PS3.4 C.2.2.2.4
+        pattern = value.replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("*", "%").replace("?", "_")
+        like = column.ilike if keyword == "PatientName" else column.like
+        return like(pattern, escape="!")
+    return sa.func.lower(column) == value.lower() if keyword == "PatientName" else column == value
+
+
+def _date(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
+    start, dash, end = value.partition("-")  # range matching, PS3.4 C.2.2.2.5
+    if not all(part == "" or (part.isdigit() and len(part) == 8) for part in (start, end)):
+        raise InvalidRequest("StudyDate: give YYYYMMDD, or a range with a hyphen")
+    if not dash:
+        return column == start
+    bounds = [column >= start] if start else []
+    if end:
+        bounds.append(column <= end)
+    return sa.and_(column != "", *bounds)
+
+
+def _pick(attributes: Mapping[str, Any], keywords: Iterable[str]) -> dict[str, Any]:
+    from pydicom.datadict import tag_for_keyword
+
+    tags = (f"{tag_for_keyword(keyword):08X}" for keyword in keywords)
+    return {tag: attributes[tag] for tag in tags if tag in attributes}
+
+
+def _value(vr: str, *values: Any) -> dict[str, Any]:
+    return {"vr": vr, "Value": list(values)}
+
+
+def _study_item(row: Any, parts: list[Any]) -> dict[str, Any]:
+    modalities = sorted({part.modality for part in parts if part.modality})
+    return {
+        **row.attributes,
+        "0020000D": _value("UI", row.study_uid),
+        "00080056": _value("CS", "ONLINE"),
+        "00080061": _value("CS", *modalities),
+        "00201206": _value("IS", len({part.series_uid for part in parts})),
+        "00201208": _value("IS", sum(part.count for part in parts)),
+    }
+
+
+def _series_item(row: Any) -> dict[str, Any]:
+    return {
+        **row.study_attributes,
+        **_pick(row.attributes, SERIES_KEYWORDS),
+        "00201209": _value("IS", row.count),
+    }
+
+
+def _instance_item(row: Any) -> dict[str, Any]:
+    availability = "ONLINE" if row.file else "UNAVAILABLE"
+    return {
+        **row.study_attributes,
+        **_pick(row.attributes, (*SERIES_KEYWORDS, *INSTANCE_KEYWORDS)),
+        "00080056": _value("CS", availability),
+    }

@@ -1,0 +1,73 @@
+"""The tables. DBOS keeps its own beside them in the same database, so that one transaction covers both."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+# One row a study. `job` is the open revision that still takes instances, or null.
+studies = sa.Table(
+    "cxr_studies",
+    metadata,
+    sa.Column("study_uid", sa.String(64), primary_key=True),
+    sa.Column("patient_id", sa.Text, nullable=False, index=True),
+    sa.Column("patient_name", sa.Text, nullable=False),
+    sa.Column("study_date", sa.String(16), nullable=False, index=True),
+    sa.Column("accession_number", sa.Text, nullable=False, index=True),
+    sa.Column("attributes", sa.JSON, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("job", sa.String(64)),
+    sa.Column("created", sa.Float, nullable=False, index=True),
+)
+
+# One row an instance, received (`origin` input) or written here (`result`). `file` is null once retention removed it.
+instances = sa.Table(
+    "cxr_instances",
+    metadata,
+    sa.Column("sop_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("sop_class_uid", sa.String(64), nullable=False),
+    sa.Column("study_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("series_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("transfer_syntax_uid", sa.String(64), nullable=False),
+    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("attributes", sa.JSON, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("file", sa.String(128)),
+    sa.Column("origin", sa.String(8), nullable=False),
+    sa.Column("sender", sa.String(64), nullable=False),
+    sa.Column("job", sa.String(64), index=True),
+    sa.Column("received", sa.Float, nullable=False),
+)
+
+# One row a revision of a study; its id is also the id of the first workflow that runs it.
+jobs = sa.Table(
+    "cxr_jobs",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("study_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("created", sa.Float, nullable=False, index=True),
+    sa.Column("updated", sa.Float, nullable=False, index=True),
+    sa.Column("last_received", sa.Float, nullable=False),
+    sa.Column("reason", sa.JSON),  # {"code", "detail"} of a failure, or of a result without a report
+    sa.Column("steps", sa.JSON, nullable=False),  # [{"name", "started", "ms", "attempts"}]
+    sa.Column("skipped", sa.JSON, nullable=False),  # [{"sop_instance_uid", "code", "detail"}]
+    sa.Column("image", sa.JSON),  # the image that was read
+    sa.Column("report", sa.JSON),  # what was generated from it
+    sa.Column("documents", sa.JSON, nullable=False),  # SOP Instance UIDs of what was written of it
+)
+
+# One row a job and destination.
+deliveries = sa.Table(
+    "cxr_deliveries",
+    metadata,
+    sa.Column("job", sa.String(64), primary_key=True),
+    sa.Column("destination", sa.String(64), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),  # pending, delivered, failed
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("error", sa.String(64)),
+    sa.Column("updated", sa.Float, nullable=False),
+)
