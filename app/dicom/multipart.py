@@ -10,6 +10,8 @@ from python_multipart.multipart import MultipartParser
 from app.errors import MalformedInput, UnsupportedMedia
 
 _MOST_HEADERS = 16
+# RFC 2046 5.1.1 allows 70 characters; Orthanc sends 73.
+_LONGEST_BOUNDARY = 128
 
 
 class Sink(Protocol):
@@ -32,7 +34,7 @@ def boundary_of(content_type: str) -> bytes:
     if kind != "application/dicom":
         raise UnsupportedMedia("Only parts of application/dicom are taken.")
     boundary = message.get_param("boundary")
-    if not isinstance(boundary, str) or not 0 < len(boundary) <= 70 or not boundary.isascii():
+    if not isinstance(boundary, str) or not 0 < len(boundary) <= _LONGEST_BOUNDARY or not boundary.isascii():
         raise MalformedInput("The multipart request has no valid boundary.")
     return boundary.encode()
 

@@ -63,7 +63,8 @@ def record(
     for arrival in arrivals:
         uid = arrival.header.sop_instance_uid
         held = known.setdefault(uid, arrival.sha256)
-        if held != arrival.sha256:
+        # What we wrote may come back as a PACS has changed it; ours stands.
+        if held != arrival.sha256 and not is_ours(arrival.header):
             outcomes.append((_receipt(arrival, FailureReason.DUPLICATE_INSTANCE), False))
         elif any(other.header.sop_instance_uid == uid for other in fresh) or uid in known.held:
             outcomes.append((_receipt(arrival), False))

@@ -154,7 +154,7 @@ async def test_instances_of_another_study_than_the_requests_fail_with_a900(pacs:
         ("multipart/form-data; boundary=x", 415),
         ('multipart/related; type="application/dicom+json"; boundary=x', 415),
         ('multipart/related; type="application/dicom"', 400),
-        (f'multipart/related; type="application/dicom"; boundary={"x" * 80}', 400),
+        (f'multipart/related; type="application/dicom"; boundary={"x" * 129}', 400),
         ('multipart/related; type="application/dicom"; boundary=other', 400),
     ],
 )
@@ -172,6 +172,14 @@ async def test_boundaries_may_be_quoted_and_text_may_stand_around_the_parts(pacs
     headers = {"Content-Type": f'Multipart/Related; Type="application/dicom"; boundary="{boundary}"'}
     response = await pacs.client.post("/dicom-web/studies", content=body, headers=headers)
     assert response.status_code == 200, response.text
+
+
+async def test_a_boundary_of_73_characters_is_read_since_orthanc_sends_such(pacs: Service) -> None:
+    boundary = "55d9b1cf-ada9-4e6e-9e91-19a703ccb561-55d9b1cf-ada9-4e6e-9e91-19a703ccb561"
+    body = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + instance()
+    headers = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}'}
+    body += f"\r\n--{boundary}--".encode()
+    assert (await pacs.client.post("/dicom-web/studies", content=body, headers=headers)).status_code == 200
 
 
 async def test_a_body_that_breaks_off_stores_its_whole_parts_only(pacs: Service) -> None:
