@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DICOM ?=
 ARGS ?=
 
-.PHONY: help setup setup-dev demo serve test test-fast test-slow lint fullsize lock clean
+.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize soak bench-ingest lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -32,6 +32,11 @@ demo: setup  ## start the service, do its three jobs on a sample (DICOM=path: on
 serve: setup  ## serve the embedded bundle on http://127.0.0.1:8080
 	@$(BIN)/cxr serve $(ARGS)
 
+peers:  ## install the real peers of the integration tests: Orthanc, dcmtk, dicom3tools, PostgreSQL (Debian, root)
+	@command -v Orthanc storescu dciodvfy >/dev/null && test -d /usr/lib/postgresql || \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	   orthanc orthanc-dicomweb dcmtk dicom3tools postgresql >/dev/null)
+
 lint: setup-dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,6 +53,12 @@ test-slow: setup-dev  ## the long tests
 
 fullsize: setup-dev  ## import and serve random weights of the published size: 24 GB of memory, 20 GB of disk
 	$(BIN)/python -m tests.benchmarks.fullsize $(or $(FOLDER),out/fullsize)
+
+soak: setup-dev  ## nothing is lost: 60 studies, five SIGKILLs, a destination that is down (needs make peers)
+	$(BIN)/python -m tests.soak $(ARGS)
+
+bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
+	$(BIN)/python -m tests.benchmarks.ingest $(ARGS)
 
 lock:  ## resolve the locks again (needs uv)
 	uv pip compile pyproject.toml --extra cpu --extra train --override requirements/excluded.txt \

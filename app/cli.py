@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 from pydantic import ValidationError
 from rich.table import Table
 
@@ -48,7 +49,7 @@ def serve(
     from app.commands.serve import serve_forever
 
     settings = _settings(config, bundle=bundle, state_dir=state_dir, host=host, port=port)
-    raise typer.Exit(asyncio.run(serve_forever(settings, console)))
+    raise typer.Exit(uvloop.run(serve_forever(settings, console)))
 
 
 @app.command()

@@ -3,9 +3,10 @@
 Usage: python fake_service.py PORT; everything else comes from CXR_* variables.
 """
 
-import asyncio
 import sys
 from pathlib import Path
+
+import uvloop
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
@@ -32,7 +33,7 @@ def main() -> int:
         codec=FakeCodec(),
         reader=InlineReader(settings.imaging, 256),
     )
-    return asyncio.run(Server(app, settings).serve())
+    return uvloop.run(Server(app, settings).serve())
 
 
 if __name__ == "__main__":

@@ -21,22 +21,23 @@ from app.settings import LimitsSettings, Settings
 T = TypeVar("T")
 
 
-def _settings(request: Request) -> Settings:
+# Coroutines, since the framework runs plain functions on threads, at several switches of the interpreter a request.
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def _lifecycle(request: Request) -> Lifecycle:
+async def _lifecycle(request: Request) -> Lifecycle:
     lifecycle: Lifecycle = request.app.state.lifecycle
     return lifecycle
 
 
-def _services(request: Request) -> Services:
-    return _lifecycle(request).services_when_ready()
+async def _services(request: Request) -> Services:
+    return (await _lifecycle(request)).services_when_ready()
 
 
-def _limits(request: Request) -> LimitsSettings:
-    return _settings(request).limits
+async def _limits(request: Request) -> LimitsSettings:
+    return (await _settings(request)).limits
 
 
 SettingsOf = Annotated[Settings, Depends(_settings)]

@@ -45,6 +45,7 @@ INSTANCE_KEYWORDS = (
 )  # fmt: skip
 _OTHERS = ("SpecificCharacterSet", "Manufacturer", "ContributingEquipmentSequence")
 _TAGS = [Tag(keyword) for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS, *_OTHERS)]
+_KEPT = [(Tag(keyword), f"{Tag(keyword):08X}") for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS)]
 _VALUE_LIMIT = 4_096
 _INFLATED_LIMIT = 1_000_000
 _PREFIX = b"\0" * 128 + b"DICM"
@@ -176,11 +177,10 @@ def _header(dataset: Dataset, prefix: bytes) -> Header:
 def attributes_of(dataset: Dataset) -> dict[str, Any]:
     """DICOM JSON of the attributes that searches use; those that cannot be converted are left out."""
     found: dict[str, Any] = {}
-    for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS):
+    for tag, name in _KEPT:
         try:
-            if keyword in dataset:
-                element = dataset[keyword]
-                found[f"{element.tag:08X}"] = element.to_json_dict(None, 0)
+            if tag in dataset:
+                found[name] = dataset[tag].to_json_dict(None, 0)
         except Exception:  # noqa: S112 (a damaged value; the others are still of use)
             continue
     return found

@@ -101,6 +101,7 @@ class StudyWork:
             )
             if remaining <= 0.0:
                 return
-            await asyncio.sleep(min(remaining, _POLL_SECONDS))
+            # An instance that arrives meanwhile only moves the end further away.
+            await asyncio.sleep(remaining)
             if await self._state(job_id) == CANCELLED:
                 raise Conflict("The job was cancelled.")

@@ -140,6 +140,9 @@ class Jobs:
 
         In one transaction: an instance that arrives meanwhile either is in the revision or opens the next one.
         """
+        remaining = self.get(job_id).last_received + quiet_seconds - now
+        if remaining > 0.0:
+            return remaining  # without a lock that arrivals would wait for
         with self._database.transaction() as connection:
             job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
             held = sa.select(studies.c.job).where(studies.c.study_uid == job.study_uid).with_for_update()

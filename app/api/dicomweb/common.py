@@ -15,7 +15,7 @@ from app.lifecycle import Phase
 DICOM_JSON = "application/dicom+json"
 
 
-def _studies(request: Request, lifecycle: LifecycleOf) -> Studies:
+async def _studies(request: Request, lifecycle: LifecycleOf) -> Studies:
     studies: Studies | None = request.app.state.studies
     if studies is None or not studies.accepting or lifecycle.phase in (Phase.DRAINING, Phase.FAILED):
         raise Unavailable("Studies are not taken at the moment.")

@@ -1,0 +1,153 @@
+"""The documents: conformant by the validators of others, the same every time, over real and odd headers."""
+
+import datetime
+import io
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from peers_support import dciodvfy_errors
+from pydicom.dataset import Dataset
+from support import SHARED
+
+from app.dicom.basic_text import basic_text_report
+from app.dicom.draft import Draft
+from app.dicom.fhir import diagnostic_report
+from app.dicom.measurement_report import measurement_report
+from app.dicom.report_capture import report_capture
+from app.dicom.secondary_capture import Provenance, synthetic_capture, to_bytes
+from app.sample import sample_dicom
+
+WRITERS = [basic_text_report, measurement_report, report_capture]
+Writer = Callable[[Draft], Dataset]
+TEXT = "FINDINGS: Herzgröße normal, 肺野 clear.\nIMPRESSION: Normal chest radiograph."
+
+
+def source(**values: object) -> Dataset:
+    """The sample's header, with other values."""
+    dataset = pydicom.dcmread(io.BytesIO(sample_dicom()), stop_before_pixels=True)
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def draft(of: Dataset, text: str = TEXT, predecessor: tuple[str, str] | None = None) -> Draft:
+    """A draft on a header."""
+    findings, impression = (part.split(": ")[1] for part in TEXT.split("\n"))
+    created = datetime.datetime(2026, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)
+    return Draft(of, text, findings, impression, "llm-cxr-demo-0.3", "ab" * 32, "key", created, predecessor)
+
+
+def real_headers() -> list[Path]:
+    """The real chest files, where they are."""
+    folder = SHARED / "dicom" / "chest"
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def read_back(dataset: Dataset) -> Dataset:
+    """The dataset after a trip through its file."""
+    return pydicom.dcmread(io.BytesIO(to_bytes(dataset)))
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_document_passes_dciodvfy(tmp_path: Path, write: Writer) -> None:
+    path = tmp_path / "document.dcm"
+    path.write_bytes(to_bytes(write(draft(source()))))
+    assert dciodvfy_errors(path) == []
+
+
+@pytest.mark.skipif(not real_headers(), reason="shared data is absent")
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("file", real_headers(), ids=lambda path: path.name)
+def test_a_document_on_a_real_image_passes_dciodvfy(tmp_path: Path, write: Writer, file: Path) -> None:
+    path = tmp_path / "document.dcm"
+    header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+    path.write_bytes(to_bytes(write(draft(header, predecessor=("1.2.3", "1.2.4")))))
+    assert dciodvfy_errors(path) == []
+    assert str(read_back(write(draft(header))).PatientID) == str(header.get("PatientID", ""))
+
+
+def test_a_synthetic_capture_passes_dciodvfy(tmp_path: Path) -> None:
+    path = tmp_path / "synthetic.dcm"
+    path.write_bytes(
+        to_bytes(synthetic_capture(np.zeros((256, 256), np.uint8), Provenance.of("m-1", "ab" * 32, 1, "x")))
+    )
+    assert dciodvfy_errors(path) == []
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_writing_again_yields_the_same_bytes(write: Writer) -> None:
+    assert to_bytes(write(draft(source()))) == to_bytes(write(draft(source())))
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_document_joins_the_sources_study_as_an_unverified_draft(write: Writer) -> None:
+    header = source(AccessionNumber="A-1")
+    found = read_back(write(draft(header)))
+    assert found.StudyInstanceUID == header.StudyInstanceUID
+    assert found.SeriesInstanceUID != header.SeriesInstanceUID
+    assert (found.PatientID, found.AccessionNumber) == (header.PatientID, "A-1")
+    assert found.SeriesDescription == "AI draft - unverified"
+    assert found.SyntheticData == "YES"  # as the source's
+    assert found.ContributingEquipmentSequence[0].PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
+    if found.Modality == "SR":
+        assert (found.CompletionFlag, found.VerificationFlag, found.PreliminaryFlag) == (
+            "COMPLETE",
+            "UNVERIFIED",
+            "PRELIMINARY",
+        )
+        evidence = found.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+        assert evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == header.SOPInstanceUID
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_values_that_break_their_vr_are_left_out(write: Writer) -> None:
+    odd = source(
+        PatientSex="MALE?", StudyDate="yesterday", PatientAge="old", StudyTime="25:00", AccessionNumber="x" * 60
+    )
+    found = read_back(write(draft(odd)))
+    assert (found.PatientSex, found.StudyDate, found.StudyTime, found.AccessionNumber) == ("", "", "", "")
+
+
+def test_names_in_other_character_sets_are_written_as_unicode() -> None:
+    name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+    found = read_back(basic_text_report(draft(source(SpecificCharacterSet="ISO_IR 192", PatientName=name))))
+    assert found.SpecificCharacterSet == "ISO_IR 192"
+    assert str(found.PatientName) == name
+
+
+def test_dsrdump_reads_the_report(tmp_path: Path) -> None:
+    if shutil.which("dsrdump") is None:
+        pytest.skip("dcmtk is not installed (make peers)")
+    path = tmp_path / "report.dcm"
+    path.write_bytes(to_bytes(basic_text_report(draft(source()))))
+    shown = subprocess.run(["dsrdump", "+U8", str(path)], capture_output=True, text=True, check=True).stdout
+    assert "X-Ray Report" in shown
+    assert "Normal chest radiograph." in shown
+
+
+def test_a_text_without_headings_is_all_findings() -> None:
+    plain = Draft(source(), "Clear lungs.\x00", None, None, "m", "a" * 64, "k", datetime.datetime(2026, 1, 1))
+    sections = [item for item in basic_text_report(plain).ContentSequence if item.ValueType == "CONTAINER"]
+    assert [item.ContentSequence[0].TextValue for item in sections] == ["Clear lungs."]
+
+
+def test_a_long_report_is_a_readable_picture() -> None:
+    found = report_capture(draft(source(), text="word " * 400))
+    pixels = found.pixel_array
+    assert pixels.shape[1] == 1024
+    assert pixels.max() == 255
+    assert 0.005 < (pixels > 127).mean() < 0.3
+
+
+def test_the_fhir_report_is_valid_r4_and_preliminary() -> None:
+    model = pytest.importorskip("fhir.resources.R4B.diagnosticreport")
+    body = diagnostic_report(draft(source(AccessionNumber="A-1")))
+    report = model.DiagnosticReport.model_validate(body)
+    assert report.status == "preliminary"
+    assert body["imagingStudy"][0]["identifier"]["value"] == f"urn:oid:{source().StudyInstanceUID}"
+    assert "SAMPLE^SYNTHETIC" not in str(body)
