@@ -46,7 +46,8 @@ _tasks: set["asyncio.Task[Any]"] = set()
 
 async def _run(workflow: Callable[[StudyWork], Awaitable[None]]) -> None:
     task = asyncio.current_task()
-    assert _work is not None and task is not None  # noqa: PT018
+    if _work is None or task is None:
+        raise asyncio.CancelledError  # the service is closing: it stays enqueued for the next start
     _tasks.add(task)
     try:
         await workflow(_work)
@@ -159,7 +160,9 @@ class Studies:
 
     async def close(self) -> None:
         """Stop accepting; what is under way stays as it is recorded and goes on after the next start."""
+        global _work
         self.accepting = False
+        _work = None
         if self.scp is not None:
             await asyncio.to_thread(self.scp.stop)
         for task in [*self._background, *_tasks]:
