@@ -1,5 +1,6 @@
 """Reports, answers and image tokens: routes that take a radiograph and give text or codes."""
 
+import asyncio
 import time
 import uuid
 from typing import Annotated
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from app import pipelines
+from app.api.documents import DOCUMENT_TYPES, check_source, document_of
 from app.api.requests import (
     LimitsOf,
     ServicesOf,
@@ -88,12 +90,22 @@ def _usage(usage: pipelines.Usage) -> UsageBody:
 async def create_report(
     request: Request, form: Annotated[ReportForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
 ) -> Response:
-    """Read a radiograph (DICOM, PNG, JPEG) and write a draft report: JSON, or plain text by `Accept: text/plain`."""
-    media_type = negotiate(request, ("application/json", "text/plain"))
+    """Read a radiograph (DICOM, PNG, JPEG) and write a draft report.
+
+    JSON, or what `Accept` asks for: text/plain, and for a DICOM image application/dicom (Basic Text SR) or
+    application/fhir+json (DiagnosticReport).
+    """
+    media_type = negotiate(request, ("application/json", "text/plain", *DOCUMENT_TYPES))
     if form.instruction is not None:
         _check_prompt("instruction", form.instruction, limits)
-    work = pipelines.report(services, await form.image.read(), _options(form, limits), form.instruction)
+    data = await form.image.read()
+    if media_type in DOCUMENT_TYPES:
+        check_source(data)
+    work = pipelines.report(services, data, _options(form, limits), form.instruction)
     reading, text = await while_connected(request, limits, work)
+    if media_type in DOCUMENT_TYPES:
+        document = await asyncio.to_thread(document_of, media_type, data, text, services.bundle)
+        return Response(document, media_type=media_type)
     if media_type == "text/plain":
         return PlainTextResponse(text.text + "\n")
     body = ReportBody(

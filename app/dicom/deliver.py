@@ -181,9 +181,6 @@ class DimseDestination:
             return association
         if association.is_rejected:
             raise DeliveryFailed("It rejected the association.", code="dimse_rejected")
-        # pynetdicom leaves the socket of a connection that failed to the garbage collector.
-        if association.dul.socket is not None and association.dul.socket.socket is not None:
-            association.dul.socket.socket.close()
         raise DeliveryFailed("It could not be reached.", code="unreachable")
 
 

@@ -6,7 +6,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom import config
@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -92,18 +92,39 @@ def read_header(file: Path) -> Header:
     return header
 
 
+def read_source(stream: BinaryIO) -> Dataset:
+    """A received header in full, without pixel data and other long values. Raises NotStorable."""
+    try:
+        return _dataset(stream, None)
+    except Exception as error:  # as in read_header
+        raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "It is not a DICOM instance.") from error
+
+
+def _dataset(stream: BinaryIO, tags: list[BaseTag] | None) -> Dataset:
+    head = stream.read(4_096)
+    stream.seek(0)
+    if head[128:132] == b"DICM" and str(DeflatedExplicitVRLittleEndian).encode() in head:
+        meta = read_file_meta_info(stream)
+        stream.seek(0)
+        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            return _deflated(stream, meta, tags)
+    return pydicom.dcmread(
+        stream,
+        stop_before_pixels=True,
+        force=True,
+        specific_tags=tags,
+        defer_size=None if tags is None else _VALUE_LIMIT,
+    )
+
+
 def _parse(file: Path) -> tuple[Dataset, bytes]:
     with file.open("rb") as stream:
-        head = stream.read(4_096)
-    if len(head) < 16:
-        raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "The part is empty or far too short.")
-    complete = head[128:132] == b"DICM"
-    if complete and str(DeflatedExplicitVRLittleEndian).encode() in head:
-        meta = read_file_meta_info(file)
-        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            return _deflated(file, meta), b""
-    dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=_TAGS, defer_size=_VALUE_LIMIT)
-    if complete:
+        head = stream.read(132)
+        if len(head) < 16:
+            raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "The part is empty or far too short.")
+        stream.seek(0)
+        dataset = _dataset(stream, _TAGS)
+    if head[128:132] == b"DICM":
         return dataset, b""
     meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
     if "TransferSyntaxUID" in meta:
@@ -126,18 +147,15 @@ def _parse(file: Path) -> tuple[Dataset, bytes]:
     return dataset, _PREFIX + buffer.getvalue()
 
 
-def _deflated(file: Path, meta: FileMetaDataset) -> Dataset:
+def _deflated(stream: BinaryIO, meta: FileMetaDataset, tags: list[BaseTag] | None) -> Dataset:
     """The header of a deflated instance (PS3.5 A.5), inflating no more than a header needs."""
-    start = len(_PREFIX) + 12 + int(meta.FileMetaInformationGroupLength)
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    with file.open("rb") as stream:
-        stream.seek(start)
-        plain = inflate.decompress(stream.read(_INFLATED_LIMIT), _INFLATED_LIMIT)
+    stream.seek(len(_PREFIX) + 12 + int(meta.FileMetaInformationGroupLength))
+    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(_INFLATED_LIMIT), _INFLATED_LIMIT)
     syntax, meta.TransferSyntaxUID = meta.TransferSyntaxUID, ExplicitVRLittleEndian
     buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=False)
     dataset = pydicom.dcmread(
-        io.BytesIO(_PREFIX + buffer.getvalue() + plain), stop_before_pixels=True, force=True, specific_tags=_TAGS
+        io.BytesIO(_PREFIX + buffer.getvalue() + plain), stop_before_pixels=True, force=True, specific_tags=tags
     )
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset

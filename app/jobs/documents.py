@@ -5,17 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pydicom
 from pydicom.dataset import Dataset
 
 from app.dicom.basic_text import basic_text_report
 from app.dicom.draft import Draft
+from app.dicom.header import read_source
 from app.dicom.measurement_report import measurement_report
 from app.dicom.report_capture import report_capture
 from app.settings import DocumentName
 from app.store.jobs import Job
 
-_BULK = 65_536
 _WRITERS: dict[DocumentName, Callable[[Draft], Dataset]] = {
     "basic_text": basic_text_report,
     "measurement": measurement_report,
@@ -23,10 +22,10 @@ _WRITERS: dict[DocumentName, Callable[[Draft], Dataset]] = {
 }
 
 
-def draft_of(report: Mapping[str, Any], source: Path, predecessor: tuple[str, str] | None = None) -> Draft:
-    """The draft of a recorded report on the image in `source`."""
+def draft_of(report: Mapping[str, Any], source: Dataset, predecessor: tuple[str, str] | None = None) -> Draft:
+    """The draft of a recorded report on an image with this header."""
     return Draft(
-        source=pydicom.dcmread(source, stop_before_pixels=True, force=True, defer_size=_BULK),
+        source=source,
         text=report["text"],
         findings=report["findings"],
         impression=report["impression"],
@@ -45,12 +44,14 @@ def build(
     predecessors: Mapping[str, tuple[str, str]],
 ) -> list[Dataset]:
     """The documents of a report; `predecessors` are those of an earlier revision, by SOP class."""
+    with source.open("rb") as stream:
+        header = read_source(stream)
     written = []
     for name in names:
-        dataset = _WRITERS[name](draft_of(report, source))
+        dataset = _WRITERS[name](draft_of(report, header))
         predecessor = predecessors.get(str(dataset.SOPClassUID))
         if predecessor is not None and name != "capture":
-            dataset = _WRITERS[name](draft_of(report, source, predecessor))
+            dataset = _WRITERS[name](draft_of(report, header, predecessor))
         written.append(dataset)
     return written
 

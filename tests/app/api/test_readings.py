@@ -181,3 +181,22 @@ async def test_a_form_field_that_is_no_utf8_is_400(service: Service) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     response = await service.client.post("/v1/answers", content=body, headers=headers)
     assert response.status_code == 400
+
+
+async def test_a_report_on_a_dicom_image_is_offered_as_sr_and_fhir(service: Service) -> None:
+    import io
+
+    import pydicom
+
+    from app.sample import sample_dicom
+
+    files = {"image": ("x", sample_dicom())}
+    answer = await service.client.post("/v1/reports", files=files, headers={"Accept": "application/dicom"})
+    assert answer.headers["content-type"] == "application/dicom"
+    report = pydicom.dcmread(io.BytesIO(answer.content))
+    assert (report.Modality, report.VerificationFlag) == ("SR", "UNVERIFIED")
+    answer = await service.client.post("/v1/reports", files=files, headers={"Accept": "application/fhir+json"})
+    assert answer.json()["resourceType"] == "DiagnosticReport"
+    png = {"image": ("x", encoded(gradient()))}
+    answer = await service.client.post("/v1/reports", files=png, headers={"Accept": "application/dicom"})
+    assert answer.status_code == 406

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,15 @@ from app.dicom.deliver import DimseDestination, StowDestination
 from app.dicom.outbox import Outbox
 from app.errors import DeliveryFailed
 from app.settings import DestinationSettings, StudySettings
+
+# pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture

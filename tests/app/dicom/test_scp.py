@@ -1,6 +1,7 @@
 """C-STORE and C-ECHO by real SCUs: pynetdicom's and dcmtk's."""
 
 import contextlib
+import gc
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,16 @@ from app.dicom.scp import StorageScp
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace
 from app.settings import DimseSettings
+
+# pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
 
 CR = ComputedRadiographyImageStorage
 
