@@ -10,6 +10,7 @@ from app.api.dicomweb.common import StudiesOf
 from app.api.requests import negotiate
 from app.api.responses import problems
 from app.errors import NotFound
+from app.jobs.documents import fhir_of
 from app.jobs.runtime import Studies
 from app.schemas.jobs import DeliveryBody, JobBody, JobItem, JobList, Reason, SkippedBody, State, StepBody
 from app.schemas.readings import ReportText
@@ -79,21 +80,27 @@ async def detail(job_id: JobId, studies: StudiesOf) -> JobBody:
     "/{job_id}/report",
     response_class=Response,
     responses={
-        200: {"content": {"text/plain": {}, "application/dicom": {}}, "description": "The report"},
+        200: {
+            "content": {"text/plain": {}, "application/dicom": {}, "application/fhir+json": {}},
+            "description": "The report",
+        },
         **problems(400, 404, 406, 500, 503),
     },
-    summary="A job's report as text, or as the DICOM SR that was written",
+    summary="A job's report as text, as the DICOM SR that was written, or as a FHIR DiagnosticReport",
 )
 async def report(request: Request, job_id: JobId, studies: StudiesOf) -> Response:
     """The report by content negotiation."""
-    kind = negotiate(request, ("text/plain", "application/dicom"))
+    kind = negotiate(request, ("text/plain", "application/dicom", "application/fhir+json"))
     job = await asyncio.to_thread(studies.jobs.get, job_id)
-    if job.report is None or (kind == "application/dicom" and not job.documents):
+    if job.report is None or (kind != "text/plain" and not job.documents):
         raise NotFound("The job has no report.")
     if kind == "text/plain":
         return PlainTextResponse(job.report["text"])
     files = await asyncio.to_thread(studies.results.files, job.documents[:1])
-    return FileResponse(files[0], media_type=kind)
+    if kind == "application/dicom":
+        return FileResponse(files[0], media_type=kind)
+    # The document has the image's patient and study attributes, and is kept when the image is not.
+    return Response(await asyncio.to_thread(fhir_of, job.report, files[0]), media_type=kind)
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=_RESPONSES, summary="Run a failed or cancelled job again")

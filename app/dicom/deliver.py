@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,11 +11,11 @@ import httpx
 from pydicom import dcmread
 from pynetdicom import AE
 
+from app.dicom.multipart import write_parts
 from app.dicom.status import FailureReason
 from app.errors import DeliveryFailed
 from app.settings import DestinationSettings, Settings
 
-_CHUNK = 262_144
 # Neither the object nor its next attempt will be another; 401 and 403 are mended by a change of the peer's settings.
 _REFUSED = {400, 404, 405, 406, 409, 410, 413, 415, 422}
 _VERIFICATION = "1.2.840.10008.1.1"
@@ -64,7 +64,7 @@ class StowDestination:
         boundary = uuid.uuid4().hex
         media_type = f'multipart/related; type="application/dicom"; boundary={boundary}'
         response = await self._request(
-            "POST", "/studies", content=_multipart(files, boundary), headers={"Content-Type": media_type}
+            "POST", "/studies", content=write_parts(files, boundary), headers={"Content-Type": media_type}
         )
         if response.status_code in (200, 202):
             failed = _failures(response)
@@ -92,16 +92,6 @@ class StowDestination:
             raise DeliveryFailed("It did not answer in time.", code="timeout") from error
         except httpx.HTTPError as error:
             raise DeliveryFailed("It could not be reached.", code="unreachable") from error
-
-
-async def _multipart(files: Sequence[Path], boundary: str) -> AsyncIterator[bytes]:
-    for path in files:
-        yield f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-        with path.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
-                yield chunk
-        yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()
 
 
 def _failures(response: httpx.Response) -> list[int]:

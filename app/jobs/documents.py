@@ -1,6 +1,7 @@
 """What is written of a report: the configured DICOM documents, and the event for the webhook."""
 
 import datetime
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from app.dicom.basic_text import basic_text_report
 from app.dicom.draft import Draft
+from app.dicom.fhir import diagnostic_report
 from app.dicom.header import read_source
 from app.dicom.measurement_report import measurement_report
 from app.dicom.report_capture import report_capture
@@ -54,6 +56,12 @@ def build(
             dataset = _WRITERS[name](draft_of(report, header, predecessor))
         written.append(dataset)
     return written
+
+
+def fhir_of(report: Mapping[str, Any], document: Path) -> bytes:
+    """A recorded report as FHIR DiagnosticReport; the study's attributes are those of a document that was written."""
+    with document.open("rb") as stream:
+        return json.dumps(diagnostic_report(draft_of(report, read_source(stream)))).encode()
 
 
 def event_of(job: Job) -> dict[str, Any]:

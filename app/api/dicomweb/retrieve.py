@@ -3,7 +3,6 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 from app.api.dicomweb.common import DICOM_JSON, DicomJson, InstanceUid, SeriesUid, StudiesOf, StudyUid, base_url
 from app.api.requests import negotiate
 from app.api.responses import PROBLEMS
+from app.dicom.multipart import write_parts
 from app.errors import NotAcceptable, NotFound
 from app.jobs.runtime import Studies
 
 router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"])
 
 _DICOM, _RELATED = "application/dicom", "multipart/related"
-_CHUNK = 262_144
 _INLINE_BYTES = 65_536
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -54,16 +53,7 @@ async def _bytes(request: Request, studies: Studies, rows: list[Any]) -> Respons
         return FileResponse(paths[0], media_type=_DICOM)
     boundary = uuid.uuid4().hex
     media_type = f'{_RELATED}; type="{_DICOM}"; boundary={boundary}'
-    return StreamingResponse(_multipart(paths, boundary), media_type=media_type)
-
-
-async def _multipart(paths: list[Path], boundary: str) -> AsyncIterator[bytes]:
-    for path in paths:
-        yield f"\r\n--{boundary}\r\nContent-Type: {_DICOM}\r\n\r\n".encode()
-        with path.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
-                yield chunk
-    yield f"\r\n--{boundary}--\r\n".encode()
+    return StreamingResponse(write_parts(paths, boundary), media_type=media_type)
 
 
 async def _metadata(request: Request, studies: Studies, rows: list[Any]) -> Response:

@@ -1,8 +1,10 @@
 """STOW-RS: instances in, receipts out (PS3.18 10.5)."""
 
 import json
+from collections import Counter
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
@@ -17,6 +19,8 @@ from app.errors import ClientGone, MalformedInput
 from app.jobs.runtime import Studies
 from app.settings import LimitsSettings
 from app.telemetry.metrics import INSTANCES
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"])
 
@@ -62,6 +66,9 @@ def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Re
         INSTANCES.labels(
             source="stow", outcome="stored" if receipt.failure is None else receipt.failure.name.lower()
         ).inc()
+    refused = Counter(receipt.outcome for receipt in receipts if receipt.failure is not None)
+    if refused:
+        log.warning("instances refused", source="stow", **refused)
     headers = {}
     warning = warning_of(receipts)
     if warning is not None:

@@ -124,8 +124,19 @@ async def test_a_job_can_be_cancelled_once_and_run_again(settings: Settings) -> 
         assert (await pacs.client.delete(f"/v1/jobs/{job['id']}")).status_code == 409
         assert (await pacs.client.get(f"/v1/jobs/{'0' * 32}")).status_code == 404
         assert (await pacs.client.get("/v1/jobs", params={"state": "nonsense"})).status_code == 400
-        report = await pacs.client.get(f"/v1/jobs/{job['id']}/report", headers={"Accept": "text/plain"})
-        assert report.text == detail["report"]["text"] if detail["report"] else report.text
+
+
+async def test_a_jobs_report_is_offered_as_text_sr_and_fhir(pacs: Service) -> None:
+    data = instance(AccessionNumber="A-7")
+    await stow(pacs.client, data)
+    job = await finished(pacs.client, parsed(data).StudyInstanceUID)
+    place = f"/v1/jobs/{job['id']}/report"
+    assert (await pacs.client.get(place)).text == job["report"]["text"]
+    sr = parsed((await pacs.client.get(place, headers={"Accept": "application/dicom"})).content)
+    fhir = (await pacs.client.get(place, headers={"Accept": "application/fhir+json"})).json()
+    assert fhir["identifier"][0]["value"] == f"urn:oid:{sr.SOPInstanceUID}"
+    assert fhir["basedOn"][0]["identifier"]["value"] == "A-7"
+    assert (await pacs.client.get(place, headers={"Accept": "image/png"})).status_code == 406
 
 
 async def test_retention_removes_pixel_data_and_keeps_results(settings: Settings) -> None:

@@ -98,13 +98,18 @@ def test_a_stored_instance_arrives_byte_for_byte(intake: FakeIntake) -> None:
     assert parsed(intake.kept[0].read_bytes()) == sent
 
 
-def test_strangers_and_wrong_addresses_are_rejected(intake: FakeIntake) -> None:
+def test_strangers_and_wrong_addresses_are_rejected_and_logged(
+    intake: FakeIntake, capsys: pytest.CaptureFixture[str]
+) -> None:
     with listening(intake, allowed_aes=("PACS",)) as scp:
         assert associate(scp, calling="STRANGER").is_rejected
         assert associate(scp, calling="PACS", called="OTHER").is_rejected
         allowed = associate(scp, calling="PACS")
         assert allowed.is_established
         allowed.release()
+    logged = capsys.readouterr()
+    assert "association rejected" in logged.out + logged.err
+    assert "STRANGER" in logged.out + logged.err
 
 
 def test_more_associations_than_allowed_are_rejected(intake: FakeIntake) -> None:
