@@ -26,4 +26,7 @@ class Intake(Protocol):
         """
 
     def sending(self, sender: str) -> AbstractContextManager[None]:
-        """While the block runs, studies that `sender` has sent instances of are not taken to be complete."""
+        """While the block runs, studies that `sender` sends instances of are not taken to be complete.
+
+        One name for each association or request: a sender may have several.
+        """

@@ -87,11 +87,10 @@ class StorageScp:
         return context
 
     def _established(self, event: Any) -> None:
-        sender = self._sender(event.assoc)
         with self._lock:
             stack = self._open[event.assoc] = contextlib.ExitStack()
-            stack.enter_context(self._intake.sending(sender))
-        log.info("association accepted", ae=sender)
+            stack.enter_context(self._intake.sending(self._connection(event.assoc)))
+        log.info("association accepted", ae=self._sender(event.assoc))
 
     def _rejected(self, event: Any) -> None:
         log.warning("association rejected", ae=self._sender(event.assoc))
@@ -106,9 +105,12 @@ class StorageScp:
     def _sender(association: Any) -> str:
         return str(association.requestor.ae_title).strip()[:16]
 
+    def _connection(self, association: Any) -> str:
+        return f"{self._sender(association)}-{id(association)}"
+
     def _store(self, event: Any) -> Any:
         sender = self._sender(event.assoc)
-        receipt = self._received(event, sender)
+        receipt = self._received(event, self._connection(event.assoc))
         INSTANCES.labels(source="dimse", outcome=receipt.outcome).inc()
         if receipt.failure is not None:
             log.warning("instance refused", ae=sender, reason=receipt.outcome)
@@ -116,19 +118,23 @@ class StorageScp:
         return 0x0000 if receipt.warning is None else _answer(receipt.warning, "")
 
     def _received(self, event: Any, sender: str) -> Receipt:
-        path: Path | None = None
         try:
             path = self._intake.new_file()
-            _write(event, path)
-            receipt = self._intake.accept(path, sender=sender).result(_RECEIPT_SECONDS)
-        except (OutOfSpace, OSError):
-            if path is not None:
+            try:
+                _write(event, path)
+            except BaseException:
                 path.unlink(missing_ok=True)
+                raise
+        except (OutOfSpace, OSError):
             return Receipt(None, None, failure=FailureReason.OUT_OF_RESOURCES, detail="The disk is full.")
         except Exception as error:
             log.error("c-store failed", exc_info=error)
             return Receipt(None, None, failure=FailureReason.PROCESSING_FAILURE, detail="It could not be stored.")
-        return receipt
+        try:
+            return self._intake.accept(path, sender=sender).result(_RECEIPT_SECONDS)
+        except TimeoutError:
+            # The file is the intake's by now; a sender that tries again meets what became of it.
+            return Receipt(None, None, failure=FailureReason.PROCESSING_FAILURE, detail="It was not stored in time.")
 
 
 def _write(event: Any, path: Path) -> None:

@@ -11,15 +11,15 @@ from app.dicom.intake import Intake
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace
 
-SENDER = "stow"
 _UNDER_WAY = 32
 
 
 class Reception:
     """The sink of one request: writes each part into the spool and gathers its receipt."""
 
-    def __init__(self, intake: Intake, study: str | None, max_bytes: int, max_parts: int) -> None:
+    def __init__(self, intake: Intake, sender: str, study: str | None, max_bytes: int, max_parts: int) -> None:
         self._intake = intake
+        self._sender = sender
         self._study = study
         self._max_bytes = max_bytes
         self._max_parts = max_parts
@@ -54,7 +54,7 @@ class Reception:
             if not complete:
                 fault = Receipt(None, None, failure=FailureReason.CANNOT_UNDERSTAND, detail="The part broke off.")
             if fault is None:
-                self._pending.append(self._intake.accept(self._path, sender=SENDER, study=self._study))
+                self._pending.append(self._intake.accept(self._path, sender=self._sender, study=self._study))
                 return
             self._path.unlink(missing_ok=True)
             self._refusal = fault

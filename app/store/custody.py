@@ -26,6 +26,7 @@ _THREADS = 8
 _BATCH = 64
 _CHUNK = 1_000_000
 _REMAINS_SECONDS = 600.0
+_HELD_SECONDS = 60.0
 
 
 class Custody:
@@ -44,7 +45,7 @@ class Custody:
         self._arrivals: queue.Queue[tuple[Arrival, Future[Receipt]] | None] = queue.Queue()
         self._committer = threading.Thread(target=self._commit_batches, name="intake-commit", daemon=True)
         self._senders: Counter[str] = Counter()
-        self._sent: dict[str, set[str]] = {}
+        self._sent: dict[str, dict[str, float]] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -94,9 +95,13 @@ class Custody:
                     self._sent.pop(sender, None)
 
     def is_being_sent(self, study: str) -> bool:
-        """Whether a sender of this study's instances is still connected."""
+        """Whether a sender of this study's instances is still connected, and has sent one of them lately.
+
+        An association that some PACS keeps open for all its studies holds none of them back for long.
+        """
+        since = time.monotonic() - _HELD_SECONDS
         with self._lock:
-            return any(study in studies for studies in self._sent.values())
+            return any(studies.get(study, since) > since for studies in self._sent.values())
 
     def _prepare(self, file: Path, sender: str, study: str | None, receipt: "Future[Receipt]") -> None:
         try:
@@ -111,7 +116,7 @@ class Custody:
             sync_file(file)
             with self._lock:
                 if sender in self._senders:
-                    self._sent.setdefault(sender, set()).add(header.study_instance_uid)
+                    self._sent.setdefault(sender, {})[header.study_instance_uid] = time.monotonic()
             arrival = Arrival(header, file.name, digest, file.stat().st_size, sender)
         except NotStorable as refused:
             file.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """STOW-RS: instances in, receipts out (PS3.18 10.5)."""
 
 import json
+import uuid
 from collections import Counter
 from typing import Any
 
@@ -14,7 +15,7 @@ from app.api.requests import LimitsOf, negotiate
 from app.api.responses import PROBLEMS
 from app.dicom.multipart import boundary_of, read_parts
 from app.dicom.status import Receipt
-from app.dicom.stow import SENDER, Reception, response_of, status_of, warning_of
+from app.dicom.stow import Reception, response_of, status_of, warning_of
 from app.errors import ClientGone, MalformedInput
 from app.jobs.runtime import Studies
 from app.settings import LimitsSettings
@@ -47,9 +48,10 @@ _BODY = {
 async def _store(request: Request, studies: Studies, limits: LimitsSettings, study: str | None) -> Response:
     negotiate(request, (DICOM_JSON,))
     boundary = boundary_of(request.headers.get("content-type", ""))
-    reception = Reception(studies.custody, study, limits.max_instance_mb * 1_000_000, limits.max_instances)
+    sender = f"stow-{uuid.uuid4().hex}"
+    reception = Reception(studies.custody, sender, study, limits.max_instance_mb * 1_000_000, limits.max_instances)
     try:
-        with studies.custody.sending(f"{SENDER}-{request.scope['cxr_request_id']}"):
+        with studies.custody.sending(sender):
             well_formed = await read_parts(boundary, request.stream(), reception, reception.catch_up)
             receipts = await reception.finish()
     except ClientDisconnect as error:
