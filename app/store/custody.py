@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import hashlib
+import os
 import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -29,21 +31,31 @@ _REMAINS_SECONDS = 600.0
 _HELD_SECONDS = 60.0
 
 
+@dataclass(frozen=True)
+class _Delivered:
+    """A file that was handed over, and the promise of its receipt."""
+
+    file: Path
+    sender: str
+    study: str | None
+    receipt: "Future[Receipt]"
+
+
 class Custody:
     """The Intake of the service.
 
-    Instances are checked and synced on threads; one thread records whatever has come together meanwhile in one
-    transaction (group commit), so that senders share the cost of a commit. `enqueue` puts a job's workflow into the
-    same transaction.
+    One thread takes whatever has come together meanwhile: it reads the headers while the files are synced, and records
+    all in one transaction (group commit), so that senders share the cost. One thread, since the interpreter runs one at
+    a time anyway and each change costs. `enqueue` puts a job's workflow into the same transaction.
     """
 
     def __init__(self, spool: Spool, database: Database, enqueue: Callable[[sa.Connection, str], None]) -> None:
         self._spool = spool
         self._database = database
         self._enqueue = enqueue
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake")
-        self._arrivals: queue.Queue[tuple[Arrival, Future[Receipt]] | None] = queue.Queue()
-        self._committer = threading.Thread(target=self._commit_batches, name="intake-commit", daemon=True)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sync")
+        self._arrivals: queue.Queue[_Delivered | None] = queue.Queue()
+        self._committer = threading.Thread(target=self._take_batches, name="intake", daemon=True)
         self._senders: Counter[str] = Counter()
         self._sent: dict[str, dict[str, float]] = {}
         self._lock = threading.Lock()
@@ -55,10 +67,10 @@ class Custody:
 
     def close(self) -> None:
         """Finish what was accepted, then stop."""
-        self._threads.shutdown()
         if self._committer.is_alive():
             self._arrivals.put(None)
             self._committer.join()
+        self._threads.shutdown()
 
     def _remove_remains(self) -> None:
         with self._database.reading() as connection:
@@ -77,7 +89,7 @@ class Custody:
     def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
         """Take a written file over; see Intake."""
         receipt: Future[Receipt] = Future()
-        self._threads.submit(self._prepare, file, sender, study, receipt)
+        self._arrivals.put(_Delivered(file, sender, study, receipt))
         return receipt
 
     @contextlib.contextmanager
@@ -103,31 +115,7 @@ class Custody:
         with self._lock:
             return any(studies.get(study, since) > since for studies in self._sent.values())
 
-    def _prepare(self, file: Path, sender: str, study: str | None, receipt: "Future[Receipt]") -> None:
-        try:
-            header = read_header(file)
-            if study is not None and header.study_instance_uid != study:
-                raise NotStorable(
-                    FailureReason.STUDY_MISMATCH, "The instance belongs to another study than the request.", header
-                )
-            if header.prefix:
-                _prepend(header.prefix, file)
-            digest = content_digest(file)
-            sync_file(file)
-            with self._lock:
-                if sender in self._senders:
-                    self._sent.setdefault(sender, {})[header.study_instance_uid] = time.monotonic()
-            arrival = Arrival(header, file.name, digest, file.stat().st_size, sender)
-        except NotStorable as refused:
-            file.unlink(missing_ok=True)
-            receipt.set_result(_refusal(refused.header, refused.reason, refused.detail))
-        except Exception as error:
-            file.unlink(missing_ok=True)
-            receipt.set_result(_fault(error, None))
-        else:
-            self._arrivals.put((arrival, receipt))
-
-    def _commit_batches(self) -> None:
+    def _take_batches(self) -> None:
         while (first := self._arrivals.get()) is not None:
             batch, ended = [first], False
             while len(batch) < _BATCH and not self._arrivals.empty():
@@ -136,22 +124,60 @@ class Custody:
                     ended = True
                     break
                 batch.append(item)
-            self._commit(batch)
+            self._take(batch)
             if ended:
                 return
 
-    def _commit(self, batch: list[tuple[Arrival, "Future[Receipt]"]]) -> None:
-        arrivals = [arrival for arrival, _ in batch]
+    def _take(self, batch: "Sequence[_Delivered]") -> None:
+        # The disk writes while the headers are read.
+        synced = [self._threads.submit(sync_file, one.file) for one in batch]
+        arrivals = [self._arrival(one) for one in batch]
+        outcomes: list[tuple[Receipt, bool]] = []
+        ready: list[Arrival] = []
+        for sync, arrival in zip(synced, arrivals, strict=True):
+            error = sync.exception()
+            if isinstance(arrival, Receipt):
+                outcomes.append((arrival, False))
+            elif error is not None:
+                outcomes.append((_fault(error, arrival.header), False))
+            else:
+                outcomes.append((Receipt(None, None), True))
+                ready.append(arrival)
+        recorded = iter(self._commit(ready) if ready else [])
+        for one, (receipt, kept) in zip(batch, outcomes, strict=True):
+            if kept:
+                receipt, kept = next(recorded)
+            if not kept:
+                one.file.unlink(missing_ok=True)
+            one.receipt.set_result(receipt)
+
+    def _arrival(self, one: "_Delivered") -> Arrival | Receipt:
+        """What has arrived, or why it is not taken."""
+        try:
+            header = read_header(one.file)
+            if one.study is not None and header.study_instance_uid != one.study:
+                raise NotStorable(
+                    FailureReason.STUDY_MISMATCH, "The instance belongs to another study than the request.", header
+                )
+            if header.prefix:
+                _prepend(header.prefix, one.file)
+            digest = content_digest(one.file)
+            with self._lock:
+                if one.sender in self._senders:
+                    self._sent.setdefault(one.sender, {})[header.study_instance_uid] = time.monotonic()
+            return Arrival(header, one.file.name, digest, one.file.stat().st_size, one.sender)
+        except NotStorable as refused:
+            return _refusal(refused.header, refused.reason, refused.detail)
+        except Exception as error:
+            return _fault(error, None)
+
+    def _commit(self, arrivals: Sequence[Arrival]) -> list[tuple[Receipt, bool]]:
         try:
             self._spool.sync()
             with self._database.transaction() as connection:
-                receipts = record(self._database, connection, arrivals, time.time(), self._enqueue)
+                return record(self._database, connection, arrivals, time.time(), self._enqueue)
         except Exception as error:
-            receipts = [(_fault(error, arrival.header), False) for arrival in arrivals]
-        for (arrival, future), (receipt, kept) in zip(batch, receipts, strict=True):
-            if not kept:
-                self._spool.path(arrival.file).unlink(missing_ok=True)
-            future.set_result(receipt)
+            return [(_fault(error, arrival.header), False) for arrival in arrivals]
 
 
 def _refusal(header: Header | None, reason: FailureReason, detail: str) -> Receipt:
@@ -160,7 +186,7 @@ def _refusal(header: Header | None, reason: FailureReason, detail: str) -> Recei
     return Receipt(header.sop_class_uid, header.sop_instance_uid, failure=reason, detail=detail)
 
 
-def _fault(error: Exception, header: Header | None) -> Receipt:
+def _fault(error: BaseException, header: Header | None) -> Receipt:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     # SQLite reports a full disk as "database or disk is full", PostgreSQL as SQLSTATE 53100.
     if isinstance(error, sa.exc.DBAPIError):
@@ -189,6 +215,8 @@ def _prepend(prefix: bytes, file: Path) -> None:
             target.write(prefix)
             while chunk := source.read(_CHUNK):
                 target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
         whole.replace(file)
     finally:
         whole.unlink(missing_ok=True)
