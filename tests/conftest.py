@@ -1,5 +1,7 @@
 """Fixtures that several tests share."""
 
+import os
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,10 +13,10 @@ from app.settings import Settings
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in [name for name in os.environ if name.startswith("CXR_")]:
         monkeypatch.delenv(name)
+    # An application points it at its state folder, which is another test's next time.
+    monkeypatch.setattr(tempfile, "tempdir", None)
 
 
 @pytest.fixture
