@@ -89,6 +89,8 @@ class Custody:
     def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
         """Take a written file over; see Intake."""
         receipt: Future[Receipt] = Future()
+        # From here on it cannot be cancelled: whoever waits may leave, what was handed over is still recorded.
+        receipt.set_running_or_notify_cancel()
         self._arrivals.put(_Delivered(file, sender, study, receipt))
         return receipt
 
@@ -124,7 +126,12 @@ class Custody:
                     ended = True
                     break
                 batch.append(item)
-            self._take(batch)
+            try:
+                self._take(batch)
+            except Exception as error:  # the thread has to outlive what nobody foresaw
+                for one in batch:
+                    if not one.receipt.done():
+                        one.receipt.set_result(_fault(error, None))
             if ended:
                 return
 

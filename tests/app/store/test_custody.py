@@ -1,5 +1,6 @@
 """Custody: what is held back, what is cleaned up, what is enqueued once."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -65,6 +66,26 @@ def test_an_instance_whose_work_cannot_be_enqueued_is_not_acknowledged_and_not_k
     held.fault = None
     with held.database.reading() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM cxr_instances")).scalar_one() == 0
+
+
+async def test_an_instance_is_recorded_although_nobody_waits_for_its_receipt_any_more(held: Held) -> None:
+    path = held.spool.new_file()
+    path.write_bytes(instance())
+    waiting = asyncio.wrap_future(held.custody.accept(path, sender="A"))
+    waiting.cancel()
+    receipt = await asyncio.to_thread(held.accept, instance())
+    assert receipt.failure is None
+    assert len(held.enqueued) == 2
+
+
+def test_the_intake_outlives_what_nobody_foresaw(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(held.custody, "_commit", fail)
+    assert held.accept(instance()).failure is FailureReason.PROCESSING_FAILURE
+    monkeypatch.undo()
+    assert held.accept(instance()).failure is None
 
 
 def test_a_study_is_held_back_while_its_sender_is_connected_but_not_for_ever(
