@@ -1,0 +1,102 @@
+"""The service's settings: read once from CXR_* variables and an optional TOML file, frozen, passed in."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from app.settings.access import AuthSettings, DrainSettings, LimitsSettings, OtlpSettings, TlsSettings
+from app.settings.serving import CodecSettings, EngineSettings, ImagingSettings
+from app.settings.studies import (
+    DestinationSettings,
+    DimseSettings,
+    DocumentName,
+    StudySettings,
+    WebhookSettings,
+)
+
+__all__ = [
+    "AuthSettings",
+    "CodecSettings",
+    "DestinationSettings",
+    "DimseSettings",
+    "DocumentName",
+    "DrainSettings",
+    "EngineSettings",
+    "ImagingSettings",
+    "LimitsSettings",
+    "OtlpSettings",
+    "Settings",
+    "StudySettings",
+    "TlsSettings",
+    "WebhookSettings",
+    "load_settings",
+]
+
+DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "models" / "bundles" / "demo"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Environment beats file; unknown names fail."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CXR_", env_nested_delimiter="__", frozen=True, extra="forbid", toml_file=None
+    )
+
+    bundle: Path = Field(default=DEMO_BUNDLE, description="folder of the model bundle")
+    state_dir: Path = Field(default=Path("state"), description="the only place that is written to")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    imaging: ImagingSettings = ImagingSettings()
+    codec: CodecSettings = CodecSettings()
+    engine: EngineSettings = EngineSettings()
+    limits: LimitsSettings = LimitsSettings()
+    database_url: SecretStr | None = Field(
+        default=None, description="sqlite:///FILE or postgresql://...; unset: SQLite in the state folder"
+    )
+    node: str = Field(default="local", description="name of this replica where several share a database")
+    study: StudySettings = StudySettings()
+    dimse: DimseSettings = DimseSettings()
+    destinations: tuple[DestinationSettings, ...] = ()
+    webhook: WebhookSettings = WebhookSettings()
+    auth: AuthSettings = AuthSettings()
+    tls: TlsSettings = TlsSettings()
+    otlp: OtlpSettings = OtlpSettings()
+    drain: DrainSettings = DrainSettings()
+
+    @model_validator(mode="after")
+    def _distinct_destinations(self) -> Self:
+        names = [destination.name for destination in self.destinations]
+        if len(set(names)) != len(names):
+            raise ValueError("destinations: every name must be there once")
+        return self
+
+    @property
+    def keys_file(self) -> Path:
+        """Where the API keys are."""
+        return self.auth.keys_file or self.state_dir / "keys.json"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: arguments, environment, TOML file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings from the environment and the TOML file `config`, with `overrides` on top.
+
+    Raises pydantic.ValidationError listing everything that is wrong.
+    """
+
+    class _FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    return _FromFile(**{name: value for name, value in overrides.items() if value is not None})

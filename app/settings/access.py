@@ -1,0 +1,85 @@
+"""Settings of who may do how much, and of what operators see."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from app.settings.group import Group
+
+
+class LimitsSettings(Group):
+    """What one request may ask for."""
+
+    max_upload_mb: PositiveInt = Field(default=100, description="largest multipart body")
+    max_study_mb: PositiveInt = Field(default=8_192, description="largest STOW-RS request, which is never in memory")
+    max_instance_mb: PositiveInt = Field(default=512, description="largest DICOM instance in a STOW-RS request")
+    max_instances: PositiveInt = Field(default=10_000, description="most instances in a STOW-RS request")
+    min_free_mb: int = Field(default=256, ge=0, description="free disk below which no study is taken")
+    max_json_mb: PositiveInt = Field(default=1, description="largest body of any other type")
+    max_prompt_chars: PositiveInt = 8_000
+    max_questions: PositiveInt = 16
+    max_images: PositiveInt = 10
+    max_text_tokens: PositiveInt = 512
+    deadline_seconds: PositiveFloat = Field(default=300.0, description="longest request; X-Request-Timeout shortens it")
+    max_requests: PositiveInt = Field(default=512, description="HTTP requests under way at once, health left out")
+    max_requests_per_key: PositiveInt = Field(default=256, description="requests of one key under way at once")
+    requests_per_minute: PositiveInt | None = Field(default=None, description="of one key; unset: no limit")
+    tokens_per_day: PositiveInt | None = Field(
+        default=None, description="of one key, read and written; unset: no limit"
+    )
+    storage: str = Field(
+        default="memory://", description="where the limits count (a URL of the limits library); replicas share redis://"
+    )
+
+
+class AuthSettings(Group):
+    """Who is let in over HTTP."""
+
+    mode: Literal["auto", "required", "off"] = Field(
+        default="auto", description="auto: off only on loopback without keys and OIDC; elsewhere it refuses to start"
+    )
+    keys_file: Path | None = Field(default=None, description="API keys; unset: keys.json in the state folder")
+    oidc_issuer: str | None = Field(default=None, pattern=r"^https?://", description="turns bearer tokens (JWT) on")
+    oidc_audience: str | None = None
+    oidc_jwks_url: str | None = Field(default=None, pattern=r"^https?://")
+    oidc_scope_claim: str = "scope"
+    oidc_scope_prefix: str = Field(default="", description="cut off a token's scopes, such as `cxr.`")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        parts = (self.oidc_issuer, self.oidc_audience, self.oidc_jwks_url)
+        if any(parts) and not all(parts):
+            raise ValueError("OIDC needs oidc_issuer, oidc_audience and oidc_jwks_url")
+        return self
+
+
+class TlsSettings(Group):
+    """HTTPS."""
+
+    certificate: Path | None = Field(default=None, description="PEM; with key turns TLS on")
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("give both certificate and key")
+        return self
+
+
+class OtlpSettings(Group):
+    """Traces."""
+
+    endpoint: str | None = Field(
+        default=None, pattern=r"^https?://", description="OTLP over HTTP, up to and with /v1/traces; unset: off"
+    )
+    sample_ratio: float = Field(default=1.0, ge=0.0, le=1.0, description="share of traces that are kept")
+
+
+class DrainSettings(Group):
+    """What SIGTERM begins."""
+
+    grace_seconds: float = Field(
+        default=0.0, ge=0.0, description="still serve this long after readiness ended, until balancers have noticed"
+    )
+    limit_seconds: PositiveFloat = Field(default=30.0, description="longest wait for requests under way")

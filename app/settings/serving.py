@@ -1,0 +1,57 @@
+"""Settings of the parts that serve the model: imaging, codec, engine."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from app.settings.group import Group
+
+
+class ImagingSettings(Group):
+    """Limits on untrusted images, which are decoded in worker processes."""
+
+    workers: PositiveInt = Field(default=2, description="processes that decode images")
+    timeout_seconds: PositiveFloat = Field(default=30.0, description="longest decode of one image")
+    memory_mb: PositiveInt = Field(default=4096, description="address space of one decoding process")
+    max_pixels: PositiveInt = Field(default=64_000_000, description="largest image, rows times columns")
+    min_side: PositiveInt = Field(default=64, description="smallest short side in pixels")
+    max_queue: PositiveInt = Field(default=128, description="images waiting for a process")
+
+
+class CodecSettings(Group):
+    """The VQ-GAN worker and its micro-batches."""
+
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    fast: bool = Field(default=False, description="GPU: bf16, channels last, compiled; a few codes may differ")
+    max_batch: PositiveInt = Field(default=16, description="most images in one batch")
+    max_wait_ms: float = Field(default=2.0, ge=0.0, description="longest wait for a batch to fill")
+    max_queue: PositiveInt = Field(default=256, description="images waiting for the worker")
+    threads: PositiveInt | None = Field(default=None, description="CPU threads of the worker; unset: half the cores")
+
+
+class EngineSettings(Group):
+    """The vLLM engine. Names are vLLM's own."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    enforce_eager: bool = Field(default=False, description="skip compilation: a faster start, slower tokens")
+    max_num_seqs: PositiveInt = Field(default=64, description="sequences generated at once")
+    max_model_len: PositiveInt | None = Field(default=None, description="longest prompt and answer in tokens")
+    max_queue: PositiveInt = Field(default=512, description="requests waiting or running")
+    decoding: Literal["constrained", "reference"] = Field(
+        default="constrained", description="reference: as the published code samples, unmasked and with retries"
+    )
+    reference_attempts: PositiveInt = Field(default=10, description="reference: most attempts at one drawing")
+    prefix_caching: bool = Field(default=True, description="keep the attention of prompt beginnings that recur")
+    quantization: Literal["fp8_per_tensor", "fp8_per_channel", "int8_per_channel_weight_only"] | None = Field(
+        default=None, description="quantise the weights while loading"
+    )
+    cuda_graphs: bool = Field(default=True, description="GPU: replay recorded steps; off saves memory")
+    gpu_memory_utilization: float = Field(
+        default=0.85,
+        gt=0.0,
+        le=1.0,
+        description="share of the GPU for the engine; the VQ-GAN needs about 2 GiB beside it",
+    )
+    tensor_parallel_size: PositiveInt = 1
+    cpu_kv_cache_gib: PositiveInt = Field(default=1, description="KV cache of the CPU engine")
+    probe_seconds: PositiveFloat = Field(default=10.0, description="longest one-token readiness probe")

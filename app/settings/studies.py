@@ -1,0 +1,77 @@
+"""Settings of studies: what becomes of them, DIMSE, destinations, webhook."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+
+from app.settings.group import Group
+
+DocumentName = Literal["basic_text", "measurement", "capture"]
+
+
+class StudySettings(Group):
+    """What becomes of a received study."""
+
+    quiet_seconds: float = Field(default=10.0, ge=0.0, description="a study is complete this long after its last image")
+    concurrency: PositiveInt = Field(default=256, description="studies waiting for completeness or being worked on")
+    max_running: PositiveInt = Field(default=4, description="studies that use the model at once")
+    max_attempts: PositiveInt = Field(default=5, description="attempts at reading one study before it is failed")
+    documents: tuple[DocumentName, ...] = Field(
+        default=("basic_text",), description="what is written of a report: basic_text, measurement, capture"
+    )
+    retention_hours: float = Field(default=24.0, ge=0.0, description="pixel data is kept this long after delivery")
+    failed_retention_hours: float = Field(default=168.0, ge=0.0, description="the same for failed or cancelled studies")
+    delivery_hours: PositiveFloat = Field(default=24.0, description="a destination is tried this long")
+    retry_seconds: PositiveFloat = Field(default=1.0, description="first wait before a repeated attempt; it doubles")
+    max_retry_seconds: PositiveFloat = Field(default=60.0, description="longest wait before a repeated attempt")
+
+
+class DimseSettings(Group):
+    """The DICOM upper-layer service: C-STORE and C-ECHO."""
+
+    port: int | None = Field(default=None, ge=0, le=65535, description="unset: off; 0: a free one")
+    host: str | None = Field(default=None, description="address to listen on; unset: that of the HTTP service")
+    ae_title: str = Field(default="LLMCXR", min_length=1, max_length=16)
+    allowed_aes: tuple[str, ...] = Field(default=(), description="calling AE titles that are let in; empty: all")
+    check_called_ae: bool = Field(default=True, description="refuse associations for another AE title")
+    max_associations: PositiveInt = 10
+    max_pdu: int = Field(default=131_072, ge=4_096, description="longest P-DATA-TF PDU that is received, in bytes")
+    network_timeout_seconds: PositiveFloat = 60.0
+    tls_certificate: Path | None = Field(default=None, description="PEM; with tls_key turns TLS on")
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = Field(default=None, description="PEM; clients must show a certificate it signed")
+
+
+class DestinationSettings(Group):
+    """Where results go: a DICOMweb service (`dicomweb_url`) or an application entity (`host`, `port`, `ae_title`)."""
+
+    name: str = Field(min_length=1, max_length=64)
+    dicomweb_url: str | None = Field(default=None, pattern=r"^https?://", description="up to and without /studies")
+    username: str | None = None
+    password: SecretStr | None = None
+    bearer_token: SecretStr | None = None
+    host: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    ae_title: str | None = Field(default=None, min_length=1, max_length=16)
+    calling_ae_title: str | None = Field(default=None, description="unset: CXR_DIMSE__AE_TITLE")
+    tls: bool = Field(default=False, description="DIMSE over TLS; HTTP takes https from the URL")
+    ca_file: Path | None = Field(default=None, description="PEM of the authorities to trust; unset: the system's")
+    timeout_seconds: PositiveFloat = 30.0
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        dimse = (self.host, self.port, self.ae_title)
+        if (self.dicomweb_url is None) == all(part is None for part in dimse):
+            raise ValueError("give either dicomweb_url, or host, port and ae_title")
+        if self.dicomweb_url is None and None in dimse:
+            raise ValueError("a DIMSE destination needs host, port and ae_title")
+        return self
+
+
+class WebhookSettings(Group):
+    """Tells another service that a study is done or has failed."""
+
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    secret: SecretStr | None = Field(default=None, description="signs each message (Standard Webhooks, HMAC-SHA256)")
+    timeout_seconds: PositiveFloat = 10.0
