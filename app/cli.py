@@ -10,9 +10,11 @@ import uvloop
 from pydantic import ValidationError
 from rich.table import Table
 
+from app.cli_access import audit_app, keys_app
 from app.cli_training import evaluate_app, manifest_app, train
 from app.client import Client, ServiceError
 from app.console import console, errors, fail
+from app.preflight import problems
 from app.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -27,7 +29,8 @@ SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed gi
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
-def _settings(config: Path | None, **overrides: object) -> Settings:
+def settings_of(config: Path | None, **overrides: object) -> Settings:
+    """The settings, or the end of the command with everything that is wrong with them."""
     try:
         return load_settings(config, **overrides)
     except ValidationError as error:
@@ -48,8 +51,19 @@ def serve(
     """Serve a bundle over HTTP until interrupted."""
     from app.commands.serve import serve_forever
 
-    settings = _settings(config, bundle=bundle, state_dir=state_dir, host=host, port=port)
+    settings = settings_of(config, bundle=bundle, state_dir=state_dir, host=host, port=port)
+    found = problems(settings)
+    if found:
+        fail("The service cannot start:\n" + "\n".join(f"  {line}" for line in found))
     raise typer.Exit(uvloop.run(serve_forever(settings, console)))
+
+
+@app.command()
+def doctor(bundle: BundleOption = None, state_dir: StateOption = None, config: ConfigOption = None) -> None:
+    """Check what the service would meet here: GPU, disk, bundle, ports, database, keys, destinations."""
+    from app.commands.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(settings_of(config, bundle=bundle, state_dir=state_dir), console))
 
 
 @app.command()
@@ -67,7 +81,7 @@ def demo(
 
     if dicom is not None and not dicom.is_file():
         fail(f"There is no file {dicom}.")
-    settings = _settings(config, bundle=bundle, state_dir=state_dir, port=0)
+    settings = settings_of(config, bundle=bundle, state_dir=state_dir, port=0)
     try:
         raise typer.Exit(asyncio.run(run_demo(settings, dicom, prompt, question, out, console)))
     except ServiceError as error:
@@ -179,6 +193,8 @@ def import_(
 
 
 app.command()(train)
+app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 app.add_typer(manifest_app, name="manifest")
 app.add_typer(evaluate_app, name="evaluate")
 

@@ -9,7 +9,10 @@ CxrError
 │   ├── UnusableImage         readable, but not a usable frontal chest radiograph
 │   ├── NotAcceptable         no representation the client accepts
 │   └── NotFound              no such resource
+├── Unauthenticated           no client that is known here
+├── Forbidden                 a known client without the scope
 ├── Overloaded                a bounded queue is full; try again later
+│   └── RateLimited           the client has done as much as it may
 ├── Unavailable               not ready, or shutting down
 ├── OutOfSpace                the disk is past its watermark, or full
 ├── Conflict                  the resource is not in a state that allows this
@@ -91,11 +94,33 @@ class NotFound(InputError):
     code = "not_found"
 
 
+class Unauthenticated(CxrError):
+    """The request comes from no client that is known here."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(CxrError):
+    """The client is known and lacks the scope."""
+
+    code = "forbidden"
+
+
 class Overloaded(CxrError):
     """A bounded queue is full; `retry_after` seconds is when to try again."""
 
     code = "overloaded"
     retry_after = 2
+
+
+class RateLimited(Overloaded):
+    """The client has done as much as it may; `retry_after` seconds is when it may do more."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, code: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
 
 
 class Unavailable(CxrError):

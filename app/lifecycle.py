@@ -1,6 +1,7 @@
 """From start to stop: what runs, whether requests are served, and why not."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
@@ -8,7 +9,7 @@ import structlog
 
 from app.errors import CxrError, FatalError, Unavailable
 from app.services import Services
-from app.telemetry.metrics import READY
+from app.telemetry.metrics import READY, STARTED
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class Lifecycle:
         self._build = build
         self._services: Services | None = None
         self._task: asyncio.Task[None] | None = None
+        self._built = False
         self.phase = Phase.STARTING
         self.settled = asyncio.Event()
         self.failed = asyncio.Event()
@@ -54,8 +56,11 @@ class Lifecycle:
         return self._services
 
     def services_when_ready(self) -> Services:
-        """The services. Raises Unavailable unless the phase is READY."""
-        if self.phase is not Phase.READY or self._services is None:
+        """The services. Raises Unavailable before they are ready, and after they are closed.
+
+        While it drains, the service serves what still reaches it.
+        """
+        if self.phase not in (Phase.READY, Phase.DRAINING) or self._services is None or not self._built:
             raise Unavailable(_WORDS.get(self.phase, "The service is not ready."))
         return self._services
 
@@ -93,6 +98,8 @@ class Lifecycle:
             log.error("start failed", exc_info=error)
             self._enter(Phase.FAILED)
             return
+        self._built = True
+        STARTED.set(time.time())
         self._enter(Phase.READY)
         while services.engine.alive and services.codec.alive:
             await asyncio.sleep(_WATCH_SECONDS)
@@ -108,12 +115,13 @@ class Lifecycle:
             self.fail()
 
     def drain(self) -> None:
-        """Take nothing new."""
+        """End readiness: balancers are to send nothing new."""
         self._enter(Phase.DRAINING)
 
     async def close(self) -> None:
         """Stop serving and stop every part."""
         self.drain()
+        self._built = False
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

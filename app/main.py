@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app.api import dicomweb, health, images, jobs, problems, readings
+from app.api.gate import Gate
 from app.api.middleware import BodyLimit, RequestContext
 from app.codec import Codec
 from app.engine import Engine
@@ -17,8 +18,13 @@ from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
 from app.jobs.runtime import Studies
 from app.lifecycle import Lifecycle
+from app.security.audit import AuditLog, audit_file
+from app.security.guard import Guard
+from app.security.identity import Pseudonyms
 from app.services import Services
 from app.settings import Settings
+from app.share import Share
+from app.telemetry import tracing
 from app.telemetry.metrics import BUNDLE_INFO
 from models import bundle as bundles
 from models.bundle import Bundle, BundleError
@@ -82,13 +88,17 @@ def create_app(
         )
 
     async def open_studies() -> None:
-        studies = await asyncio.to_thread(Studies, settings, app.state.lifecycle)
+        studies = await asyncio.to_thread(Studies, settings, app.state.lifecycle, app.state.share, app.state.audit)
         await studies.start()
         app.state.studies = studies
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _prepare_state(settings)
+        tracing.configure(settings.otlp, _version())
+        app.state.guard = Guard(settings, Pseudonyms.of(settings.state_dir))
+        audit = app.state.audit = AuditLog(audit_file(settings.state_dir))
+        audit.note("service", "start", "ok", node=settings.node, version=_version())
         lifecycle: Lifecycle = app.state.lifecycle
         lifecycle.start(before=open_studies if durable else None)
         try:
@@ -98,6 +108,9 @@ def create_app(
             if app.state.studies is not None:
                 await app.state.studies.close()
             await lifecycle.close()
+            audit.note("service", "stop", lifecycle.phase.value, node=settings.node)
+            await asyncio.to_thread(audit.close)
+            await asyncio.to_thread(tracing.flush)
 
     # The documentation page's script comes with the package: hospital networks reach no CDN.
     app = FastAPIOffline(
@@ -111,6 +124,8 @@ def create_app(
     app.state.settings = settings
     app.state.lifecycle = Lifecycle(build)
     app.state.studies = None
+    app.state.share = Share(settings.study.max_running, settings.study.patience_seconds)
+    app.state.audit = None
     app.state.readiness = health.ReadinessProbe()
     for router in (readings.router, images.router, jobs.router, *dicomweb.routers, health.router):
         app.include_router(router)
@@ -122,6 +137,7 @@ def create_app(
         json_limit=limits.max_json_mb * 1_000_000,
         study_limit=limits.max_study_mb * 1_000_000,
     )
+    app.add_middleware(Gate)
     app.add_middleware(RequestContext)
     return app
 

@@ -7,56 +7,25 @@ draw:    text -> prompt -> codes -> radiograph
 
 import asyncio
 import secrets
-import uuid
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 
-from app.engine import Generation, Kind, Sampling, collect
+from app.engine import Kind, Sampling
 from app.engine.protocol import FinishReason
 from app.errors import WorkerFailed
+from app.generation import Caller, Options, Usage, collect, stream
 from app.imaging import Radiograph
 from app.services import Services
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
-from models.bundle import Decoding
 from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
 
 T = TypeVar("T")
 # The published code allows 300 new tokens for an image of 256.
 _REFERENCE_ROOM = 44
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a client may set of the sampling; unset fields are the bundle's defaults, an unset seed is drawn."""
-
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    cache_salt: str | None = None
-
-    def sampling(self, defaults: Decoding, *, tokens: int | None = None, index: int = 0) -> Sampling:
-        """Sampling of the `index`-th of several generations; `tokens` fixes their length."""
-        seed = secrets.randbits(32) if self.seed is None else self.seed + index
-        return Sampling(
-            temperature=defaults.temperature if self.temperature is None else self.temperature,
-            top_p=defaults.top_p if self.top_p is None else self.top_p,
-            max_tokens=tokens or self.max_tokens or defaults.max_tokens,
-            seed=seed,
-        )
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens in and out of one generation. `image_tokens` counts those of the prompt that are an image's."""
-
-    prompt_tokens: int
-    image_tokens: int
-    completion_tokens: int
 
 
 @dataclass(frozen=True)
@@ -115,8 +84,10 @@ async def report_on(
 ) -> Text:
     """A report on a radiograph that is encoded already."""
     prompt = services.bundle.prompts.report(codes, instruction or REPORT_INSTRUCTION)
-    with (timings or Timings()).stage("generate"):
-        return await _write(services, prompt, options.sampling(services.bundle.manifest.decoding.report), options)
+    sampling = options.sampling(services.bundle.manifest.decoding.report)
+    timings = timings or Timings()
+    with timings.stage("generate"):
+        return await _write(services, prompt, sampling, options.caller, timings)
 
 
 async def answers(
@@ -128,7 +99,7 @@ async def answers(
     defaults = services.bundle.manifest.decoding.answer
     with reading.timings.stage("generate"):
         texts = await together(
-            _write(services, prompt, options.sampling(defaults, index=index), options)
+            _write(services, prompt, options.sampling(defaults, index=index), options.caller, reading.timings)
             for index, prompt in enumerate(prompts)
         )
     return reading, texts
@@ -145,52 +116,47 @@ async def draw(
     samplings = [
         first.sampling(bundle.manifest.decoding.draw, tokens=bundle.image_tokens, index=index) for index in range(count)
     ]
-    drawings = await together(_draw_one(services, prompt, sampling, options, timings) for sampling in samplings)
+    drawings = await together(_draw_one(services, prompt, sampling, options.caller, timings) for sampling in samplings)
     return drawings, timings
 
 
 async def _draw_one(
-    services: Services, prompt: list[int], sampling: Sampling, options: Options, timings: Timings
+    services: Services, prompt: list[int], sampling: Sampling, caller: Caller, timings: Timings
 ) -> Drawing:
     with timings.stage("generate"), metrics.DRAWINGS_IN_FLIGHT.track_inprogress():
-        codes = await _image_codes(services, prompt, sampling, options)
-    with timings.stage("draw"):
+        codes = await _image_codes(services, prompt, sampling, caller, timings)
+    with timings.stage("detokenise"):
         pixels = await services.codec.decode(codes)
     metrics.IMAGE_TOKENS.labels(direction="out").inc(len(codes))
     return Drawing(tuple(codes), pixels, sampling.seed, Usage(len(prompt), 0, len(codes)))
 
 
-async def _image_codes(services: Services, prompt: list[int], sampling: Sampling, options: Options) -> list[int]:
+async def _image_codes(
+    services: Services, prompt: list[int], sampling: Sampling, caller: Caller, timings: Timings
+) -> list[int]:
     """The codes of one image: masked, in one pass; or, as the published code, unmasked until an attempt holds exactly
     one image's ids, with seeds that count up. Raises WorkerFailed where no attempt does.
     """
     vocabulary = services.bundle.vocabulary
     if not services.reference_attempts:
         opened = prompt + services.bundle.prompts.image_opening()
-        ids, _ = await _generate(services, opened, Kind.IMAGE, sampling, options)
+        ids, _ = await collect(stream(services, opened, Kind.IMAGE, sampling, caller, timings))
         return vocabulary.codes(ids)
     for attempt in range(services.reference_attempts):
         trial = replace(sampling, seed=sampling.seed + attempt, max_tokens=sampling.max_tokens + _REFERENCE_ROOM)
-        ids, _ = await _generate(services, prompt, Kind.ANY, trial, options)
+        ids, _ = await collect(stream(services, prompt, Kind.ANY, trial, caller, timings))
         found = [token for token in ids if token >= vocabulary.image_offset]
         if len(found) == services.bundle.image_tokens:
             return vocabulary.codes(found)
     raise WorkerFailed(f"none of {services.reference_attempts} unconstrained attempts drew a whole image")
 
 
-async def _write(services: Services, prompt: list[int], sampling: Sampling, options: Options) -> Text:
+async def _write(services: Services, prompt: list[int], sampling: Sampling, caller: Caller, timings: Timings) -> Text:
     kind = Kind.ANY if services.reference_attempts else Kind.TEXT
-    ids, reason = await _generate(services, prompt, kind, sampling, options)
+    ids, reason = await collect(stream(services, prompt, kind, sampling, caller, timings))
     metrics.TEXT_TOKENS.inc(len(ids))
     usage = Usage(len(prompt), services.bundle.image_tokens, len(ids))
     return Text(services.bundle.vocabulary.decode(ids).strip(), reason, sampling.seed, usage)
-
-
-async def _generate(
-    services: Services, prompt: list[int], kind: Kind, sampling: Sampling, options: Options
-) -> tuple[list[int], FinishReason]:
-    generation = Generation(uuid.uuid4().hex, tuple(prompt), kind, sampling, options.cache_salt)
-    return await collect(services.engine.generate(generation))
 
 
 async def together(work: Iterable[Awaitable[T]]) -> list[T]:

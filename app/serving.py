@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator
+from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from app.lifecycle import Lifecycle
+from app.lifecycle import Lifecycle, Phase
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -21,12 +23,39 @@ def _already_stopping(number: int, frame: object) -> None:
     log.info("stopped by a signal", signal=signal.Signals(number).name)
 
 
+class _Draining(uvicorn.Server):
+    """Ends readiness at the first signal and goes on serving for the grace; a second signal ends that too."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, grace_seconds: float) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._grace_seconds = grace_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Remember the loop, which signals are handed to."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal has come."""
+        if self._loop is None or self._lifecycle.phase is Phase.DRAINING:
+            super().handle_exit(sig, frame)
+            return
+        log.info("draining", grace_seconds=self._grace_seconds)
+        self._loop.call_soon_threadsafe(self._lifecycle.drain)
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._grace_seconds, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
 class Server:
     """uvicorn around one application; stops by itself when a part of the service has failed."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._lifecycle: Lifecycle = app.state.lifecycle
-        self._server = uvicorn.Server(
+        self._server = _Draining(
             uvicorn.Config(
                 app,
                 host=settings.host,
@@ -34,9 +63,14 @@ class Server:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=30,
-            )
+                timeout_graceful_shutdown=round(settings.drain.limit_seconds),
+                ssl_certfile=settings.tls.certificate,
+                ssl_keyfile=settings.tls.key,
+            ),
+            self._lifecycle,
+            settings.drain.grace_seconds,
         )
+        self._scheme = "http" if settings.tls.certificate is None else "https"
 
     @property
     def lifecycle(self) -> Lifecycle:
@@ -47,9 +81,9 @@ class Server:
     def url(self) -> str:
         """Where the server listens. Raises RuntimeError before it does."""
         for server in self._server.servers:
-            for socket in server.sockets:
-                host, port = socket.getsockname()[:2]
-                return f"http://{host}:{port}"
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                return f"{self._scheme}://{host}:{port}"
         raise RuntimeError("the server is not listening")
 
     async def serve(self) -> int:

@@ -15,6 +15,7 @@ from app.api.requests import LifecycleOf, ServicesOf, SettingsOf
 from app.api.responses import OPENAI_ERRORS
 from app.errors import CxrError
 from app.lifecycle import Lifecycle, Phase
+from app.monitoring import observe
 from app.schemas.drawings import ModelItem, ModelList
 from app.services import Services
 
@@ -77,6 +78,17 @@ async def livez() -> dict[str, str]:
 
 
 @router.get(
+    "/startupz",
+    summary="The start is over",
+    responses={503: {"description": "Starting; a failed start ends the process"}},
+)
+async def startupz(lifecycle: LifecycleOf) -> Response:
+    """200 once the start is over, whatever became of it since: tells a slow start from a broken node."""
+    over = lifecycle.settled.is_set()
+    return JSONResponse({"status": lifecycle.phase.value}, 200 if over else 503)
+
+
+@router.get(
     "/readyz", summary="Requests are served", responses={503: {"description": "Not ready; `parts` says what is not"}}
 )
 async def readyz(request: Request, lifecycle: LifecycleOf, settings: SettingsOf) -> Response:
@@ -89,8 +101,9 @@ async def readyz(request: Request, lifecycle: LifecycleOf, settings: SettingsOf)
 
 
 @router.get("/metrics", response_class=Response, summary="Prometheus metrics: ours and vLLM's")
-async def metrics() -> Response:
+async def metrics(request: Request, lifecycle: LifecycleOf) -> Response:
     """Everything in the default registry, in Prometheus' text format."""
+    await asyncio.to_thread(observe, lifecycle.services, request.app.state.studies)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

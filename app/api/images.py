@@ -7,10 +7,11 @@ import time
 from fastapi import APIRouter, Request, Response
 
 from app import pipelines
-from app.api.requests import LimitsOf, ServicesOf, require_content_type, while_connected, within
+from app.api.requests import LimitsOf, ServicesOf, caller_of, require_content_type, while_connected, within
 from app.api.responses import DRAW_PROBLEMS, OPENAI_ERRORS
 from app.dicom.secondary_capture import Provenance
 from app.errors import InvalidRequest, NotFound
+from app.generation import Options
 from app.rendering import MEDIA_TYPES, render
 from app.schemas.drawings import DrawBody, DrawnImage, DrawRequest, DrawUsage, InputTokens
 from app.schemas.readings import PixelsRequest
@@ -57,7 +58,7 @@ async def create_images(body: DrawRequest, request: Request, services: ServicesO
             f"prompt: {len(body.prompt)} characters are more than the limit of {limits.max_prompt_chars}",
             code="prompt_too_long",
         )
-    options = pipelines.Options(temperature=body.temperature, top_p=body.top_p, seed=body.seed)
+    options = Options(body.temperature, body.top_p, seed=body.seed, caller=caller_of(request))
     work = pipelines.draw(services, body.prompt, options, body.n)
     drawings, timings = await while_connected(request, limits, work)
     manifest = services.bundle.manifest

@@ -6,12 +6,16 @@ import time
 import uuid
 
 import structlog
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import respond
-from app.telemetry.metrics import REQUEST_SECONDS, REQUESTS
+from app.api.rules import rule_of
+from app.lifecycle import Lifecycle, Phase
+from app.telemetry import tracing
+from app.telemetry.metrics import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
 
 log = structlog.get_logger("app.access")
 
@@ -37,22 +41,35 @@ class RequestContext:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, status = time.perf_counter(), 0
+        lifecycle: Lifecycle = scope["app"].state.lifecycle
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                if lifecycle.phase is Phase.DRAINING:
+                    # The client is to open its next connection to another node.
+                    headers["Connection"] = "close"
             await send(message)
 
+        REQUESTS_IN_FLIGHT.inc()
         try:
-            await self._app(scope, receive, send_with_id)
+            with tracing.span(scope["method"], Headers(scope=scope), SpanKind.SERVER, request_id=request_id) as span:
+                try:
+                    await self._app(scope, receive, send_with_id)
+                finally:
+                    # The template, never the path: a path may hold a patient's UIDs, and each would be a new series.
+                    route = getattr(scope.get("route"), "path", "unmatched")
+                    span.update_name(f"{scope['method']} {route}")
+                    span.set_attributes({"http.route": route, "http.response.status_code": status})
         finally:
+            REQUESTS_IN_FLIGHT.dec()
             seconds = time.perf_counter() - started
-            # The template, never the path: a path may hold a patient's UIDs, and each would be a new series.
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            REQUESTS.labels(route=route, method=method, status=str(status)).inc()
+            REQUESTS.labels(route=route, method=method, status=str(status), job=rule_of(scope["path"]).job).inc()
             REQUEST_SECONDS.labels(route=route).observe(seconds)
             log.info("request", route=route, method=method, status=status, ms=round(seconds * 1000.0, 1))
 

@@ -18,7 +18,7 @@ from app.telemetry.metrics import REJECTED
 log = structlog.get_logger(__name__)
 
 _NAME_LIMIT = 64
-OPENAI_PATHS = ("/v1/images/generations", "/v1/chat/", "/v1/models")
+OPENAI_PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/chat/", "/v1/models")
 
 # The first class that fits counts, so subclasses stand before their base.
 STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
@@ -31,6 +31,8 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.UnusableImage, 422, "Unusable image"),
     (errors.InputError, 400, "Invalid input"),
     (errors.Conflict, 409, "Conflict"),
+    (errors.Unauthenticated, 401, "Unauthorized"),
+    (errors.Forbidden, 403, "Forbidden"),
     (errors.OutOfSpace, 507, "Insufficient storage"),
     (errors.Overloaded, 429, "Too many requests"),
     (errors.Unavailable, 503, "Service unavailable"),
@@ -41,6 +43,7 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.WorkerFailed, 500, "Internal error"),
     (errors.CxrError, 500, "Internal error"),
 )
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -58,7 +61,7 @@ def status_of(error: errors.CxrError) -> tuple[int, str]:
 def body_of(path: str, status: int, title: str, detail: str, code: str, request_id: str) -> tuple[dict[str, Any], str]:
     """Error body and its media type for a request to `path`."""
     if path.startswith(OPENAI_PATHS):
-        kind = "invalid_request_error" if status < 500 else "server_error"
+        kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         error = {"message": detail, "type": kind, "param": None, "code": code}
         return {"error": error, "request_id": request_id}, "application/json"
     problem = {
@@ -88,15 +91,22 @@ def _where(location: tuple[Any, ...]) -> str:
     return ".".join(named)[:_NAME_LIMIT] or "body"
 
 
-async def _on_cxr_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, errors.CxrError)
+def refusal(request: Request, error: errors.CxrError) -> JSONResponse:
+    """The response that an exception of the tree becomes."""
     status, title = status_of(error)
     request.app.state.lifecycle.note(error)
     if status >= 500:
         log.error("request failed", code=error.code, cause=type(error.__cause__).__name__)
     retry_after = getattr(error, "retry_after", 5 if status == 503 else None)
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     return respond(request, status, title, error.detail, error.code, headers)
+
+
+async def _on_cxr_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.CxrError)
+    return refusal(request, error)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -13,6 +13,7 @@ from app.api.documents import DOCUMENT_TYPES, check_source, document_of
 from app.api.requests import (
     LimitsOf,
     ServicesOf,
+    caller_of,
     negotiate,
     require_content_type,
     while_connected,
@@ -20,6 +21,7 @@ from app.api.requests import (
 )
 from app.api.responses import PROBLEMS
 from app.errors import InvalidRequest
+from app.generation import Options, Usage
 from app.imaging import Radiograph
 from app.reports import sections
 from app.schemas.readings import (
@@ -44,9 +46,9 @@ router = APIRouter(
 )
 
 
-def _options(form: SamplingForm, limits: LimitsSettings) -> pipelines.Options:
+def _options(request: Request, form: SamplingForm, limits: LimitsSettings) -> Options:
     within("max_tokens", form.max_tokens, limits.max_text_tokens)
-    return pipelines.Options(temperature=form.temperature, top_p=form.top_p, max_tokens=form.max_tokens, seed=form.seed)
+    return Options(form.temperature, form.top_p, form.max_tokens, form.seed, caller_of(request))
 
 
 def _check_prompt(name: str, text: str, limits: LimitsSettings) -> None:
@@ -76,7 +78,7 @@ def report_text(text: str) -> ReportText:
     return ReportText(text=text, **sections(text))
 
 
-def _usage(usage: pipelines.Usage) -> UsageBody:
+def _usage(usage: Usage) -> UsageBody:
     return UsageBody(**vars(usage))
 
 
@@ -101,7 +103,7 @@ async def create_report(
     data = await form.image.read()
     if media_type in DOCUMENT_TYPES:
         check_source(data)
-    work = pipelines.report(services, data, _options(form, limits), form.instruction)
+    work = pipelines.report(services, data, _options(request, form, limits), form.instruction)
     reading, text = await while_connected(request, limits, work)
     if media_type in DOCUMENT_TYPES:
         document = await asyncio.to_thread(document_of, media_type, data, text, services.bundle)
@@ -138,7 +140,7 @@ async def create_answers(
     within("question", len(form.question), limits.max_questions)
     for question in form.question:
         _check_prompt("question", question, limits)
-    work = pipelines.answers(services, await form.image.read(), form.question, _options(form, limits))
+    work = pipelines.answers(services, await form.image.read(), form.question, _options(request, form, limits))
     reading, texts = await while_connected(request, limits, work)
     return AnswersBody(
         id=f"answers-{uuid.uuid4().hex}",

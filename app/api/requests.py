@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -14,11 +15,16 @@ from app.errors import (
     NotAcceptable,
     UnsupportedMedia,
 )
+from app.generation import Caller
 from app.lifecycle import Lifecycle
+from app.security.guard import Guard
+from app.security.identity import Identity
 from app.services import Services
 from app.settings import LimitsSettings, Settings
+from app.share import Share
 
 T = TypeVar("T")
+_TIMEOUT_HEADER = "x-request-timeout"
 
 
 # Coroutines, since the framework runs plain functions on threads, at several switches of the interpreter a request.
@@ -51,22 +57,48 @@ async def _left(request: Request) -> None:
         pass
 
 
+def deadline_of(request: Request, limits: LimitsSettings) -> float:
+    """Seconds that the request may take: the service's limit, or less by X-Request-Timeout. Raises InvalidRequest."""
+    given = request.headers.get(_TIMEOUT_HEADER)
+    if given is None:
+        return limits.deadline_seconds
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < float("inf"):
+        raise InvalidRequest("X-Request-Timeout: give a number of seconds above 0.")
+    return min(seconds, limits.deadline_seconds)
+
+
+def caller_of(request: Request) -> Caller:
+    """Whom the request's generations are for."""
+    guard: Guard = request.app.state.guard
+    identity: Identity = request.scope["cxr_identity"]
+    return Caller(cache_salt=guard.salt(identity), spend=partial(guard.limiter.spend, identity))
+
+
 async def while_connected(request: Request, limits: LimitsSettings, work: Coroutine[Any, Any, T]) -> T:
     """Result of `work`, which is cancelled when the client leaves or the deadline passes.
 
     Raises DeadlineExceeded, ClientGone, and whatever `work` raises.
     """
+    try:
+        seconds = deadline_of(request, limits)
+    except InvalidRequest:
+        work.close()
+        raise
     job = asyncio.ensure_future(work)
     watcher = asyncio.ensure_future(_left(request))
+    share: Share = request.app.state.share
     try:
-        done, _ = await asyncio.wait(
-            {job, watcher}, timeout=limits.deadline_seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        with share.interactive():
+            done, _ = await asyncio.wait({job, watcher}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if job in done:
             return job.result()
         if watcher in done:
             raise ClientGone("The client left.")
-        raise DeadlineExceeded(f"The request took longer than {limits.deadline_seconds:g} seconds.")
+        raise DeadlineExceeded(f"The request took longer than {seconds:g} seconds.")
     finally:
         watcher.cancel()
         job.cancel()

@@ -34,13 +34,15 @@ class OpenAIError(WireModel):
 
 _MEANING = {
     400: "Malformed request, damaged image, or a field out of bounds",
+    401: "No API key, or one that is not valid",
+    403: "The key lacks the scope",
     404: "No such resource",
     406: "No representation that the client accepts",
     409: "The resource is not in a state that allows this",
     413: "More bytes than allowed",
     415: "Not an image that is read here, or the wrong Content-Type",
     422: "Readable, but not a usable frontal chest radiograph; `code` says why",
-    429: "A queue is full; see Retry-After",
+    429: "A queue is full, or the key has done as much as it may; see Retry-After",
     500: "One request failed inside",
     503: "Not ready, or shutting down; see Retry-After",
     504: "The deadline passed",
@@ -48,11 +50,15 @@ _MEANING = {
 }
 
 
+# What the gate in front of every route may answer.
+_ALWAYS = (401, 403, 429, 503)
+
+
 def _documented(statuses: tuple[int, ...], model: type[WireModel], media_type: str) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {
         status: {"description": _MEANING[status], "model": model, "content": {media_type: {"schema": schema}}}
-        for status in statuses
+        for status in (*_ALWAYS, *statuses)
     }
 
 

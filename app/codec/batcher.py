@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from app.errors import CodecDead, Overloaded, WorkerFailed
-from app.telemetry.metrics import CODEC_BATCH_IMAGES
+from app.telemetry.metrics import CODEC_BATCH_IMAGES, STAGE_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +21,7 @@ Out = TypeVar("Out")
 class _Call(Generic[In, Out]):
     item: In
     result: "asyncio.Future[Out]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    arrived: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
 
 class Batcher(Generic[In, Out]):
@@ -38,9 +39,11 @@ class Batcher(Generic[In, Out]):
         max_batch: int,
         max_wait: float,
         max_queue: int,
+        queue_stage: str = "codec_queue",
     ) -> None:
         self._run = run
         self._executor = executor
+        self._queue_seconds = STAGE_SECONDS.labels(stage=queue_stage)
         self._max_batch = max_batch
         self._max_wait = max_wait
         self._queue: asyncio.Queue[_Call[In, Out]] = asyncio.Queue(max_queue)
@@ -100,6 +103,8 @@ class Batcher(Generic[In, Out]):
             return
         CODEC_BATCH_IMAGES.observe(len(batch))
         loop = asyncio.get_running_loop()
+        for call in batch:
+            self._queue_seconds.observe(loop.time() - call.arrived)
         try:
             results = await loop.run_in_executor(self._executor, self._run, [call.item for call in batch])
             if len(results) != len(batch):

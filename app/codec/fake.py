@@ -18,6 +18,7 @@ class FakeCodec:
         self._failures: list[CxrError] = []
         self.encoded = 0
         self.alive = True
+        self.waiting = {"encode": 0, "decode": 0}
 
     def enqueue_failure(self, error: CxrError) -> None:
         """Make the next call raise `error`."""

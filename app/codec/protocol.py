@@ -13,6 +13,10 @@ class Codec(Protocol):
     def alive(self) -> bool:
         """False once the codec is gone for good."""
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Images that no batch has taken yet, by direction: `encode`, `decode`."""
+
     async def start(self) -> None:
         """Load the model; returns when requests can be served."""
 

@@ -39,13 +39,14 @@ class VqganCodec:
         self._model: VQGAN | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="codec")
         self._closed = False
-        self._encode = self._batcher(self._run_encode)
-        self._decode = self._batcher(self._run_decode)
+        self._encode = self._batcher(self._run_encode, "encode_queue")
+        self._decode = self._batcher(self._run_decode, "detokenise_queue")
 
-    def _batcher(self, run: Callable[[Sequence[In]], Sequence[Out]]) -> Batcher[In, Out]:
+    def _batcher(self, run: Callable[[Sequence[In]], Sequence[Out]], queue_stage: str) -> Batcher[In, Out]:
         return Batcher(
             run,
             self._executor,
+            queue_stage=queue_stage,
             max_batch=self._settings.max_batch,
             max_wait=self._settings.max_wait_ms / 1000.0,
             max_queue=self._settings.max_queue,
@@ -55,6 +56,11 @@ class VqganCodec:
     def alive(self) -> bool:
         """False once closed."""
         return not self._closed
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """See `Codec.waiting`."""
+        return {"encode": self._encode.waiting, "decode": self._decode.waiting}
 
     async def start(self) -> None:
         """Load the weights and run both directions once. Raises CodecDead."""

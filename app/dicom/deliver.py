@@ -15,6 +15,7 @@ from app.dicom.multipart import write_parts
 from app.dicom.status import FailureReason
 from app.errors import DeliveryFailed
 from app.settings import DestinationSettings, Settings
+from app.telemetry import tracing
 
 # Neither the object nor its next attempt will be another; 401 and 403 are mended by a change of the peer's settings.
 _REFUSED = {400, 404, 405, 406, 409, 410, 413, 415, 422}
@@ -87,7 +88,8 @@ class StowDestination:
     async def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             async with httpx.AsyncClient(**self._client) as client:  # type: ignore[arg-type]
-                return await client.request(method, f"{self._url}{path}", **arguments)
+                headers = {**arguments.pop("headers", {}), **tracing.headers()}
+                return await client.request(method, f"{self._url}{path}", headers=headers, **arguments)
         except httpx.TimeoutException as error:
             raise DeliveryFailed("It did not answer in time.", code="timeout") from error
         except httpx.HTTPError as error:

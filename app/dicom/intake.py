@@ -30,3 +30,10 @@ class Intake(Protocol):
 
         One name for each association or request: a sender may have several.
         """
+
+
+class Audit(Protocol):
+    """Where it is recorded who did what."""
+
+    def note(self, who: str, what: str, outcome: str, **facts: str | int) -> None:
+        """Record an event."""

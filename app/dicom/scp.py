@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from opentelemetry.trace import SpanKind
 from pydicom.dataset import Dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
-from app.dicom.intake import Intake
+from app.dicom.intake import Audit, Intake
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace
 from app.settings import DimseSettings
+from app.telemetry import tracing
 from app.telemetry.metrics import INSTANCES
 
 log = structlog.get_logger(__name__)
@@ -29,10 +31,11 @@ _PREFIX = b"\0" * 128 + b"DICM"
 class StorageScp:
     """A storage SCP that answers success only for what the intake has taken into custody."""
 
-    def __init__(self, settings: DimseSettings, host: str, intake: Intake) -> None:
+    def __init__(self, settings: DimseSettings, host: str, intake: Intake, audit: Audit | None = None) -> None:
         self._settings = settings
         self._host = settings.host or host
         self._intake = intake
+        self._audit = audit
         self._server: Any = None
         self._open: dict[Any, contextlib.ExitStack] = {}
         self._lock = threading.Lock()
@@ -110,7 +113,10 @@ class StorageScp:
 
     def _store(self, event: Any) -> Any:
         sender = self._sender(event.assoc)
-        receipt = self._received(event, self._connection(event.assoc))
+        with tracing.span("C-STORE", {}, SpanKind.SERVER):
+            receipt = self._received(event, self._connection(event.assoc))
+        if self._audit is not None:
+            self._audit.note(f"ae:{sender}", "C-STORE", receipt.outcome)
         INSTANCES.labels(source="dimse", outcome=receipt.outcome).inc()
         if receipt.failure is not None:
             log.warning("instance refused", ae=sender, reason=receipt.outcome)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from app.engine.protocol import Delta, Generation, Kind
 from app.errors import CxrError, InvalidRequest
@@ -46,7 +46,7 @@ class FakeEngine:
     async def start(self) -> None:
         """Nothing to load."""
 
-    async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+    async def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
         """Deltas of `chunk` ids."""
         if self._failures:
             raise self._failures.pop(0)

@@ -1,6 +1,6 @@
 """What the service needs of a language-model engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -28,21 +28,27 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Generation:
-    """One request to the engine. `cache_salt` keeps the prefix caches of different clients apart."""
+    """One request to the engine. `cache_salt` keeps the prefix caches of different clients apart; of those that wait,
+    the ones of the lowest `priority` begin first.
+    """
 
     request_id: str
     prompt: tuple[int, ...]
     kind: Kind
     sampling: Sampling
     cache_salt: str | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)
 class Delta:
-    """Ids generated since the last delta; the last one carries the reason why generation ended."""
+    """Ids generated since the last delta; the last one carries the reason why generation ended, the first one, where it
+    is known, how long the request waited for its turn.
+    """
 
     ids: tuple[int, ...]
     finish_reason: FinishReason | None = None
+    queue_seconds: float | None = None
 
 
 class Engine(Protocol):
@@ -59,7 +65,7 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Load the model; returns when requests can be served."""
 
-    def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+    def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
         """Generate ids as they come. Closing the iterator, or cancelling its consumer, frees the slot.
 
         Raises InvalidRequest (too long), Overloaded, WorkerFailed, EngineDead.
@@ -70,13 +76,3 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Stop; running generations end with EngineDead."""
-
-
-async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:
-    """All ids of a generation and why it ended."""
-    ids: list[int] = []
-    reason: FinishReason = "length"
-    async for delta in deltas:
-        ids.extend(delta.ids)
-        reason = delta.finish_reason or reason
-    return ids, reason

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import structlog
@@ -18,9 +18,11 @@ from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import QueueOverflowError
 from vllm.inputs import TokensPrompt
+from vllm.outputs import RequestOutput
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+from vllm.v1.metrics.stats import RequestStateStats
 
 from app.engine.masking import Mask
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
@@ -80,6 +82,14 @@ def engine_environment(settings: EngineSettings, cache: Path, sockets: Path) -> 
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+def _queue_seconds(output: RequestOutput) -> float | None:
+    """How long a request waited for its turn, by the engine's own clock."""
+    stats = output.metrics
+    if not isinstance(stats, RequestStateStats) or not stats.scheduled_ts:
+        return None
+    return float(max(0.0, stats.scheduled_ts - stats.queued_ts))
 
 
 class VllmEngine:
@@ -144,6 +154,7 @@ class VllmEngine:
             max_num_seqs=settings.max_num_seqs,
             max_model_len=settings.max_model_len,
             max_num_queued_reqs=settings.max_queue,
+            scheduling_policy="priority",
             gpu_memory_utilization=settings.gpu_memory_utilization,
             tensor_parallel_size=settings.tensor_parallel_size,
             enable_prefix_caching=settings.prefix_caching,
@@ -168,7 +179,7 @@ class VllmEngine:
             extra_args=self._masks[kind].extra_args() if kind in self._masks else None,
         )
 
-    async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+    async def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
         """Generate ids as they come; see `Engine.generate`."""
         llm = self._running()
         room = self._max_model_len - generation.sampling.max_tokens
@@ -181,11 +192,15 @@ class VllmEngine:
         prompt = TokensPrompt(prompt_token_ids=list(generation.prompt))
         if generation.cache_salt is not None:
             prompt["cache_salt"] = generation.cache_salt
-        outputs = llm.generate(prompt, self._sampling(generation.kind, generation.sampling), generation.request_id)
+        sampling = self._sampling(generation.kind, generation.sampling)
+        outputs = llm.generate(prompt, sampling, generation.request_id, priority=generation.priority)
+        first = True
         try:
             async for output in outputs:
                 part = output.outputs[0]
-                yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""))
+                queued = _queue_seconds(output) if first else None
+                first = False
+                yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued)
         except QueueOverflowError as error:
             raise Overloaded("the language-model engine's queue is full") from error
         except EngineDeadError as error:

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 from app import pipelines
 from app.errors import Conflict, CxrError, FatalError, InputError, Overloaded, Unavailable
+from app.generation import BACKGROUND, Caller, Options
 from app.jobs import documents, selection
 from app.jobs.steps import JobFailed
 from app.lifecycle import Lifecycle
 from app.reports import sections
 from app.services import Services
 from app.settings import StudySettings
+from app.share import Share
 from app.store.jobs import CANCELLED, DELIVERING, DONE, RUNNING, Job, Jobs
 from app.store.results import Results
 from app.store.spool import Spool
@@ -33,7 +35,14 @@ class Reader:
     """The steps `encode`, `generate` and `write`, in this order."""
 
     def __init__(
-        self, settings: StudySettings, lifecycle: Lifecycle, jobs: Jobs, results: Results, spool: Spool, delivers: bool
+        self,
+        settings: StudySettings,
+        lifecycle: Lifecycle,
+        share: Share,
+        jobs: Jobs,
+        results: Results,
+        spool: Spool,
+        delivers: bool,
     ) -> None:
         self._study = settings
         self._lifecycle = lifecycle
@@ -41,13 +50,13 @@ class Reader:
         self._results = results
         self._spool = spool
         self._delivers = delivers
-        self._model = asyncio.Semaphore(settings.max_running)
+        self._share = share
 
     async def _job(self, job_id: str) -> Job:
         return await asyncio.to_thread(self._jobs.get, job_id)
 
-    async def encode(self, job_id: str) -> dict[str, Any] | None:
-        """Find the first candidate that is a usable frontal radiograph and encode it; None where there is none."""
+    async def encode(self, job_id: str) -> bool:
+        """Find the first candidate that is a usable frontal radiograph and encode it; False where there is none."""
         await asyncio.to_thread(self._jobs.move, job_id, RUNNING)
         if await asyncio.to_thread(self._jobs.begin_attempt, job_id) > self._study.max_attempts:
             raise JobFailed("gave_up", f"Reading it did not come to an end in {self._study.max_attempts} attempts.")
@@ -69,9 +78,9 @@ class Reader:
         if found is None:
             reason = {"code": "no_frontal_image", "detail": "The study has no usable frontal chest radiograph."}
             await asyncio.to_thread(self._jobs.move, job_id, DONE, skipped=skipped, reason=reason)
-            return None
+            return False
         await asyncio.to_thread(self._jobs.set, job_id, skipped=skipped, image=found)
-        return found
+        return True
 
     async def _encode_one(self, row: dict[str, Any]) -> dict[str, Any]:
         async def encode(services: Services) -> dict[str, Any]:
@@ -99,7 +108,7 @@ class Reader:
         async def generate(services: Services) -> dict[str, Any]:
             key = _key(job, services.bundle.sha256)
             # The seed follows from the key: a step that runs again writes the same report.
-            options = pipelines.Options(seed=int(key[:8], 16) % 2**31)
+            options = Options(seed=int(key[:8], 16) % 2**31, caller=Caller(priority=BACKGROUND))
             text = await pipelines.report_on(services, codes, options)
             return {
                 "key": key,
@@ -128,7 +137,7 @@ class Reader:
             )
             return
         source = await asyncio.to_thread(self._source, job)
-        predecessors = self._results.predecessors(earlier[0].documents) if earlier else {}
+        predecessors = await asyncio.to_thread(self._results.predecessors, earlier[0].documents) if earlier else {}
         written = await asyncio.to_thread(documents.build, self._study.documents, job.report, source, predecessors)
         uids = await asyncio.to_thread(self._results.keep, job_id, written)
         state = DELIVERING if self._delivers else DONE
@@ -149,7 +158,7 @@ class Reader:
         """
         failures = 0
         while True:
-            async with self._model:
+            async with self._share.background():
                 try:
                     return await work(self._lifecycle.services_when_ready())
                 except InputError:

@@ -16,19 +16,23 @@ from dbos import DBOS, DBOSClient, SetWorkflowID
 from app.dicom.outbox import Outbox
 from app.dicom.scp import StorageScp
 from app.errors import CxrError
+from app.jobs.nodes import NodeLock, Nodes
 from app.jobs.reading import Reader
 from app.jobs.retention import Retention
 from app.jobs.sending import Sender
 from app.jobs.study import StudyWork
 from app.jobs.webhook import Webhook
 from app.lifecycle import Lifecycle
+from app.security.audit import AuditLog
 from app.settings import Settings
+from app.share import Share
 from app.store.custody import Custody
 from app.store.database import Database, database_url
 from app.store.jobs import Jobs
 from app.store.results import Results
 from app.store.search import Search
 from app.store.spool import Spool
+from app.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +40,7 @@ _NAME = "cxr"
 # A constant: DBOS recovers only workflows of its own version, and an upgrade has to go on with the studies it finds.
 # It changes when the order of the steps does, which ends what is under way in a way that `Jobs.again` mends.
 _VERSION = "1"
+_READ, _DELIVER = "cxr_read_study", "cxr_deliver_study"
 _READ_QUEUE, _DELIVERY_QUEUE = "cxr_read", "cxr_deliver"
 _POLL_SECONDS = 0.25
 _THREADS = 64
@@ -44,33 +49,42 @@ _work: StudyWork | None = None
 _tasks: set["asyncio.Task[Any]"] = set()
 
 
-async def _run(workflow: Callable[[StudyWork], Awaitable[None]]) -> None:
+def _queue_of(workflow: str) -> str:
+    return _DELIVERY_QUEUE if workflow == _DELIVER else _READ_QUEUE
+
+
+async def _run(name: str, trace: str | None, workflow: Callable[[StudyWork], Awaitable[None]]) -> None:
     task = asyncio.current_task()
     if _work is None or task is None:
         raise asyncio.CancelledError  # the service is closing: it stays enqueued for the next start
     _tasks.add(task)
     try:
-        await workflow(_work)
+        with tracing.continued(trace), tracing.span(name):
+            await workflow(_work)
     finally:
         _tasks.discard(task)
 
 
-@DBOS.workflow(name="cxr_read_study")
-async def _read_study(job_id: str) -> None:
-    await _run(lambda work: work.read(job_id))
+@DBOS.workflow(name=_READ)
+async def _read_study(job_id: str, trace: str | None = None) -> None:
+    await _run("study.read", trace, lambda work: work.read(job_id))
 
 
-@DBOS.workflow(name="cxr_deliver_study")
-async def _deliver_study(job_id: str) -> None:
-    await _run(lambda work: work.deliver(job_id))
+@DBOS.workflow(name=_DELIVER)
+async def _deliver_study(job_id: str, trace: str | None = None) -> None:
+    await _run("study.deliver", trace, lambda work: work.deliver(job_id))
 
 
 class Studies:
     """Everything that takes, keeps and works on studies."""
 
-    def __init__(self, settings: Settings, lifecycle: Lifecycle) -> None:
+    def __init__(self, settings: Settings, lifecycle: Lifecycle, share: Share, audit: AuditLog | None = None) -> None:
         self._settings = settings
         self._lifecycle = lifecycle
+        self._share = share
+        self._audit = audit
+        self._lock = NodeLock(settings.state_dir, settings.node)
+        self._lock.acquire()
         self.spool = Spool(settings.state_dir / "spool", settings.limits.min_free_mb)
         configured = settings.database_url
         url = database_url(None if configured is None else configured.get_secret_value(), settings.state_dir)
@@ -82,6 +96,7 @@ class Studies:
         self._outbox = Outbox.of(settings)
         self._retention = Retention(settings.study, self.database, self.spool)
         self._client: DBOSClient | None = None
+        self._nodes: Nodes | None = None
         self._background: list[asyncio.Task[None]] = []
         self.scp: StorageScp | None = None
         self.accepting = False
@@ -92,8 +107,8 @@ class Studies:
         study = self._settings.study
         webhook = Webhook.of(self._settings.webhook)
         delivers = bool(self._outbox.names)
-        reader = Reader(study, self._lifecycle, self.jobs, self.results, self.spool, delivers)
-        sender = Sender(study, self.jobs, self.results, self._outbox, webhook)
+        reader = Reader(study, self._lifecycle, self._share, self.jobs, self.results, self.spool, delivers)
+        sender = Sender(study, self.jobs, self.results, self._outbox, webhook, self._audit)
         _work = StudyWork(study, self.jobs, self.custody, reader, sender, self._enqueue_delivery)
         logging.getLogger("dbos").setLevel(logging.ERROR)
         try:
@@ -120,31 +135,35 @@ class Studies:
         except sa.exc.DBAPIError as error:
             raise CxrError("The database cannot be used.", code="database_refused") from error
         await asyncio.to_thread(self.custody.start)
-        self._background = [asyncio.create_task(self._retention.run())]
+        self._nodes = Nodes(self._settings.node, self.database, self._client, _queue_of)
+        self._background = [asyncio.create_task(self._retention.run()), asyncio.create_task(self._nodes.run())]
         if self._settings.dimse.port is not None:
-            self.scp = StorageScp(self._settings.dimse, self._settings.host, self.custody)
+            self.scp = StorageScp(self._settings.dimse, self._settings.host, self.custody, self._audit)
             try:
                 await asyncio.to_thread(self.scp.start)
             except (OSError, ValueError) as error:
                 raise CxrError("The DIMSE port or its TLS files cannot be used.", code="dimse_refused") from error
         self.accepting = True
 
-    def _enqueue_reading(self, connection: sa.Connection, job_id: str, workflow_id: str | None = None) -> None:
-        self._enqueue(connection, "cxr_read_study", _READ_QUEUE, job_id, workflow_id or job_id)
+    def _enqueue_reading(self, connection: sa.Connection, job_id: str, trace: str | None) -> None:
+        self._enqueue(connection, _READ, job_id, job_id, trace)
 
-    def _enqueue(self, connection: sa.Connection, name: str, queue: str, job_id: str, workflow_id: str) -> None:
+    def _enqueue(
+        self, connection: sa.Connection, name: str, job_id: str, workflow_id: str, trace: str | None = None
+    ) -> None:
         assert self._client is not None
         self._client.enqueue_in_transaction(
             connection,
-            {"workflow_name": name, "queue_name": queue, "workflow_id": workflow_id, "app_version": _VERSION},
+            {"workflow_name": name, "queue_name": _queue_of(name), "workflow_id": workflow_id, "app_version": _VERSION},
             job_id,
+            trace,
         )
 
     async def _enqueue_delivery(self, job_id: str) -> None:
         """From inside a workflow, whose checkpoint it becomes."""
         runs = (await asyncio.to_thread(self.jobs.get, job_id)).runs
         with SetWorkflowID(f"{job_id}-{runs}-deliver"):
-            await DBOS.enqueue_workflow_async(_DELIVERY_QUEUE, _deliver_study, job_id)
+            await DBOS.enqueue_workflow_async(_DELIVERY_QUEUE, _deliver_study, job_id, tracing.traceparent())
 
     def again(self, job_id: str) -> None:
         """Run a failed or cancelled job again. Raises NotFound, Conflict."""
@@ -152,9 +171,9 @@ class Studies:
 
         def enqueue(connection: sa.Connection, job: str, workflow_id: str) -> None:
             if written:
-                self._enqueue(connection, "cxr_deliver_study", _DELIVERY_QUEUE, job, f"{workflow_id}-deliver")
+                self._enqueue(connection, _DELIVER, job, f"{workflow_id}-deliver", tracing.traceparent())
             else:
-                self._enqueue_reading(connection, job, workflow_id)
+                self._enqueue(connection, _READ, job, workflow_id, tracing.traceparent())
 
         self.jobs.again(job_id, enqueue)
 
@@ -172,6 +191,13 @@ class Studies:
         # DBOS made its own pool the loop's default one, and takes it along.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
         await asyncio.to_thread(DBOS.destroy)
+        if self._nodes is not None:
+            try:
+                left = await asyncio.to_thread(self._nodes.hand_over)
+                log.info("handed over", workflows=left)
+            except sa.exc.SQLAlchemyError as error:
+                log.error("nothing handed over; the next start goes on with it", exc_info=error)
         if self._client is not None:
             await asyncio.to_thread(self._client.destroy)
         self.database.close()
+        self._lock.release()

@@ -8,9 +8,12 @@ from app.dicom.outbox import Outbox
 from app.errors import Conflict, DeliveryFailed
 from app.jobs.documents import event_of
 from app.jobs.webhook import Webhook
+from app.security.audit import AuditLog
 from app.settings import StudySettings
 from app.store.jobs import CANCELLED, Job, Jobs
 from app.store.results import Results
+from app.telemetry import metrics
+from app.telemetry.timings import Timings
 
 log = structlog.get_logger(__name__)
 
@@ -19,13 +22,20 @@ class Sender:
     """The steps `deliver:NAME` and `notify`."""
 
     def __init__(
-        self, settings: StudySettings, jobs: Jobs, results: Results, outbox: Outbox, webhook: Webhook | None
+        self,
+        settings: StudySettings,
+        jobs: Jobs,
+        results: Results,
+        outbox: Outbox,
+        webhook: Webhook | None,
+        audit: AuditLog | None = None,
     ) -> None:
         self._study = settings
         self._jobs = jobs
         self._results = results
         self._outbox = outbox
         self._webhook = webhook
+        self._audit = audit
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,17 +61,26 @@ class Sender:
         async def note(count: int, error: str) -> None:
             nonlocal attempts
             attempts = count
+            metrics.DELIVERIES.labels(destination=name, outcome="refused").inc()
             await asyncio.to_thread(self._jobs.note_delivery, job_id, name, "pending", count, error)
             if (await self._job(job_id)).state == CANCELLED:
                 raise Conflict("The job was cancelled.")
 
         try:
-            await self._outbox.deliver(name, files, note)
+            with Timings().stage("deliver"):
+                await self._outbox.deliver(name, files, note)
         except DeliveryFailed as error:
+            self._record(job_id, name, error.code)
             await asyncio.to_thread(self._jobs.note_delivery, job_id, name, "failed", attempts + 1, error.code)
             return error.code
         await asyncio.to_thread(self._jobs.note_delivery, job_id, name, "delivered", attempts + 1)
+        metrics.DELIVERIES.labels(destination=name, outcome="delivered").inc()
+        self._record(job_id, name, "delivered")
         return None
+
+    def _record(self, job_id: str, name: str, outcome: str) -> None:
+        if self._audit is not None:
+            self._audit.note("service", f"deliver to {name}", outcome, job=job_id)
 
     async def notify(self, job_id: str) -> None:
         """Tell the webhook that the job is over."""

@@ -5,10 +5,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import structlog
 from dbos import DBOS
 
 from app.errors import Conflict
 from app.store.jobs import Jobs
+from app.telemetry import tracing
 
 T = TypeVar("T")
 
@@ -39,7 +41,8 @@ async def run_step(jobs: Jobs, job_id: str, name: str, work: Callable[..., Await
         await asyncio.to_thread(jobs.add_step, job_id, name, started, time.perf_counter() - clock)
         return result
 
-    outcome = await DBOS.run_step_async({"name": name}, timed)
+    with tracing.span(f"study.{name.partition(':')[0]}"), structlog.contextvars.bound_contextvars(job=job_id):
+        outcome = await DBOS.run_step_async({"name": name}, timed)
     if "reason" in outcome:
         raise JobFailed(**outcome["reason"])
     if "cancelled" in outcome:

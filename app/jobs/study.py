@@ -17,6 +17,7 @@ from app.jobs.steps import JobFailed, run_step
 from app.settings import StudySettings
 from app.store.custody import Custody
 from app.store.jobs import CANCELLED, DELIVERING, DONE, FAILED, FINAL, WAITING, Jobs
+from app.telemetry.metrics import JOBS_ENDED
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +58,7 @@ class StudyWork:
         if state == DELIVERING:
             await self._enqueue_delivery(job_id)
         elif state in FINAL:
-            await run_step(self._jobs, job_id, "notify", self._sender.notify)
+            await self._ended(job_id, state)
 
     async def deliver(self, job_id: str) -> None:
         """From the written documents to the destinations."""
@@ -75,6 +76,10 @@ class StudyWork:
             return
         except JobFailed as failure:
             await self._fail(job_id, failure.reason)
+        await self._ended(job_id, await self._state(job_id))
+
+    async def _ended(self, job_id: str, state: str) -> None:
+        JOBS_ENDED.labels(state=state).inc()
         await run_step(self._jobs, job_id, "notify", self._sender.notify)
 
     async def _state(self, job_id: str) -> str:

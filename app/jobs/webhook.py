@@ -12,6 +12,7 @@ import httpx
 
 from app.errors import DeliveryFailed
 from app.settings import WebhookSettings
+from app.telemetry import tracing
 
 _TOLERANCE_SECONDS = 300.0
 _AGAIN = {408, 409, 425, 429}
@@ -60,6 +61,7 @@ class Webhook:
         timestamp = str(int(time.time()))
         body = json.dumps({"type": event, "timestamp": timestamp, "data": data}).encode()
         headers = {"Content-Type": "application/json", "webhook-id": message_id, "webhook-timestamp": timestamp}
+        headers |= tracing.headers()
         if self._secret is not None:
             headers["webhook-signature"] = signature(self._secret, message_id, timestamp, body)
         try:

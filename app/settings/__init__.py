@@ -55,7 +55,11 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="sqlite:///FILE or postgresql://...; unset: SQLite in the state folder"
     )
-    node: str = Field(default="local", description="name of this replica where several share a database")
+    node: str = Field(
+        default="local",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="name of this replica where several share a database and a state folder",
+    )
     study: StudySettings = StudySettings()
     dimse: DimseSettings = DimseSettings()
     destinations: tuple[DestinationSettings, ...] = ()

@@ -16,6 +16,9 @@ class StudySettings(Group):
     quiet_seconds: float = Field(default=10.0, ge=0.0, description="a study is complete this long after its last image")
     concurrency: PositiveInt = Field(default=256, description="studies waiting for completeness or being worked on")
     max_running: PositiveInt = Field(default=4, description="studies that use the model at once")
+    patience_seconds: PositiveFloat = Field(
+        default=2.0, description="how long a study's step lets interactive requests go first"
+    )
     max_attempts: PositiveInt = Field(default=5, description="attempts at reading one study before it is failed")
     documents: tuple[DocumentName, ...] = Field(
         default=("basic_text",), description="what is written of a report: basic_text, measurement, capture"

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,9 @@ import structlog
 from app.dicom.header import Header, NotStorable, read_header
 from app.dicom.status import FailureReason, Receipt
 from app.store.database import Database
-from app.store.recording import Arrival, held_files, record
+from app.store.recording import Arrival, Enqueue, held_files, record
 from app.store.spool import Spool, sync_file
+from app.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,7 @@ class _Delivered:
     sender: str
     study: str | None
     receipt: "Future[Receipt]"
+    trace: str | None
 
 
 class Custody:
@@ -49,7 +51,7 @@ class Custody:
     a time anyway and each change costs. `enqueue` puts a job's workflow into the same transaction.
     """
 
-    def __init__(self, spool: Spool, database: Database, enqueue: Callable[[sa.Connection, str], None]) -> None:
+    def __init__(self, spool: Spool, database: Database, enqueue: Enqueue) -> None:
         self._spool = spool
         self._database = database
         self._enqueue = enqueue
@@ -91,7 +93,7 @@ class Custody:
         receipt: Future[Receipt] = Future()
         # From here on it cannot be cancelled: whoever waits may leave, what was handed over is still recorded.
         receipt.set_running_or_notify_cancel()
-        self._arrivals.put(_Delivered(file, sender, study, receipt))
+        self._arrivals.put(_Delivered(file, sender, study, receipt, tracing.traceparent()))
         return receipt
 
     @contextlib.contextmanager
@@ -172,7 +174,7 @@ class Custody:
             with self._lock:
                 if one.sender in self._senders:
                     self._sent.setdefault(one.sender, {})[header.study_instance_uid] = time.monotonic()
-            return Arrival(header, one.file.name, digest, one.file.stat().st_size, one.sender)
+            return Arrival(header, one.file.name, digest, one.file.stat().st_size, one.sender, one.trace)
         except NotStorable as refused:
             return _refusal(refused.header, refused.reason, refused.detail)
         except Exception as error:

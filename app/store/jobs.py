@@ -94,6 +94,12 @@ class Jobs:
         oldest = [created for state, _, created in rows if state not in FINAL]
         return {state: count for state, count, _ in rows}, min(oldest, default=None)
 
+    def held_bytes(self) -> int:
+        """Bytes of all files that are held."""
+        query = sa.select(sa.func.coalesce(sa.func.sum(instances.c.bytes), 0)).where(instances.c.file.is_not(None))
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def move(self, job_id: str, state: str, **values: Any) -> None:
         """Enter a state and set columns with it. Raises Conflict where the job's state does not allow it."""
         allowed = [before for before, after in _NEXT.items() if state in after]

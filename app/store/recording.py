@@ -18,13 +18,17 @@ _STUDY_TAGS: dict[str, str] = {}
 
 @dataclass(frozen=True)
 class Arrival:
-    """An instance whose file is synced: its header, its name in the spool, and where it came from."""
+    """An instance whose file is synced: its header, its name in the spool, its sender and the trace of its arrival."""
 
     header: Header
     file: str
     sha256: str
     bytes: int
     sender: str
+    trace: str | None = None
+
+
+Enqueue = Callable[[sa.Connection, str, str | None], None]
 
 
 def job_id(study_uid: str, revision: int) -> str:
@@ -51,7 +55,7 @@ def record(
     connection: sa.Connection,
     arrivals: Sequence[Arrival],
     now: float,
-    enqueue: Callable[[sa.Connection, str], None],
+    enqueue: Enqueue,
 ) -> list[tuple[Receipt, bool]]:
     """Record arrivals; returns for each its receipt and whether its file is now held.
 
@@ -100,7 +104,7 @@ def _join_studies(
     connection: sa.Connection,
     fresh: Sequence[Arrival],
     now: float,
-    enqueue: Callable[[sa.Connection, str], None],
+    enqueue: Enqueue,
 ) -> dict[str, str | None]:
     """Open jobs by study, with new revisions where none is open."""
     first = {arrival.header.study_instance_uid: arrival for arrival in reversed(fresh)}
@@ -123,7 +127,7 @@ def _join_studies(
             connection.execute(
                 sa.update(studies).where(studies.c.study_uid == uid).values(job=identity, revision=revision)
             )
-            enqueue(connection, identity)
+            enqueue(connection, identity, first[uid].trace)
         else:
             connection.execute(sa.update(jobs).where(jobs.c.id == study.job).values(last_received=now))
     return open_jobs

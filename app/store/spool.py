@@ -16,6 +16,11 @@ class Spool:
         self._min_free = min_free_mb * 1_000_000
         folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def reserve_bytes(self) -> int:
+        """Free bytes below which nothing is taken."""
+        return self._min_free
+
     def free_bytes(self) -> int:
         """Bytes that are free on its disk."""
         return shutil.disk_usage(self.folder).free

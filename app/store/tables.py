@@ -60,6 +60,14 @@ jobs = sa.Table(
     sa.Column("documents", sa.JSON, nullable=False),  # SOP Instance UIDs of what was written of it
 )
 
+# One row a replica that shares the database; `seen` is when it last showed that it lives.
+nodes = sa.Table(
+    "cxr_nodes",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("seen", sa.Float, nullable=False),
+)
+
 # One row a job and destination.
 deliveries = sa.Table(
     "cxr_deliveries",

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import structlog
+from opentelemetry import trace
 from structlog.typing import EventDict, WrappedLogger
 
 
@@ -12,12 +13,20 @@ def _without_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Keep the type and place of an exception; its message may quote what a client sent."""
     error: Any = event.pop("exc_info", None)
     if isinstance(error, BaseException):
-        trace, places = error.__traceback__, []
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            places.append(f"{code.co_name}:{trace.tb_lineno}")
-            trace = trace.tb_next
-        event["error"], event["trace"] = type(error).__name__, places[-8:]
+        frame, places = error.__traceback__, []
+        while frame is not None:
+            code = frame.tb_frame.f_code
+            places.append(f"{code.co_name}:{frame.tb_lineno}")
+            frame = frame.tb_next
+        event["error"], event["at"] = type(error).__name__, places[-8:]
+    return event
+
+
+def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Add the id of the trace in force, where one is recorded."""
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid and current.trace_flags.sampled:
+        event["trace_id"] = trace.format_trace_id(current.trace_id)
     return event
 
 
@@ -27,6 +36,7 @@ def configure(*, human: bool = False, level: int = logging.INFO) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _with_trace,
         _without_values,
     ]
     renderer = structlog.dev.ConsoleRenderer(colors=False) if human else structlog.processors.JSONRenderer()

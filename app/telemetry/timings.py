@@ -1,10 +1,10 @@
-"""How long the stages of one request took."""
+"""How long the stages of one request took: in its response, in the metrics and as spans."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 
 
 class Timings:
@@ -18,15 +18,22 @@ class Timings:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time the enclosed block as `name`, here and in the metric."""
+        """Time the enclosed block as `name`."""
         start = time.perf_counter()
         try:
-            yield
+            with tracing.span(name):
+                yield
         finally:
             end = time.perf_counter()
             metrics.STAGE_SECONDS.labels(stage=name).observe(end - start)
             first, last = self._spans.get(name, (start, end))
             self._spans[name] = (min(first, start), max(last, end))
+
+    def note(self, name: str, seconds: float) -> None:
+        """A stage that was timed elsewhere and has just ended; the first of several counts."""
+        end = time.perf_counter()
+        metrics.STAGE_SECONDS.labels(stage=name).observe(seconds)
+        self._spans.setdefault(name, (end - seconds, end))
 
     def milliseconds(self) -> dict[str, float]:
         """Every stage so far, and `total` since the request began."""

@@ -17,7 +17,7 @@ DICOM_JSON = "application/dicom+json"
 
 async def _studies(request: Request, lifecycle: LifecycleOf) -> Studies:
     studies: Studies | None = request.app.state.studies
-    if studies is None or not studies.accepting or lifecycle.phase in (Phase.DRAINING, Phase.FAILED):
+    if studies is None or not studies.accepting or lifecycle.phase is Phase.FAILED:
         raise Unavailable("Studies are not taken at the moment.")
     return studies
 
@@ -29,9 +29,7 @@ def _valid(value: str) -> str:
 
 
 StudiesOf = Annotated[Studies, Depends(_studies)]
-StudyUid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
-SeriesUid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
-InstanceUid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
+Uid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
 
 
 class DicomJson(Response):

@@ -10,7 +10,7 @@ import pydicom
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
-from app.api.dicomweb.common import DICOM_JSON, DicomJson, InstanceUid, SeriesUid, StudiesOf, StudyUid, base_url
+from app.api.dicomweb.common import DICOM_JSON, DicomJson, StudiesOf, Uid, base_url
 from app.api.requests import negotiate
 from app.api.responses import PROBLEMS
 from app.dicom.multipart import write_parts
@@ -72,19 +72,19 @@ def _json_of(path: Path, place: str, row: Any) -> dict[str, Any]:
 
 
 @router.get("/studies/{study}", responses=_BYTES, response_class=Response, summary="Retrieve a study")
-async def study(request: Request, study: StudyUid, studies: StudiesOf) -> Response:
+async def study(request: Request, study: Uid, studies: StudiesOf) -> Response:
     """All instances of a study, results included."""
     return await _bytes(request, studies, await _held(studies, study))
 
 
 @router.get("/studies/{study}/metadata", responses=_METADATA, response_class=DicomJson, summary="A study's metadata")
-async def study_metadata(request: Request, study: StudyUid, studies: StudiesOf) -> Response:
+async def study_metadata(request: Request, study: Uid, studies: StudiesOf) -> Response:
     """Headers of all instances of a study."""
     return await _metadata(request, studies, await _held(studies, study))
 
 
 @router.get("/studies/{study}/series/{series}", responses=_BYTES, response_class=Response, summary="Retrieve a series")
-async def series(request: Request, study: StudyUid, series: SeriesUid, studies: StudiesOf) -> Response:
+async def series(request: Request, study: Uid, series: Uid, studies: StudiesOf) -> Response:
     """All instances of a series."""
     return await _bytes(request, studies, await _held(studies, study, series))
 
@@ -95,7 +95,7 @@ async def series(request: Request, study: StudyUid, series: SeriesUid, studies: 
     response_class=DicomJson,
     summary="A series' metadata",
 )
-async def series_metadata(request: Request, study: StudyUid, series: SeriesUid, studies: StudiesOf) -> Response:
+async def series_metadata(request: Request, study: Uid, series: Uid, studies: StudiesOf) -> Response:
     """Headers of all instances of a series."""
     return await _metadata(request, studies, await _held(studies, study, series))
 
@@ -106,9 +106,7 @@ async def series_metadata(request: Request, study: StudyUid, series: SeriesUid, 
     response_class=Response,
     summary="Retrieve an instance",
 )
-async def instance(
-    request: Request, study: StudyUid, series: SeriesUid, instance: InstanceUid, studies: StudiesOf
-) -> Response:
+async def instance(request: Request, study: Uid, series: Uid, instance: Uid, studies: StudiesOf) -> Response:
     """One instance, as multipart/related or as application/dicom."""
     return await _bytes(request, studies, await _held(studies, study, series, instance))
 
@@ -119,8 +117,6 @@ async def instance(
     response_class=DicomJson,
     summary="An instance's metadata",
 )
-async def instance_metadata(
-    request: Request, study: StudyUid, series: SeriesUid, instance: InstanceUid, studies: StudiesOf
-) -> Response:
+async def instance_metadata(request: Request, study: Uid, series: Uid, instance: Uid, studies: StudiesOf) -> Response:
     """The header of one instance."""
     return await _metadata(request, studies, await _held(studies, study, series, instance))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydicom.datadict import keyword_for_tag
 
-from app.api.dicomweb.common import DICOM_JSON, DicomJson, SeriesUid, StudiesOf, StudyUid
+from app.api.dicomweb.common import DICOM_JSON, DicomJson, StudiesOf, Uid
 from app.api.requests import negotiate
 from app.api.responses import PROBLEMS
 from app.errors import InvalidRequest
@@ -77,18 +77,18 @@ async def find_instances(request: Request, studies: StudiesOf) -> Response:
 
 
 @router.get("/studies/{study}/series", responses=_RESPONSES, summary="Find a study's series")
-async def find_series_of(request: Request, study: StudyUid, studies: StudiesOf) -> Response:
+async def find_series_of(request: Request, study: Uid, studies: StudiesOf) -> Response:
     """Series of one study."""
     return await _find(request, studies, "series", StudyInstanceUID=study)
 
 
 @router.get("/studies/{study}/instances", responses=_RESPONSES, summary="Find a study's instances")
-async def find_instances_of(request: Request, study: StudyUid, studies: StudiesOf) -> Response:
+async def find_instances_of(request: Request, study: Uid, studies: StudiesOf) -> Response:
     """Instances of one study."""
     return await _find(request, studies, "instances", StudyInstanceUID=study)
 
 
 @router.get("/studies/{study}/series/{series}/instances", responses=_RESPONSES, summary="Find a series' instances")
-async def find_instances_in(request: Request, study: StudyUid, series: SeriesUid, studies: StudiesOf) -> Response:
+async def find_instances_in(request: Request, study: Uid, series: Uid, studies: StudiesOf) -> Response:
     """Instances of one series."""
     return await _find(request, studies, "instances", StudyInstanceUID=study, SeriesInstanceUID=series)

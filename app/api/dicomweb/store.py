@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
-from app.api.dicomweb.common import DICOM_JSON, DicomJson, StudiesOf, StudyUid, base_url
+from app.api.dicomweb.common import DICOM_JSON, DicomJson, StudiesOf, Uid, base_url
 from app.api.requests import LimitsOf, negotiate
 from app.api.responses import PROBLEMS
 from app.dicom.multipart import boundary_of, read_parts
@@ -94,6 +94,6 @@ async def store(request: Request, studies: StudiesOf, limits: LimitsOf) -> Respo
     openapi_extra=_BODY,
     summary="Store instances of one study",
 )
-async def store_in_study(request: Request, study: StudyUid, studies: StudiesOf, limits: LimitsOf) -> Response:
+async def store_in_study(request: Request, study: Uid, studies: StudiesOf, limits: LimitsOf) -> Response:
     """The same for one study; instances of another fail with A900."""
     return await _store(request, studies, limits, study)

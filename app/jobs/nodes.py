@@ -1,0 +1,108 @@
+"""Replicas that share a database: each shows that it lives; what a dead or a leaving one was at goes on elsewhere."""
+
+import asyncio
+import fcntl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import sqlalchemy as sa
+import structlog
+from dbos import DBOSClient
+
+from app.errors import CxrError
+from app.store.database import Database
+from app.store.tables import nodes
+
+log = structlog.get_logger(__name__)
+
+_BEAT_SECONDS = 5.0
+_DEAD_SECONDS = 30.0
+_LOCK_SECONDS = 60.0
+
+
+class Nodes:
+    """One replica among the others."""
+
+    def __init__(self, name: str, database: Database, client: DBOSClient, queue_of: Callable[[str], str]) -> None:
+        self._name = name
+        self._database = database
+        self._client = client
+        self._queue_of = queue_of
+
+    async def run(self) -> None:
+        """Show that this one lives, and take over from those that do not, for ever."""
+        while True:
+            try:
+                taken = await asyncio.to_thread(self.beat, time.time())
+                if taken:
+                    log.warning("took over from a dead node", studies=taken)
+            except sa.exc.SQLAlchemyError as error:
+                log.error("node beat failed", exc_info=error)
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    def beat(self, now: float) -> int:
+        """One beat; returns how many workflows of dead replicas were taken over."""
+        with self._database.transaction() as connection:
+            self._database.insert_new(connection, nodes, [{"name": self._name, "seen": now}])
+            connection.execute(sa.update(nodes).where(nodes.c.name == self._name).values(seen=now))
+            # Whoever deletes the row is the one that takes over.
+            dead = sa.delete(nodes).where(nodes.c.seen < now - _DEAD_SECONDS, nodes.c.name != self._name)
+            names = list(connection.execute(dead.returning(nodes.c.name)).scalars())
+        return sum(self._enqueue_again(name) for name in names)
+
+    def hand_over(self) -> int:
+        """Enqueue what this replica leaves unfinished, for any replica to go on with; returns how many workflows."""
+        count = self._enqueue_again(self._name)
+        with self._database.transaction() as connection:
+            connection.execute(sa.delete(nodes).where(nodes.c.name == self._name))
+        return count
+
+    def _enqueue_again(self, name: str) -> int:
+        found = self._client.list_workflows(executor_id=name, status="PENDING", load_input=False, load_output=False)
+        by_queue: dict[str, list[str]] = {}
+        for workflow in found:
+            by_queue.setdefault(self._queue_of(workflow.name), []).append(workflow.workflow_id)
+        for queue, identities in by_queue.items():
+            self._client.resume_workflows(identities, queue_name=queue)
+        return len(found)
+
+
+class NodeLock:
+    """One process a node name on a state folder: two of one name would recover each other's work."""
+
+    def __init__(self, state_dir: Path, name: str) -> None:
+        self._path = state_dir / "nodes" / f"{name}.lock"
+        self._name = name
+        self._file: IO[Any] | None = None
+
+    def acquire(self, seconds: float = _LOCK_SECONDS) -> None:
+        """Wait until an earlier process has ended. Raises CxrError where it does not."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("w")
+        until, told = time.monotonic() + seconds, False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    file.close()
+                    raise CxrError(
+                        f"Another process runs as node {self._name} on this state folder: stop it, or give this one "
+                        "another CXR_NODE.",
+                        code="node_taken",
+                    ) from None
+                if not told:
+                    log.warning("waiting for another process of this node", node=self._name)
+                    told = True
+                time.sleep(0.1)
+            else:
+                self._file = file
+                return
+
+    def release(self) -> None:
+        """Let the next process in."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

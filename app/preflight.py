@@ -1,0 +1,60 @@
+"""What is wrong with the settings that their types cannot tell: files, keys, folders. Asked before anything starts."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.errors import CxrError
+from app.security.guard import LOOPBACK
+from app.security.keys import Keys
+from app.settings import Settings
+
+
+def problems(settings: Settings) -> list[str]:
+    """One line a problem, each with the setting that it is about; empty where the service can be started."""
+    return [*_files(settings), *_access(settings), *_state(settings)]
+
+
+def _files(settings: Settings) -> Iterator[str]:
+    if not (settings.bundle / "bundle.json").is_file():
+        yield f"CXR_BUNDLE: {settings.bundle} is no bundle: it has no bundle.json"
+    given: dict[str, Path | None] = {
+        "CXR_TLS__CERTIFICATE": settings.tls.certificate,
+        "CXR_TLS__KEY": settings.tls.key,
+        "CXR_DIMSE__TLS_CERTIFICATE": settings.dimse.tls_certificate,
+        "CXR_DIMSE__TLS_KEY": settings.dimse.tls_key,
+        "CXR_DIMSE__TLS_CLIENT_CA": settings.dimse.tls_client_ca,
+    }
+    given |= {f"CXR_DESTINATIONS, {one.name}, ca_file": one.ca_file for one in settings.destinations}
+    for name, path in given.items():
+        if path is not None and not os.access(path, os.R_OK):
+            yield f"{name}: {path} cannot be read"
+
+
+def _access(settings: Settings) -> Iterator[str]:
+    auth = settings.auth
+    try:
+        empty = Keys(settings.keys_file).empty
+    except CxrError as error:
+        yield f"CXR_AUTH__KEYS_FILE: {settings.keys_file}: {error.detail}"
+        return
+    if auth.mode == "off" or auth.oidc_issuer is not None or not empty:
+        return
+    if auth.mode == "required":
+        yield "CXR_AUTH__MODE: keys are required and there is none: make one with `cxr keys create NAME --scope infer`"
+    elif settings.host not in LOOPBACK:
+        yield (
+            f"CXR_HOST: {settings.host} is open to a network and there is no API key: make one with "
+            "`cxr keys create NAME --scope infer`, or set CXR_AUTH__MODE=off"
+        )
+
+
+def _state(settings: Settings) -> Iterator[str]:
+    folder = settings.state_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        yield f"CXR_STATE_DIR: {folder} cannot be made"
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield f"CXR_STATE_DIR: {folder} cannot be written to"

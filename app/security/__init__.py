@@ -1,0 +1,1 @@
+"""Who may do how much, and the record of what they did."""

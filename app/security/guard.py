@@ -1,0 +1,53 @@
+"""Lets requests in: who they come from, what that client may do, and how much of it."""
+
+from app.errors import Forbidden, Unauthenticated
+from app.security.identity import ANONYMOUS, Identity, Pseudonyms, Scope
+from app.security.keys import Keys
+from app.security.limiter import Limiter
+from app.security.oidc import Oidc
+from app.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Guard:
+    """Authentication, authorisation and limits of the HTTP service."""
+
+    def __init__(self, settings: Settings, pseudonyms: Pseudonyms, oidc: Oidc | None = None) -> None:
+        self._mode = settings.auth.mode
+        self._loopback = settings.host in LOOPBACK
+        self._keys = Keys(settings.keys_file)
+        self._oidc = oidc or (Oidc(settings.auth) if settings.auth.oidc_issuer else None)
+        self._pseudonyms = pseudonyms
+        self.limiter = Limiter(settings.limits)
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody is let in. A first key on loopback closes the door without a restart."""
+        if self._mode != "auto":
+            return self._mode == "off"
+        return self._loopback and self._oidc is None and self._keys.empty
+
+    async def identify(self, authorization: str, api_key: str) -> Identity:
+        """The client of a request, from its Authorization or X-API-Key header. Raises Unauthenticated, Unavailable."""
+        if self.open:
+            return ANONYMOUS
+        scheme, _, value = authorization.partition(" ")
+        token = value.strip() if scheme.lower() == "bearer" else api_key.strip()
+        if not token:
+            raise Unauthenticated("Send an API key: `Authorization: Bearer KEY`.")
+        found = self._keys.find(token)
+        if found is None and self._oidc is not None and token.count(".") == 2:
+            found = await self._oidc.find(token)
+        if found is None:
+            raise Unauthenticated("The API key is not valid here.")
+        return found
+
+    def authorise(self, identity: Identity, scope: Scope) -> None:
+        """Raises Forbidden where the client lacks the scope."""
+        if not identity.may(scope):
+            raise Forbidden(f"This key lacks the scope {scope.value}.")
+
+    def salt(self, identity: Identity) -> str | None:
+        """What keeps a client's prefix cache apart from others' (a shared one tells by its speed what they asked)."""
+        return None if identity is ANONYMOUS else self._pseudonyms(f"cache {identity.id}")
