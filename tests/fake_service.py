@@ -3,6 +3,7 @@
 Usage: python fake_service.py PORT; everything else comes from CXR_* variables.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def main() -> int:
     app = create_app(
         settings,
         bundle=bundle,
-        engine=FakeEngine(bundle.vocabulary),
+        engine=FakeEngine(bundle.vocabulary, step_seconds=float(os.environ.get("FAKE_STEP_SECONDS", "0"))),
         codec=FakeCodec(),
         reader=InlineReader(settings.imaging, 256),
     )

@@ -1,6 +1,7 @@
 """Health, metrics, versions and models: what operators and clients ask about the service itself."""
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -66,9 +67,9 @@ async def _outcome(probe: Callable[[], Awaitable[object]]) -> str:
 
 
 def _write(state_dir: Path) -> None:
-    probe = state_dir / ".probe"
-    probe.write_bytes(b"ok")
-    probe.unlink()
+    # Without a name: replicas share the folder.
+    with tempfile.TemporaryFile(dir=state_dir) as probe:
+        probe.write(b"ok")
 
 
 @router.get("/livez", summary="The process answers")

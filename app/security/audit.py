@@ -36,8 +36,8 @@ class AuditBroken(CxrError):
 
     code = "audit_broken"
 
-    def __init__(self, line: int, detail: str) -> None:
-        super().__init__(f"Line {line}: {detail}")
+    def __init__(self, detail: str, *, code: str | None = None, line: int = 0) -> None:
+        super().__init__(f"Line {line}: {detail}", code=code)
         self.line = line
 
 
@@ -129,10 +129,10 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
                 given = record.pop("hash")
                 linked = record["previous"]
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise AuditBroken(number, "this is no record") from None
+                raise AuditBroken("this is no record", line=number) from None
             if linked != previous:
-                raise AuditBroken(number, "this does not follow the line before it")
+                raise AuditBroken("this does not follow the line before it", line=number)
             if given != _digest(record):
-                raise AuditBroken(number, "this was changed")
+                raise AuditBroken("this was changed", line=number)
             previous = given
             yield {**record, "hash": given}

@@ -29,7 +29,7 @@ class Held:
         self.custody = Custody(self.spool, self.database, self._enqueue)
         self.fault: Exception | None = None
 
-    def _enqueue(self, connection: sa.Connection, job: str) -> None:
+    def _enqueue(self, connection: sa.Connection, job: str, trace: str | None) -> None:
         if self.fault is not None:
             raise self.fault
         self.enqueued.append(job)

@@ -1,0 +1,65 @@
+# syntax=docker/dockerfile:1
+# Stages: `cpu` (default) and `gpu`. Nothing in the last stages compiles Python packages; the service runs as user 10001
+# on a read-only root and writes to /var/lib/cxr and /tmp alone.
+#
+#   docker build --target cpu --build-arg PIP_EXTRA_INDEX_URL=<PyTorch's CPU wheel index> -t llm-cxr-server:cpu .
+#   docker build --target gpu -t llm-cxr-server:gpu .
+
+FROM python:3.11.13-slim-bookworm AS base
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PATH=/opt/cxr/bin:$PATH
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends tini=0.19.* libgomp1=12.2.* libtcmalloc-minimal4=2.10* libnuma1=2.0.* \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/cxr cxr \
+ && install -d -o cxr -g cxr /var/lib/cxr
+
+FROM base AS build
+WORKDIR /src
+RUN python -m venv /opt/cxr
+COPY requirements requirements
+COPY pyproject.toml README.md LICENSE ./
+
+FROM build AS build-cpu
+ARG PIP_EXTRA_INDEX_URL
+RUN pip install --no-cache-dir --no-deps -r requirements/cpu.txt
+COPY app app
+COPY models models
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+
+FROM build AS build-gpu
+COPY app app
+COPY models models
+# hadolint ignore=DL3013  # pyproject.toml pins vLLM, and vLLM pins what matters
+RUN pip install --no-cache-dir ".[gpu,train]"
+
+FROM base AS service
+ENV HOME=/var/lib/cxr \
+    CXR_STATE_DIR=/var/lib/cxr \
+    CXR_BUNDLE=/opt/bundle \
+    CXR_HOST=0.0.0.0 \
+    CXR_PORT=8080
+COPY --chown=root:root models/bundles/demo /opt/bundle
+WORKDIR /var/lib/cxr
+VOLUME /var/lib/cxr
+EXPOSE 8080 11112
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=8)"]
+ENTRYPOINT ["tini", "--", "cxr"]
+CMD ["serve"]
+
+FROM service AS gpu
+# Triton compiles its kernels' launchers when the engine starts, and asks for a C compiler then.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc=4:12.2.* libc6-dev=2.36-* \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build-gpu /opt/cxr /opt/cxr
+USER 10001:10001
+
+FROM service AS cpu
+# PyTorch compiles for a CPU with a C++ compiler, which is not here.
+ENV CXR_ENGINE__ENFORCE_EAGER=true
+COPY --from=build-cpu /opt/cxr /opt/cxr
+USER 10001:10001

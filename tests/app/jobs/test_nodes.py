@@ -1,0 +1,71 @@
+"""Replicas on one database: whose work is whose, and what becomes of a dead one's."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from service_process import ServiceProcess
+from studies_support import instance, multipart, parsed, quick, stow
+from support import running
+
+from app.errors import CxrError
+from app.jobs import nodes as nodes_module
+from app.jobs.nodes import NodeLock
+from app.settings import Settings
+
+
+def test_a_second_process_of_the_same_node_waits_and_then_says_so(tmp_path: Path) -> None:
+    first, second, other = NodeLock(tmp_path, "a"), NodeLock(tmp_path, "a"), NodeLock(tmp_path, "b")
+    first.acquire()
+    other.acquire(0.1)
+    with pytest.raises(CxrError, match="CXR_NODE"):
+        second.acquire(0.3)
+    first.release()
+    second.acquire(0.3)
+    second.release()
+    other.release()
+
+
+async def test_what_a_leaving_node_has_not_finished_goes_on_at_another(settings: Settings) -> None:
+    data = instance()
+    study = str(parsed(data).StudyInstanceUID)
+    slow = quick(settings, quiet_seconds=0.05).model_copy(update={"node": "a"})
+    async with running(slow, durable=True) as service:
+        service.engine._step_seconds = 30.0
+        await stow(service.client, data)
+        for _ in range(200):
+            if service.engine.running:
+                break
+            await asyncio.sleep(0.02)
+    async with running(slow.model_copy(update={"node": "b"}), durable=True) as service:
+        await _done(service.client, study)
+
+
+async def _done(client: httpx.AsyncClient, study: str, seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        listed = (await client.get("/v1/jobs", params={"study": study})).json()["data"]
+        if listed and listed[0]["state"] == "done":
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(listed)
+
+
+async def test_what_a_killed_node_had_begun_is_taken_over(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes_module, "_DEAD_SECONDS", 1.0)
+    monkeypatch.setattr(nodes_module, "_BEAT_SECONDS", 0.2)
+    data = instance()
+    body, headers = multipart([data])
+    # It waits for the study to be complete when it is killed.
+    killed = ServiceProcess(tmp_path, CXR_NODE="killed", CXR_STUDY__QUIET_SECONDS="3")
+    with killed:
+        assert httpx.post(f"{killed.url}/dicom-web/studies", content=body, headers=headers).status_code == 200
+        time.sleep(1.0)
+        killed.kill()
+    heir = quick(settings).model_copy(update={"node": "heir", "state_dir": killed.state})
+    async with running(heir, durable=True) as service:
+        await _done(service.client, str(parsed(data).StudyInstanceUID))

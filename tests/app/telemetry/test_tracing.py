@@ -1,0 +1,76 @@
+"""Spans: where they begin, what they belong to, what they say."""
+
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from studies_support import finished, instance, parsed, quick, stow
+from support import Service, encoded, gradient, running
+
+from app.settings import OtlpSettings, Settings
+from app.telemetry import tracing
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACE = int("0af7651916cd43dd8448eb211c80319c", 16)
+
+
+@pytest.fixture(scope="module")
+def exporter() -> InMemorySpanExporter:
+    """One provider a process is all that OpenTelemetry admits."""
+    found = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(found))
+    trace.set_tracer_provider(provider)
+    tracing.configure(OtlpSettings(), "test")
+    return found
+
+
+@pytest.fixture
+def spans(exporter: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
+    exporter.clear()
+    yield exporter
+    exporter.clear()
+
+
+def names(spans: InMemorySpanExporter, of_trace: int = TRACE) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in spans.get_finished_spans() if span.context.trace_id == of_trace}
+
+
+async def test_a_requests_stages_belong_to_the_trace_that_its_client_began(
+    service: Service, spans: InMemorySpanExporter
+) -> None:
+    files = {"image": encoded(gradient())}
+    await service.client.post("/v1/reports", files=files, headers={"traceparent": PARENT})
+    found = names(spans)
+    assert {"POST /v1/reports", "decode", "encode", "generate"} <= set(found)
+    assert found["decode"].parent is not None
+    assert found["decode"].parent.span_id == found["POST /v1/reports"].context.span_id
+    assert found["POST /v1/reports"].attributes["http.response.status_code"] == 200
+
+
+async def test_a_study_belongs_to_the_trace_of_its_arrival(settings: Settings, spans: InMemorySpanExporter) -> None:
+    data = instance()
+    async with running(quick(settings), durable=True) as service:
+        service.client.headers["traceparent"] = PARENT
+        await stow(service.client, data)
+        del service.client.headers["traceparent"]
+        await finished(service.client, str(parsed(data).StudyInstanceUID))
+    assert {"POST /dicom-web/studies", "study.read", "study.encode", "study.generate", "decode"} <= set(names(spans))
+
+
+def test_a_failing_span_says_its_type_and_not_its_message(spans: InMemorySpanExporter) -> None:
+    with pytest.raises(ValueError, match="secret"), tracing.span("work"):
+        raise ValueError("secret")
+    (span,) = spans.get_finished_spans()
+    assert span.attributes["error.type"] == "ValueError"
+    assert "secret" not in span.to_json()
+
+
+def test_the_trace_in_force_goes_out_as_w3c_headers(spans: InMemorySpanExporter) -> None:
+    with tracing.continued(PARENT), tracing.span("send"):
+        assert tracing.headers()["traceparent"].split("-")[1] == PARENT.split("-")[1]
+    with tracing.continued(None):
+        assert tracing.traceparent() is None
