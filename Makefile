@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DICOM ?=
 ARGS ?=
 
-.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize soak bench-ingest lock clean
+.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench-ingest lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -56,6 +56,16 @@ fullsize: setup-dev  ## import and serve random weights of the published size: 2
 
 soak: setup-dev  ## nothing is lost: 60 studies, five SIGKILLs, a destination that is down (needs make peers)
 	$(BIN)/python -m tests.soak $(ARGS)
+
+sbom: setup-dev  ## what is installed, as CycloneDX, in out/sbom.json
+	@mkdir -p out
+	$(BIN)/cyclonedx-py requirements requirements/cpu.txt --of JSON -o out/sbom.json
+
+audit: setup-dev sbom  ## known vulnerabilities of what is installed (asks PyPI)
+	$(BIN)/pip-audit --no-deps --disable-pip -r requirements/cpu.txt
+
+load: setup-dev  ## 64 mixed clients for five minutes, then ten times what it can do; writes docs/benchmarks/load.md
+	$(BIN)/python -m tests.benchmarks.load $(ARGS)
 
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m tests.benchmarks.ingest $(ARGS)

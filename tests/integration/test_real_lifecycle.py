@@ -23,9 +23,12 @@ def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> No
     assert engines
     os.kill(engines[0].pid, signal.SIGKILL)
     killed = time.monotonic()
+    told: list[httpx.Response] = []
     with httpx.Client(base_url=service.url, timeout=5.0) as client:
         while time.monotonic() < killed + 5:
             try:
+                drawn = client.post("/v1/images/generations", json={"prompt": "Normal."})
+                told += [drawn] if drawn.status_code != 200 else []
                 if client.get("/readyz").status_code == 503:
                     break
             except httpx.TransportError:
@@ -33,6 +36,11 @@ def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> No
             time.sleep(0.1)
     assert time.monotonic() - killed < 5
     assert service.process.wait(60) == FAILED_STATUS
+    assert all(answer.status_code == 503 and "Retry-After" in answer.headers for answer in told)
+    again = start(tmp_path / "again", CXR_STATE_DIR=str(service.state))
+    drawn = httpx.post(f"{again.url}/v1/images/generations", json={"prompt": "Normal."}, timeout=60)
+    assert drawn.status_code == 200
+    assert again.stop() == 0
 
 
 def test_a_bundle_that_does_not_verify_is_refused_with_a_sentence(tmp_path: Path) -> None:

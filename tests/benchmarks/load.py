@@ -1,0 +1,236 @@
+"""Load and overload of the real service on the embedded bundle, on loopback and bounded; writes a report.
+
+`python -m tests.benchmarks.load [--minutes 5] [--clients 64] [--out docs/benchmarks]`
+
+1. `clients` mixed clients for `minutes`: latencies by route, errors, resident memory of all processes.
+2. The peak: as many mixed requests a second as 64 clients without a pause get answered.
+3. Overload: ten times the peak arrives for a minute; what is answered, and whether the process lives.
+"""
+
+import argparse
+import asyncio
+import csv
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from integration_support import Running, start  # noqa: E402
+
+from app.bench.machine import machine  # noqa: E402
+from app.sample import sample_dicom  # noqa: E402
+
+DICOM = sample_dicom()
+_WARM_SHARE = 0.3
+_PEAK_SECONDS = 40.0
+_OVERLOAD_SECONDS = 60.0
+_FACTOR = 10
+_MIX: tuple[tuple[int, str, dict[str, Any]], ...] = (
+    (6, "/v1/reports", {"files": {"image": DICOM}}),
+    (3, "/v1/answers", {"files": {"image": DICOM}, "data": {"question": "Is there pneumonia?"}}),
+    (2, "/v1/images/generations", {"json": {"prompt": "Normal chest radiograph."}}),
+    (1, "/v1/images/tokens", {"files": {"image": DICOM}}),
+)
+
+
+class Memory:
+    """Resident memory of a process and all below it, sampled each second."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self.samples: list[tuple[float, float]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        started = time.monotonic()
+        while not self._over.wait(1.0):
+            total = 0
+            for process in [self._process, *self._process.children(recursive=True)]:
+                try:
+                    total += process.memory_full_info().uss
+                except psutil.Error:
+                    continue
+            self.samples.append((time.monotonic() - started, total / 1e6))
+
+    def stop(self) -> dict[str, float]:
+        """MB at the end of the warm-up and at the end, and the slope between in MB a minute (least squares)."""
+        self._over.set()
+        self._thread.join()
+        warm = self.samples[int(len(self.samples) * _WARM_SHARE) :]
+        slope = statistics.linear_regression([at for at, _ in warm], [mb for _, mb in warm]).slope * 60.0
+        return {"warm_mb": round(warm[0][1]), "end_mb": round(warm[-1][1]), "mb_per_minute": round(slope, 2)}
+
+
+def steady(service: Running, clients: int, minutes: float) -> dict[str, Any]:
+    """The first scenario, by locust."""
+    memory = Memory(service.process.pid)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless"]
+        command += ["-H", service.url, "-u", str(clients), "-r", "8", "-t", f"{round(minutes * 60)}s", "-s", "60"]
+        command += ["--csv", f"{folder}/load", "--only-summary", "--exit-code-on-error", "0"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with Path(folder, "load_stats.csv").open() as file:
+            rows = list(csv.DictReader(file))
+    routes = {
+        f"{row['Type']} {row['Name']}".strip(): {
+            "requests": int(row["Request Count"]),
+            "failures": int(row["Failure Count"]),
+            "p50_ms": float(row["50%"]),
+            "p95_ms": float(row["95%"]),
+            "p99_ms": float(row["99%"]),
+        }
+        for row in rows
+    }
+    return {"clients": clients, "minutes": minutes, "routes": routes, "memory": memory.stop()}
+
+
+async def _one(client: httpx.AsyncClient, outcomes: Counter[str]) -> None:
+    _, path, arguments = random.choices(_MIX, [weight for weight, *_ in _MIX])[0]
+    try:
+        outcomes[str((await client.post(path, **arguments)).status_code)] += 1
+    except httpx.HTTPError as error:
+        outcomes[type(error).__name__] += 1
+
+
+async def peak(url: str, clients: int, seconds: float) -> float:
+    """Requests a second that are answered to clients that never pause."""
+    outcomes: Counter[str] = Counter()
+    until = time.monotonic() + seconds
+
+    async def run() -> None:
+        while time.monotonic() < until:
+            await _one(client, outcomes)
+
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=httpx.Limits(max_connections=None)) as client:
+        started = time.monotonic()
+        await asyncio.gather(*(run() for _ in range(clients)))
+    return outcomes["200"] / (time.monotonic() - started)
+
+
+async def overload(url: str, rate: float, seconds: float) -> dict[str, Any]:
+    """Requests arrive at `rate` a second; goodput is what is answered with 200 between a tenth and the end."""
+    outcomes: Counter[str] = Counter()
+    alive: Counter[str] = Counter()
+    slowest = 0.0
+    over = False
+
+    async def watch() -> None:
+        nonlocal slowest
+        async with httpx.AsyncClient(base_url=url, timeout=10) as other:
+            while not over:
+                began = time.monotonic()
+                try:
+                    alive[str((await other.get("/livez")).status_code)] += 1
+                except httpx.HTTPError as error:
+                    alive[type(error).__name__] += 1
+                slowest = max(slowest, time.monotonic() - began)
+                await asyncio.sleep(0.5)
+
+    watcher = asyncio.create_task(watch())
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=httpx.Limits(max_connections=None)) as client:
+        tasks, started = [], time.monotonic()
+        warm, counted = started + seconds / 10, 0
+        while (now := time.monotonic()) < started + seconds:
+            if now < warm:
+                counted = outcomes["200"]
+            while len(tasks) < (now - started) * rate:
+                tasks.append(asyncio.create_task(_one(client, outcomes)))
+            await asyncio.sleep(0.02)
+        goodput = (outcomes["200"] - counted) / (time.monotonic() - warm)
+        await asyncio.gather(*tasks)
+    over = True
+    await watcher
+    return {
+        "offered_per_s": round(rate, 1),
+        "goodput_per_s": round(goodput, 2),
+        "outcomes": dict(outcomes),
+        "livez": dict(alive),
+        "livez_slowest_s": round(slowest, 2),
+    }
+
+
+def main() -> int:
+    """Run the three and write the report; 1 where a request failed in another way than it should."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        service = start(Path(folder) / "service", CXR_ENGINE__ENFORCE_EAGER="false")
+        try:
+            calm = steady(service, given.clients, given.minutes)
+            before = asyncio.run(peak(service.url, given.clients, _PEAK_SECONDS))
+            pressed = asyncio.run(overload(service.url, _FACTOR * before, _OVERLOAD_SECONDS))
+            after = asyncio.run(peak(service.url, given.clients, _PEAK_SECONDS))
+            status = service.stop()
+        finally:
+            service.process.kill()
+    best = max(before, after)
+    found = {
+        "machine": machine(),
+        "steady": calm,
+        "peak_per_s": [round(before, 2), round(after, 2)],
+        "overload": pressed,
+        "goodput_share_of_peak": round(pressed["goodput_per_s"] / best, 3),
+        "exit_status": status,
+    }
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "load.json").write_text(json.dumps(found, indent=1) + "\n")
+    (given.out / "load.md").write_text(render(found))
+    print(render(found))
+    bad = sum(route["failures"] for route in calm["routes"].values())
+    alive = set(pressed["livez"]) == {"200"}
+    return int(bad > 0 or not alive or status != 0)
+
+
+def render(found: dict[str, Any]) -> str:
+    """The report as Markdown."""
+    calm, pressed = found["steady"], found["overload"]
+    lines = [
+        "# Load",
+        "",
+        f"`make load` on {found['machine']}, embedded bundle; clients and service share its cores.",
+        "",
+        f"## {calm['clients']} mixed clients for {calm['minutes']:g} minutes",
+        "",
+        "| route | requests | failures | p50 ms | p95 ms | p99 ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, route in calm["routes"].items():
+        cells = (route[key] for key in ("requests", "failures", "p50_ms", "p95_ms", "p99_ms"))
+        lines.append(f"| {name} | " + " | ".join(f"{cell:g}" for cell in cells) + " |")
+    memory = calm["memory"]
+    lines += [
+        "",
+        f"Private memory of all processes: {memory['warm_mb']} MB after the warm-up, {memory['end_mb']} MB at the end, "
+        f"{memory['mb_per_minute']} MB a minute.",
+        "",
+        "## Ten times as much as it can do",
+        "",
+        f"The peak, {calm['clients']} clients without a pause: {found['peak_per_s'][0]} requests a second before and "
+        f"{found['peak_per_s'][1]} after. {pressed['offered_per_s']} a second offered: {pressed['goodput_per_s']} "
+        f"answered with 200, {found['goodput_share_of_peak']} of the peak. Answers by status: "
+        + ", ".join(f"{name} {count}" for name, count in sorted(pressed["outcomes"].items()))
+        + f". `/livez`: {pressed['livez']}, slowest {pressed['livez_slowest_s']} s.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
