@@ -1,11 +1,13 @@
 """One generation: what a client may ask of it, its ids as they come, timed and accounted."""
 
+import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from app.engine import Delta, Generation, Kind, Sampling
 from app.engine.protocol import FinishReason
@@ -13,6 +15,8 @@ from app.services import Services
 from app.telemetry.timings import Timings
 from models.bundle import Decoding
 
+Show = Callable[[object], None]
+T = TypeVar("T")
 BACKGROUND = 10  # priority of work that nobody waits for
 
 
@@ -57,7 +61,7 @@ class Usage:
 
 async def stream(
     services: Services, prompt: Sequence[int], kind: Kind, sampling: Sampling, caller: Caller, timings: Timings
-) -> AsyncIterator[Delta]:
+) -> AsyncGenerator[Delta]:
     """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted."""
     generation = Generation(uuid.uuid4().hex, tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
     started, written = time.perf_counter(), 0
@@ -73,6 +77,31 @@ async def stream(
     finally:
         if caller.spend is not None and written:
             caller.spend(len(prompt) + written)
+
+
+def nobody(_: object) -> None:
+    """A `Show` that nobody looks at."""
+
+
+async def told(work: Callable[[Show], Awaitable[T]]) -> AsyncGenerator[object]:
+    """What `work` shows while it runs, and at the end its result. Closing the iterator cancels it."""
+    shown: asyncio.Queue[object] = asyncio.Queue()
+    over = object()
+
+    async def run() -> T:
+        try:
+            return await work(shown.put_nowait)
+        finally:
+            shown.put_nowait(over)
+
+    task = asyncio.create_task(run())
+    try:
+        while (item := await shown.get()) is not over:
+            yield item
+        yield await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app.api import dicomweb, health, images, jobs, problems, readings
+from app.api import chat, codes, dicomweb, health, images, jobs, models, problems, readings, ui
 from app.api.gate import Gate
 from app.api.middleware import BodyLimit, RequestContext
 from app.codec import Codec
@@ -18,6 +18,7 @@ from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
 from app.jobs.runtime import Studies
 from app.lifecycle import Lifecycle
+from app.reuse import Recent
 from app.security.audit import AuditLog, audit_file
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
@@ -84,6 +85,7 @@ def create_app(
             reader=reader or Sandbox(settings.imaging, manifest.image.size),
             codec=await asyncio.to_thread(_codec, loaded, settings) if codec is None else codec,
             engine=await asyncio.to_thread(_engine, loaded, settings) if engine is None else engine,
+            readings=Recent(settings.codec.keep_readings),
             reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,
         )
 
@@ -127,8 +129,18 @@ def create_app(
     app.state.share = Share(settings.study.max_running, settings.study.patience_seconds)
     app.state.audit = None
     app.state.readiness = health.ReadinessProbe()
-    for router in (readings.router, images.router, jobs.router, *dicomweb.routers, health.router):
+    for router in (
+        readings.router,
+        images.router,
+        codes.router,
+        chat.router,
+        models.router,
+        jobs.router,
+        *dicomweb.routers,
+        health.router,
+    ):
         app.include_router(router)
+    ui.install(app)
     problems.install(app)
     limits = settings.limits
     app.add_middleware(

@@ -1,11 +1,17 @@
 """The parts that the jobs work with, as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from app.codec import Codec
 from app.engine import Engine
 from app.imaging import ImageReader
+from app.partials import PartialBudget
+from app.reuse import Recent
 from models.bundle import Bundle
+
+if TYPE_CHECKING:
+    from app.pipelines import Reading
 
 
 @dataclass(frozen=True)
@@ -18,3 +24,5 @@ class Services:
     engine: Engine
     # Unconstrained attempts at a drawing; 0 constrains the sampling instead.
     reference_attempts: int = 0
+    readings: "Recent[Reading]" = field(default_factory=lambda: Recent(0))
+    partials: PartialBudget = field(default_factory=PartialBudget)

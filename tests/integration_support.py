@@ -29,9 +29,9 @@ class Running:
         return self.process.wait(_TERM_SECONDS)
 
 
-def start(folder: Path, seconds: float = _START_SECONDS, **settings: str) -> Running:
+def start(folder: Path, seconds: float = _START_SECONDS, state: Path | None = None, **settings: str) -> Running:
     """Start `cxr serve` with its state, home and temporary files below `folder`; returns when it is ready."""
-    home, state, log = folder / "home", folder / "state", folder / "log"
+    home, state, log = folder / "home", state or folder / "state", folder / "log"
     home.mkdir(parents=True)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("CXR_", "XDG_"))},

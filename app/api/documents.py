@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 
+from pydicom.dataset import Dataset
+
 from app.dicom.basic_text import basic_text_report
 from app.dicom.draft import Draft
 from app.dicom.fhir import diagnostic_report
@@ -25,16 +27,23 @@ def check_source(data: bytes) -> None:
     """Refuse what no document can refer to, before the model works on it. Raises NotAcceptable, InputError."""
     if sniff(data) != "dicom":
         raise NotAcceptable("Only a report on a DICOM image is offered as a DICOM or FHIR document.")
+    _source(data)
 
 
-def document_of(media_type: str, data: bytes, text: Text, bundle: Bundle) -> bytes:
-    """The report as a document in the image's study. Raises UnusableImage where the image lacks its UIDs."""
+def _source(data: bytes) -> Dataset:
+    """The header of an image that a document can refer to. Raises UnusableImage where it lacks its UIDs."""
     try:
         source = read_source(io.BytesIO(data))
     except NotStorable as error:
         raise UnusableImage("The DICOM header could not be read.", code="damaged_image") from error
     if not all(is_valid_uid(str(source.get(keyword) or "")) for keyword in _UIDS):
         raise UnusableImage("The DICOM image has no valid UIDs to refer to.", code="no_uids")
+    return source
+
+
+def document_of(media_type: str, data: bytes, text: Text, bundle: Bundle) -> bytes:
+    """The report as a document in the image's study. Raises UnusableImage where the image lacks its UIDs."""
+    source = _source(data)
     created = datetime.datetime.now(datetime.UTC)
     key = hashlib.sha256(f"{source.SOPInstanceUID}/{bundle.sha256}/{text.seed}/{created.isoformat()}".encode())
     named = sections(text.text)

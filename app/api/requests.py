@@ -52,7 +52,8 @@ ServicesOf = Annotated[Services, Depends(_services)]
 LimitsOf = Annotated[LimitsSettings, Depends(_limits)]
 
 
-async def _left(request: Request) -> None:
+async def left(request: Request) -> None:
+    """Returns when the client has left."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -89,7 +90,7 @@ async def while_connected(request: Request, limits: LimitsSettings, work: Corout
         work.close()
         raise
     job = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(_left(request))
+    watcher = asyncio.ensure_future(left(request))
     share: Share = request.app.state.share
     try:
         with share.interactive():
@@ -135,6 +136,15 @@ def negotiate(request: Request, offered: tuple[str, ...]) -> str:
             if media_range in (media_type, "*/*", f"{media_type.split('/')[0]}/*"):
                 return media_type
     raise NotAcceptable(f"This resource is offered as {', '.join(offered)}.")
+
+
+def check_prompt(name: str, text: str, limits: LimitsSettings) -> None:
+    """Refuse a text above the limit. Raises InvalidRequest."""
+    if len(text) > limits.max_prompt_chars:
+        raise InvalidRequest(
+            f"{name}: {len(text)} characters are more than the limit of {limits.max_prompt_chars}",
+            code="prompt_too_long",
+        )
 
 
 def within(name: str, value: int | None, limit: int) -> None:

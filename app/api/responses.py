@@ -69,4 +69,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 PROBLEMS = _documented((400, 406, 413, 415, 422, 429, 500, 503, 504), Problem, "application/problem+json")
 DRAW_PROBLEMS = _documented((400, 413, 415, 429, 500, 503, 504), Problem, "application/problem+json")
-OPENAI_ERRORS = _documented((400, 404, 413, 415, 429, 500, 503, 504), OpenAIError, "application/json")
+
+
+def openai_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAI's error object with these statuses, for a route's documentation."""
+    return _documented(statuses, OpenAIError, "application/json")
+
+
+OPENAI_ERRORS = openai_errors(400, 404, 413, 415, 429, 500, 503, 504)
+OPENAI_READING_ERRORS = openai_errors(400, 404, 413, 415, 422, 429, 500, 503, 504)

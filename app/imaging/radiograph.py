@@ -49,5 +49,8 @@ class ImageReader(Protocol):
     async def read(self, data: bytes) -> Radiograph:
         """Read one image. Raises InputError and Overloaded."""
 
+    async def preview(self, data: bytes) -> bytes:
+        """The image for display, as PGM. Raises InputError and Overloaded."""
+
     def close(self) -> None:
         """Stop."""

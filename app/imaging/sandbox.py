@@ -3,14 +3,19 @@
 import asyncio
 import multiprocessing
 import resource
+from collections.abc import Callable
 from concurrent.futures import CancelledError
+from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from app.errors import CxrError, Overloaded, UnusableImage
+from app.imaging.preview import read_preview
 from app.imaging.radiograph import Radiograph
 from app.imaging.reader import read_radiograph
 from app.settings import ImagingSettings
+
+T = TypeVar("T")
 
 
 def _confine(memory_mb: int) -> None:
@@ -46,14 +51,20 @@ class Sandbox:
 
     async def read(self, data: bytes) -> Radiograph:
         """Read one image. Raises InputError, Overloaded."""
+        return await self._run(read_radiograph, data, self._limits, self._size)
+
+    async def preview(self, data: bytes) -> bytes:
+        """One image for display, as PGM. Raises InputError, Overloaded."""
+        return await self._run(read_preview, data, self._limits)
+
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
         if self._waiting >= self._limits.max_queue + self._limits.workers:
             raise Overloaded("Too many images wait to be decoded.")
         self._waiting += 1
         try:
-            future = self._pool.schedule(
-                read_radiograph, args=(data, self._limits, self._size), timeout=self._limits.timeout_seconds
-            )
-            return await asyncio.wrap_future(future)
+            future = self._pool.schedule(function, args=arguments, timeout=self._limits.timeout_seconds)
+            result: T = await asyncio.wrap_future(future)
+            return result
         except (asyncio.CancelledError, CxrError):
             raise
         except TimeoutError as error:
@@ -86,6 +97,10 @@ class InlineReader:
     async def read(self, data: bytes) -> Radiograph:
         """Read one image. Raises InputError."""
         return await asyncio.to_thread(read_radiograph, data, self._limits, self._size)
+
+    async def preview(self, data: bytes) -> bytes:
+        """One image for display, as PGM. Raises InputError."""
+        return await asyncio.to_thread(read_preview, data, self._limits)
 
     def close(self) -> None:
         """Nothing to stop."""

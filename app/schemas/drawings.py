@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from fastapi import UploadFile
 from pydantic import Field
 
 from app.schemas import WireModel
@@ -22,9 +23,22 @@ class DrawRequest(WireModel):
     quality: Literal["auto"] = "auto"
     background: Literal["auto", "opaque"] = "auto"
     user: str | None = None
+    stream: bool = False
+    partial_images: int = Field(
+        default=0, ge=0, le=3, description="with `stream`: looks at the drawing on the way; under load there are fewer"
+    )
     temperature: Temperature | None = None
     top_p: TopP | None = None
     seed: Seed | None = None
+
+
+class RedrawForm(DrawRequest):
+    """Draw the lower part of a radiograph anew."""
+
+    image: UploadFile = Field(description="DICOM, PNG (8 or 16 bit) or JPEG, recognised by content")
+    keep_rows: int = Field(
+        default=8, ge=0, description="rows of codes that are kept from the top; fewer than the grid has (extension)"
+    )
 
 
 class DrawnImage(WireModel):

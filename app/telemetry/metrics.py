@@ -17,6 +17,8 @@ IMAGE_TOKENS = Counter("cxr_image_tokens_total", "Image tokens read (in) and dra
 TEXT_TOKENS = Counter("cxr_text_tokens_total", "Text tokens written.")
 DRAWINGS_IN_FLIGHT = Gauge("cxr_drawings_in_flight", "Drawings being generated.")
 
+READINGS_REUSED = Counter("cxr_readings_reused_total", "Images that were not decoded and encoded again.")
+
 CODEC_BATCH_IMAGES = Histogram(
     "cxr_codec_batch_images", "Images in one batch of the codec.", buckets=(1, 2, 4, 8, 16, 32, 64)
 )

@@ -37,7 +37,7 @@ def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> No
     assert time.monotonic() - killed < 5
     assert service.process.wait(60) == FAILED_STATUS
     assert all(answer.status_code == 503 and "Retry-After" in answer.headers for answer in told)
-    again = start(tmp_path / "again", CXR_STATE_DIR=str(service.state))
+    again = start(tmp_path / "again", state=service.state)
     drawn = httpx.post(f"{again.url}/v1/images/generations", json={"prompt": "Normal."}, timeout=60)
     assert drawn.status_code == 200
     assert again.stop() == 0

@@ -12,7 +12,11 @@ from app.settings import Settings
 async def test_a_ready_service_says_so_part_by_part(service: Service) -> None:
     response = await service.client.get("/readyz")
     assert response.status_code == 200
-    assert response.json() == {"status": "ready", "parts": {"engine": "ok", "codec": "ok", "state_dir": "ok"}}
+    assert response.json() == {
+        "status": "ready",
+        "parts": {"engine": "ok", "codec": "ok", "state_dir": "ok"},
+        "under_way": 0,
+    }
 
 
 async def test_a_part_that_does_not_answer_is_named(service: Service) -> None:

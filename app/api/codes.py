@@ -1,0 +1,86 @@
+"""Image codes: a radiograph's, the radiograph of given ones, and a preview of what was uploaded."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+
+from app import pipelines
+from app.api.readings import MULTIPART, image_body
+from app.api.requests import LimitsOf, ServicesOf, caller_of, negotiate, require_content_type, while_connected
+from app.api.responses import DRAW_PROBLEMS, PROBLEMS
+from app.dicom.secondary_capture import Provenance
+from app.errors import InvalidRequest
+from app.rendering import MEDIA_TYPES, render
+from app.schemas.readings import ImageForm, PixelsRequest, TokensBody
+from app.telemetry.timings import Timings
+
+router = APIRouter(prefix="/v1/images", tags=["codes"])
+PGM = "image/x-portable-graymap"
+
+
+@router.post(
+    "/tokens",
+    dependencies=[require_content_type(MULTIPART)],
+    responses=PROBLEMS,
+    response_model_exclude_none=True,
+    summary="The codes of a radiograph",
+)
+async def create_tokens(
+    request: Request, form: Annotated[ImageForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
+) -> TokensBody:
+    """Tokenise a radiograph: one code per grid cell, row by row."""
+    negotiate(request, ("application/json",))
+    work = pipelines.read(services, await form.image.read(), Timings(), caller_of(request))
+    reading = await while_connected(request, limits, work)
+    manifest = services.bundle.manifest
+    return TokensBody(
+        tokens=list(reading.codes),
+        grid=manifest.image.grid,
+        codebook_size=manifest.vocabulary.codebook_size,
+        image=image_body(reading.radiograph),
+    )
+
+
+@router.post(
+    "/pixels",
+    dependencies=[require_content_type("application/json")],
+    response_class=Response,
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}, **DRAW_PROBLEMS},
+    summary="The radiograph of given codes",
+)
+async def create_pixels(body: PixelsRequest, request: Request, services: ServicesOf, limits: LimitsOf) -> Response:
+    """Draw the radiograph that the codes stand for: one per grid cell, row by row."""
+    bundle = services.bundle
+    if len(body.tokens) != bundle.image_tokens:
+        raise InvalidRequest(
+            f"tokens: {len(body.tokens)} given, an image has {bundle.image_tokens}", code="token_count"
+        )
+    try:
+        bundle.vocabulary.image_ids(body.tokens)
+    except ValueError as error:
+        highest = bundle.vocabulary.codebook_size - 1
+        raise InvalidRequest(f"tokens: every token must lie in 0..{highest}", code="token_range") from error
+    pixels = await while_connected(request, limits, services.codec.decode(body.tokens))
+    provenance = Provenance.of(bundle.manifest.label, bundle.sha256)
+    file = await asyncio.to_thread(render, pixels, body.output_format, provenance)
+    return Response(file, media_type=MEDIA_TYPES[body.output_format])
+
+
+@router.post(
+    "/preview",
+    dependencies=[require_content_type(MULTIPART)],
+    response_class=Response,
+    responses={200: {"content": {PGM: {}}}, **PROBLEMS},
+    summary="An uploaded radiograph in its full range of grey, for display",
+)
+async def create_preview(
+    request: Request, form: Annotated[ImageForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
+) -> Response:
+    """A binary PGM of 16 bits, its longer side 1,024 pixels at most.
+
+    Comments in its header, in values after the modality LUT: `range LOW HIGH`, `window CENTER WIDTH`, `inverse 0|1`.
+    """
+    negotiate(request, (PGM,))
+    preview = await while_connected(request, limits, services.reader.preview(await form.image.read()))
+    return Response(preview, media_type=PGM)

@@ -1,0 +1,68 @@
+// Drawing: the radiograph appears as its rows are drawn; the seed is shown, another one is a click away.
+import { call, save, stream } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+const ROWS = 16;
+let running = null;
+let last = null;
+
+function show(event, rows) {
+  const picture = $("drawn");
+  picture.src = `data:image/png;base64,${event.b64_json}`;
+  picture.hidden = false;
+  $("veil").style.transform = `translateY(${100 * rows / ROWS}%)`;
+}
+
+export function startDrawing(say) {
+  async function draw() {
+    running?.abort();
+    const mine = running = new AbortController();
+    say(null);
+    last = null;
+    const prompt = $("prompt").value.trim(), seed = $("seed").value.trim();
+    const frame = document.querySelector(".frame");
+    frame.classList.add("drawing");
+    $("veil").style.transform = "translateY(0)";
+    for (const id of ["png", "dicom", "again"]) $(id).disabled = true;
+    $("stop").disabled = false;
+    $("progress").textContent = "Drawing…";
+    try {
+      const body = JSON.stringify({ prompt, stream: true, partial_images: 3, ...(seed ? { seed: Number(seed) } : {}) });
+      const options = { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: mine.signal };
+      await stream("/v1/images/generations", options, (event) => {
+        if (event.type.endsWith("partial_image")) {
+          show(event, event.rows);
+          $("progress").textContent = `${event.rows} of ${ROWS} rows`;
+        } else {
+          show(event, ROWS);
+          last = { prompt, seed: event.seed, png: event.b64_json };
+          $("drawn").alt = `Synthetic radiograph: ${prompt}`;
+          $("drawn-facts").textContent = `Synthetic · ${event.model} · seed ${event.seed}`;
+          $("progress").textContent = "Done.";
+        }
+      });
+    } catch (error) {
+      if (error.name !== "AbortError") say(error);
+      if (mine === running) $("progress").textContent = error.name === "AbortError" ? "Stopped." : "";
+    } finally {
+      if (mine === running) {
+        frame.classList.remove("drawing");
+        $("stop").disabled = true;
+        for (const id of ["png", "dicom", "again"]) $(id).disabled = !last;
+      }
+    }
+  }
+
+  $("drawing").addEventListener("submit", (event) => { event.preventDefault(); draw(); });
+  $("again").addEventListener("click", () => { $("seed").value = ""; draw(); });
+  $("stop").addEventListener("click", () => running?.abort());
+  $("png").addEventListener("click", () => save(`synthetic-${last.seed}.png`, last.png, "image/png"));
+  $("dicom").addEventListener("click", async () => {
+    say(null);
+    try {
+      const body = JSON.stringify({ prompt: last.prompt, seed: last.seed, output_format: "dicom" });
+      const drawn = await (await call("/v1/images/generations", { method: "POST", body, headers: { "Content-Type": "application/json" } })).json();
+      save(`synthetic-${last.seed}.dcm`, drawn.data[0].b64_json, "application/dicom");
+    } catch (error) { say(error); }
+  });
+}
