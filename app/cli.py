@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
@@ -25,6 +26,7 @@ BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of t
 StateOption = Annotated[Path | None, typer.Option("--state-dir", help="The only folder that is written to.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.", exists=True)]
 UrlOption = Annotated[str, typer.Option("--url", envvar="CXR_URL", help="Where the service listens.")]
+KeyOption = Annotated[str | None, typer.Option("--key", envvar="CXR_API_KEY", help="API key.", show_envvar=True)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same output.")]
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -88,32 +90,52 @@ def demo(
         fail(str(error), 1)
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole response.")]
+FileArgument = Annotated[Path, typer.Argument(help="DICOM, PNG or JPEG.", exists=True, dir_okay=False)]
+
+
 @app.command()
 def report(
-    file: Annotated[Path, typer.Argument(help="DICOM, PNG or JPEG.", exists=True, dir_okay=False)],
+    file: FileArgument,
     url: UrlOption = DEFAULT_URL,
-    question: Annotated[list[str] | None, typer.Option("--ask", help="Ask instead; may be repeated.")] = None,
+    key: KeyOption = None,
     seed: SeedOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole response.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print a draft report on a radiograph, or answers about it, from a running service."""
-    client = Client(url)
+    """Print a draft report on a radiograph from a running service."""
+    body = _read(lambda: Client(url, key).report(file, seed=seed), as_json)
+    console.print(body["report"]["text"], markup=False)
+    errors.print(body["notice"], style="dim")
+
+
+@app.command()
+def ask(
+    file: FileArgument,
+    question: Annotated[list[str], typer.Argument(help="One or several.")],
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    seed: SeedOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print answers about a radiograph from a running service."""
+    body = _read(lambda: Client(url, key).answer(file, question, seed=seed), as_json)
+    for item in body["answers"]:
+        console.print(f"{item['question']}  {item['answer']}", markup=False)
+    errors.print(body["notice"], style="dim")
+
+
+def _read(work: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:
     try:
         with errors.status("Reading the radiograph"):
-            body = client.answer(file, question, seed=seed) if question else client.report(file, seed=seed)
+            body = work()
     except ServiceError as error:
         fail(str(error), 1)
     if as_json:
         console.print_json(json.dumps(body))
-        return
+        raise typer.Exit
     for warning in body["image"]["warnings"]:
         errors.print(f"Note: {warning}", style="yellow")
-    if question:
-        for item in body["answers"]:
-            console.print(f"{item['question']}  {item['answer']}", markup=False)
-    else:
-        console.print(body["report"]["text"], markup=False)
-    errors.print(body["notice"], style="dim")
+    return body
 
 
 @app.command()
@@ -123,6 +145,7 @@ def draw(
         "drawing.png"
     ),
     url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
     seed: SeedOption = None,
 ) -> None:
     """Draw a synthetic radiograph with a running service."""
@@ -131,7 +154,7 @@ def draw(
         fail(f"{out.name}: the file name must end in {', '.join(formats)}.")
     try:
         with errors.status("Drawing"):
-            image, body = Client(url).draw(text, formats[out.suffix.lower()], seed=seed)
+            image, body = Client(url, key).draw(text, formats[out.suffix.lower()], seed=seed)
     except ServiceError as error:
         fail(str(error), 1)
     out.write_bytes(image)

@@ -19,6 +19,7 @@ class Client:
     """Calls a running service at `url`."""
 
     url: str
+    key: str | None = None
 
     def report(self, file: Path, **fields: Any) -> dict[str, Any]:
         """A draft report on the radiograph in `file`."""
@@ -38,7 +39,8 @@ class Client:
 
     def _post(self, path: str, **arguments: Any) -> dict[str, Any]:
         try:
-            response = httpx.post(self.url.rstrip("/") + path, timeout=TIMEOUT, **arguments)
+            headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+            response = httpx.post(self.url.rstrip("/") + path, timeout=TIMEOUT, headers=headers, **arguments)
         except httpx.HTTPError as error:
             raise ServiceError(f"No service answers at {self.url}: start one with `cxr serve`.") from error
         try:

@@ -112,7 +112,8 @@ def test_a_file_that_is_dropped_is_read(page: Page) -> None:
         """(bytes) => {
           const transfer = new DataTransfer();
           transfer.items.add(new File([new Uint8Array(bytes)], "a.png"));
-          document.querySelector("#drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+          const drop = new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
+          document.querySelector("#drop").dispatchEvent(drop);
         }""",
         payload,
     )

@@ -1,0 +1,39 @@
+"""The examples of docs/clients.md run as they stand."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from service_process import ServiceProcess
+from studies_support import instance
+from support import ROOT
+
+TEXT = (ROOT / "docs" / "clients.md").read_text()
+BLOCKS = re.findall(r"^## (.+?)\n(?:.*?)^```(\w+)\n(.*?)^```", TEXT, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with ServiceProcess(tmp_path_factory.mktemp("clients")) as started:
+        yield started
+
+
+@pytest.mark.parametrize(("title", "language", "code"), BLOCKS, ids=[title for title, *_ in BLOCKS])
+def test_the_example_runs(service: ServiceProcess, tmp_path: Path, title: str, language: str, code: str) -> None:
+    (tmp_path / "chest.dcm").write_bytes(instance())
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "CXR_URL": service.url, "PATH": path}
+    command = [sys.executable, "-c", code] if language == "python" else ["bash", "-euo", "pipefail", "-c", code]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout or (tmp_path / "drawing.png").exists()
+
+
+def test_every_section_has_its_example() -> None:
+    assert len(BLOCKS) == TEXT.count("\n## ")
