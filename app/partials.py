@@ -20,8 +20,7 @@ def moments(rows: int, kept: int, partials: int) -> list[int]:
 def filled(codes: Sequence[int], rows: int, columns: int) -> list[int]:
     """The codes of whole rows, and below them the last one again until the image is full.
 
-    Measured on the embedded bundle against the finished image, over black, grey and mirrored fillings: see
-    `tests/integration/test_streaming.py`.
+    The filling that comes closest to the finished image of those measured: docs/benchmarks/fillings.md.
     """
     whole = list(codes[: len(codes) // columns * columns])
     missing = rows - len(whole) // columns

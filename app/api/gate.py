@@ -67,7 +67,7 @@ class Gate:
         except CxrError as error:
             await refusal(Request(scope), error)(scope, receive, send_with_headers)
         finally:
-            if audit is not None and rule.job not in ("operations", "models"):
+            if audit is not None and rule.task not in ("operations", "models"):
                 route = getattr(scope.get("route"), "path", rule.prefix)
                 audit.note(
                     "unknown" if identity is None else identity.id,

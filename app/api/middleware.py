@@ -69,7 +69,7 @@ class RequestContext:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            REQUESTS.labels(route=route, method=method, status=str(status), job=rule_of(scope["path"]).job).inc()
+            REQUESTS.labels(route=route, method=method, status=str(status), task=rule_of(scope["path"]).task).inc()
             REQUEST_SECONDS.labels(route=route).observe(seconds)
             log.info("request", route=route, method=method, status=status, ms=round(seconds * 1000.0, 1))
 

@@ -11,7 +11,7 @@ class Rule:
 
     prefix: str
     scope: Scope | None
-    job: str
+    task: str
 
 
 # The first prefix that fits counts.

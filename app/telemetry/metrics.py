@@ -7,7 +7,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
-REQUESTS = Counter("cxr_http_requests_total", "HTTP requests answered.", ["route", "method", "status", "job"])
+# `task` is the kind of job; `job` is Prometheus' own label of a target.
+REQUESTS = Counter("cxr_http_requests_total", "HTTP requests answered.", ["route", "method", "status", "task"])
 REQUEST_SECONDS = Histogram("cxr_http_request_seconds", "Time to answer an HTTP request.", ["route"], buckets=_SECONDS)
 REQUESTS_IN_FLIGHT = Gauge("cxr_http_requests_in_flight", "HTTP requests being answered.")
 REJECTED = Counter("cxr_rejected_total", "Requests refused, by error code.", ["code"])

@@ -4,6 +4,7 @@ import http.server
 import io
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,10 +87,11 @@ def _use_everything(service: ServiceProcess, dimse_port: int, image: bytes) -> l
         association = entity.associate("127.0.0.1", dimse_port, ae_title="LLMCXR")
         assert association.send_c_store(dataset).Status == 0
         association.release()
-        for _ in range(200):
-            done = client.get("/v1/jobs", params={"state": "done"}).json()
-            if done["total"]:
-                break
+        until = time.monotonic() + 30.0
+        # The destination answers nobody, so a study that was read stays at its delivery.
+        while not client.get("/v1/jobs", params={"state": "delivering"}).json()["total"]:
+            assert time.monotonic() < until
+            time.sleep(0.1)
         failures.append(client.get("/metrics").text)
     return failures
 

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY, CollectorRegistry
 from support import ROOT, Service, encoded, gradient
 
-import app.telemetry.metrics  # noqa: F401
+from app.telemetry import metrics
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
@@ -58,6 +58,12 @@ def test_the_dashboard_names_metrics_that_exist_and_shows_every_one_of_ours(path
     left_out = {"cxr_bundle_info", "cxr_start_time_seconds", "cxr_audit_failures"}  # facts and an alert
     ours = {family.name for family in REGISTRY.collect() if family.name.startswith("cxr_")}
     assert ours - shown == left_out
+
+
+def test_no_metric_has_a_label_that_prometheus_sets_itself() -> None:
+    labels = {label for metric in vars(metrics).values() for label in getattr(metric, "_labelnames", ())}
+    assert "task" in labels
+    assert not labels & {"job", "instance"}
 
 
 def test_dashboard_panels_do_not_overlap() -> None:

@@ -70,7 +70,7 @@ async def test_an_engine_that_dies_ends_readiness(settings: Settings) -> None:
 async def test_metrics_count_requests_by_route_template(service: Service) -> None:
     await service.client.post("/v1/reports", files={"image": encoded(gradient())})
     text = (await service.client.get("/metrics")).text
-    assert 'cxr_http_requests_total{job="report",method="POST",route="/v1/reports",status="200"}' in text
+    assert 'cxr_http_requests_total{method="POST",route="/v1/reports",status="200",task="report"}' in text
     assert 'cxr_stage_seconds_count{stage="encode"}' in text
     assert "cxr_ready 1.0" in text
 
