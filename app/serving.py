@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -88,7 +89,7 @@ class Server:
 
     async def serve(self) -> int:
         """Serve until told to stop or a part fails; returns the process's exit status."""
-        watcher = asyncio.create_task(self._stop_when_failed())
+        watchers = [asyncio.create_task(work) for work in (self._stop_when_failed(), self._settle())]
         # uvicorn raises the signal that stopped it once more at its end, for the handler that was there before: a
         # service that stopped as it was told to has ended well.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -96,13 +97,22 @@ class Server:
         try:
             await self._server.serve()
         finally:
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
         return FAILED_STATUS if self._lifecycle.failed.is_set() else 0
 
     async def _stop_when_failed(self) -> None:
         await self._lifecycle.failed.wait()
         log.error("a part has failed; stopping")
         self._server.should_exit = True
+
+    async def _settle(self) -> None:
+        """Take what the start has left behind out of the garbage collector's sight: it stays for good, and walking it
+        takes up to a second in which no request moves.
+        """
+        await self._lifecycle.settled.wait()
+        gc.collect()
+        gc.freeze()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Server"]:

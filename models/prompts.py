@@ -9,6 +9,7 @@ the reference implementation, which tokenises the whole string.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from models.vocabulary import Vocabulary
 
@@ -29,7 +30,7 @@ class Prompts:
     def report(self, codes: Sequence[int], instruction: str = REPORT_INSTRUCTION) -> list[int]:
         """Prompt that asks for a report on the image with these codes."""
         v = self.vocabulary
-        body = v.encode(f"\n{instruction}\n\nInput:\n") + self.image_span(codes) + v.encode("\n\n")
+        body = v.encode(f"\n{instruction}\n\nInput:\n") + self.image_span(codes) + self._gap
         return self._framed(body)
 
     def answer(self, codes: Sequence[int], question: str) -> list[int]:
@@ -70,4 +71,13 @@ class Prompts:
 
     def _framed(self, body: list[int]) -> list[int]:
         v = self.vocabulary
-        return [*v.encode(f"{INTRO}\n\n"), v.instruction, *body, v.response]
+        return [*self._intro, v.instruction, *body, v.response]
+
+    # The dataclass is frozen, so both are worked out once.
+    @cached_property
+    def _intro(self) -> list[int]:
+        return self.vocabulary.encode(f"{INTRO}\n\n")
+
+    @cached_property
+    def _gap(self) -> list[int]:
+        return self.vocabulary.encode("\n\n")

@@ -35,6 +35,10 @@ def configure(settings: OtlpSettings, version: str) -> None:
     trace.set_tracer_provider(_provider)
 
 
+def _recorded() -> bool:
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def flush() -> None:
     """Export what waits."""
     if _provider is not None:
@@ -49,6 +53,10 @@ def span(
     **attributes: str | int | float,
 ) -> Iterator[Span]:
     """A span around the block, below the one in force or, with `carrier`, below what its headers name."""
+    if not _recorded() and _PARENT not in (carrier or ()):
+        # Nobody records it and nothing is handed on: most services most of the time.
+        yield trace.INVALID_SPAN
+        return
     parent = None if carrier is None else propagate.extract(carrier)
     tracer = trace.get_tracer(_SERVICE)
     with tracer.start_as_current_span(

@@ -33,6 +33,7 @@ export function startDrawing(say) {
         if (event.type.endsWith("partial_image")) {
           show(event, event.rows);
           $("progress").textContent = `${event.rows} of ${ROWS} rows`;
+          $("drawn-facts").textContent = `Unfinished · seed ${event.seed}`;
         } else {
           show(event, ROWS);
           last = { prompt, seed: event.seed, png: event.b64_json };
