@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DICOM ?=
 ARGS ?=
 
-.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench-ingest lock clean
+.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench bench-all bench-ingest lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -67,13 +67,22 @@ audit: setup-dev sbom  ## known vulnerabilities of what is installed (asks PyPI)
 load: setup-dev  ## 64 mixed clients for five minutes, then ten times what it can do; writes docs/benchmarks/load.md
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
 
+# The ratios, within 20 minutes on two cores; `bench-all` adds the curves.
+BENCH := floor codec imaging gateway studies startup drawing streaming second_question
+
+bench: setup-dev  ## the service beside its peers: docs/benchmarks/bench.md (under 20 minutes on 2 cores)
+	$(BIN)/cxr bench $(BENCH:%=--scenario %) $(ARGS)
+
+bench-all: setup-dev  ## every scenario, with the curves (about half an hour)
+	$(BIN)/cxr bench $(ARGS)
+
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m tests.benchmarks.ingest $(ARGS)
 
 lock:  ## resolve the locks again (needs uv)
 	uv pip compile pyproject.toml --extra cpu --extra train --override requirements/excluded.txt \
 	  --python-version 3.11 --no-header --no-annotate $(ARGS) -o requirements/cpu.txt
-	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --override requirements/excluded.txt \
+	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --extra bench --override requirements/excluded.txt \
 	  --constraint requirements/cpu.txt --python-version 3.11 --no-header --no-annotate $(ARGS) -o requirements/all.tmp
 	grep -vxFf requirements/cpu.txt requirements/all.tmp > requirements/dev.txt
 	rm requirements/all.tmp

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from app.cli_access import audit_app, keys_app
+from app.cli_bench import bench_app
 from app.cli_training import evaluate_app, manifest_app, train
 from app.client import Client, ServiceError
 from app.console import console, errors, fail
@@ -216,6 +217,7 @@ def import_(
 
 
 app.command()(train)
+app.add_typer(bench_app, name="bench")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 app.add_typer(manifest_app, name="manifest")

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from types import FrameType
 
@@ -17,6 +18,9 @@ from app.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+# Longer than balancers keep an idle connection (60 s, most of them): the side that sends has to be the one that closes.
+_KEEP_ALIVE_SECONDS = 75
+_SWITCH_SECONDS = 0.001
 FAILED_STATUS = 70  # EX_SOFTWARE: a part died; a supervisor restarts the process
 
 
@@ -64,6 +68,7 @@ class Server:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=round(settings.drain.limit_seconds),
                 ssl_certfile=settings.tls.certificate,
                 ssl_keyfile=settings.tls.key,
@@ -113,6 +118,8 @@ class Server:
         await self._lifecycle.settled.wait()
         gc.collect()
         gc.freeze()
+        # A thread that polls a database must not hold the event loop up for Python's five milliseconds.
+        sys.setswitchinterval(_SWITCH_SECONDS)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Server"]:

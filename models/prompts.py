@@ -29,9 +29,8 @@ class Prompts:
 
     def report(self, codes: Sequence[int], instruction: str = REPORT_INSTRUCTION) -> list[int]:
         """Prompt that asks for a report on the image with these codes."""
-        v = self.vocabulary
-        body = v.encode(f"\n{instruction}\n\nInput:\n") + self.image_span(codes) + self._gap
-        return self._framed(body)
+        head = self._report_head if instruction == REPORT_INSTRUCTION else self._head(instruction)
+        return self._framed([*head, *self.image_span(codes), *self._gap])
 
     def answer(self, codes: Sequence[int], question: str) -> list[int]:
         """Prompt that asks a question about the image with these codes."""
@@ -73,7 +72,14 @@ class Prompts:
         v = self.vocabulary
         return [*self._intro, v.instruction, *body, v.response]
 
-    # The dataclass is frozen, so both are worked out once.
+    def _head(self, instruction: str) -> list[int]:
+        return self.vocabulary.encode(f"\n{instruction}\n\nInput:\n")
+
+    # What no request changes is tokenised once.
+    @cached_property
+    def _report_head(self) -> list[int]:
+        return self._head(REPORT_INSTRUCTION)
+
     @cached_property
     def _intro(self) -> list[int]:
         return self.vocabulary.encode(f"{INTRO}\n\n")

@@ -40,6 +40,11 @@ def write_vqgan(folder: Path, codes: int = 64, **changes: Any) -> VQGAN:
     return model
 
 
+def published_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A GPT-NeoX's tensors by the names of published files: transformers has renamed the output layer since."""
+    return {name.replace("lm_head.", "embed_out."): tensor for name, tensor in state.items()}
+
+
 def write_llm(
     folder: Path, *, shards: int = 2, width: int = 64, tokenizer: Tokenizer | None = None, codes: int = 64
 ) -> GPTNeoXForCausalLM:
@@ -61,7 +66,7 @@ def write_llm(
     model = GPTNeoXForCausalLM(config).eval()
     config.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
-    state = {**model.state_dict(), "gpt_neox.layers.0.attention.masked_bias": torch.tensor(-1e9)}
+    state = {**published_names(model.state_dict()), "gpt_neox.layers.0.attention.masked_bias": torch.tensor(-1e9)}
     names = sorted(state)
     weight_map = {}
     for number in range(shards):

@@ -3,14 +3,11 @@
 """
 
 import asyncio
-import contextlib
-import os
 import shutil
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import structlog
@@ -24,64 +21,18 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.metrics.stats import RequestStateStats
 
+from app.engine.environment import engine_environment, socket_folder
 from app.engine.masking import Mask
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
 from app.errors import EngineDead, InvalidRequest, Overloaded, Unavailable, WorkerFailed
 from app.settings import EngineSettings
 from models.bundle import Bundle
+from models.vocabulary import Vocabulary
 
 log = structlog.get_logger(__name__)
 
-# Libraries that vLLM's CPU kernels gain from when they are preloaded: Intel's OpenMP, tcmalloc.
-_PRELOADS = ("libiomp5.so", "libtcmalloc_minimal.so.4")
-_LIBRARY_FOLDERS = (Path(sys.prefix) / "lib", Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib64"), Path("/usr/lib"))
 _STOP_SECONDS = 10.0
-# Bytes of a Unix socket's path without its end, and what vLLM appends: a slash and a UUID.
-_SOCKET_PATH = 107
-_SOCKET_NAME = 37
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
-
-
-def preloads() -> list[Path]:
-    """The libraries of `_PRELOADS` that this machine has."""
-    candidates = ([folder / name for folder in _LIBRARY_FOLDERS] for name in _PRELOADS)
-    found = (next((path for path in paths if path.exists()), None) for paths in candidates)
-    return [path for path in found if path is not None]
-
-
-def socket_folder(preferred: Path) -> Path:
-    """`preferred`, or a new folder of a short name where a socket's path below it would be too long (unix(7))."""
-    if len(os.fsencode(preferred)) + _SOCKET_NAME <= _SOCKET_PATH:
-        return preferred
-    return Path(tempfile.mkdtemp(prefix="cxr-", dir="/tmp"))
-
-
-@contextlib.contextmanager
-def engine_environment(settings: EngineSettings, cache: Path, sockets: Path) -> Iterator[None]:
-    """Environment of the engine's process, taken back afterwards. What the user has set is kept."""
-    libraries = [str(path) for path in preloads()]
-    values = {
-        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
-        "LD_PRELOAD": ":".join(libraries),
-        "PYTHONWARNINGS": "ignore::FutureWarning",
-        "TORCH_CPP_LOG_LEVEL": "ERROR",
-        "TORCH_LOGS": "-torch._library.triton",
-        "VLLM_RPC_BASE_PATH": str(sockets),
-        "VLLM_CACHE_ROOT": str(cache / "vllm"),
-        "VLLM_CONFIG_ROOT": str(cache / "vllm"),
-        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
-        "HF_HOME": str(cache / "huggingface"),
-    }
-    added = {name: value for name, value in values.items() if value and not os.environ.get(name)}
-    os.environ.update(added)
-    log.info("engine environment", preload=[Path(path).name for path in libraries], set=sorted(added))
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def _queue_seconds(output: RequestOutput) -> float | None:
@@ -90,6 +41,58 @@ def _queue_seconds(output: RequestOutput) -> float | None:
     if not isinstance(stats, RequestStateStats) or not stats.scheduled_ts:
         return None
     return float(max(0.0, stats.scheduled_ts - stats.queued_ts))
+
+
+def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArgs:
+    """VLLM's arguments for a bundle, with the mask for the model runner that they lead to."""
+    arguments = AsyncEngineArgs(
+        model=str(bundle.llm),
+        served_model_name=bundle.manifest.label,
+        skip_tokenizer_init=True,
+        dtype=settings.dtype,
+        enforce_eager=settings.enforce_eager,
+        max_num_seqs=settings.max_num_seqs,
+        max_model_len=settings.max_model_len,
+        max_num_queued_reqs=settings.max_queue,
+        scheduling_policy="priority",
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        tensor_parallel_size=settings.tensor_parallel_size,
+        enable_prefix_caching=settings.prefix_caching,
+        quantization=settings.quantization,
+        **({} if settings.cuda_graphs else {"compilation_config": {"cudagraph_mode": "NONE"}}),
+        disable_log_stats=False,
+        enable_log_requests=False,
+        use_tqdm_on_load=False,
+    )
+    runner = "V2" if arguments.create_engine_config().use_v2_model_runner else "V1"
+    arguments.logits_processors = [f"app.engine.masking:TextImageMask{runner}"]
+    return arguments
+
+
+def masks_of(vocabulary: Vocabulary) -> dict[Kind, Mask]:
+    """What each kind of generation may consist of; `Kind.ANY` has no mask."""
+    controls = tuple(sorted(vocabulary.controls - {vocabulary.end}))
+    return {
+        Kind.TEXT: Mask(0, vocabulary.text_size, controls),
+        Kind.IMAGE: Mask(vocabulary.image_offset, vocabulary.size),
+    }
+
+
+def sampling_parameters(kind: Kind, sampling: Sampling, vocabulary: Vocabulary) -> SamplingParams:
+    """VLLM's parameters of one generation."""
+    image = kind is Kind.IMAGE
+    mask = masks_of(vocabulary).get(kind)
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        seed=sampling.seed,
+        ignore_eos=image,
+        stop_token_ids=None if image else [vocabulary.end],
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+        extra_args=None if mask is None else mask.extra_args(),
+    )
 
 
 class VllmEngine:
@@ -104,12 +107,6 @@ class VllmEngine:
         self._sockets_are_ours = self._sockets != temporary
         self._llm: AsyncLLM | None = None
         self._max_model_len = 0
-        vocabulary = bundle.vocabulary
-        controls = tuple(sorted(vocabulary.controls - {vocabulary.end}))
-        self._masks = {
-            Kind.TEXT: Mask(0, vocabulary.text_size, controls),
-            Kind.IMAGE: Mask(vocabulary.image_offset, vocabulary.size),
-        }
 
     @property
     def max_model_len(self) -> int:
@@ -136,48 +133,9 @@ class VllmEngine:
         log.info("engine ready", seconds=round(time.monotonic() - started, 1), max_model_len=self._max_model_len)
 
     def _construct(self) -> AsyncLLM:
-        args = self._arguments()
-        runner = "V2" if args.create_engine_config().use_v2_model_runner else "V1"
-        args.logits_processors = [f"app.engine.masking:TextImageMask{runner}"]
-        config = args.create_engine_config()
+        config = engine_arguments(self._bundle, self._settings).create_engine_config()
         self._max_model_len = int(config.model_config.max_model_len)
         return AsyncLLM.from_vllm_config(config)
-
-    def _arguments(self) -> AsyncEngineArgs:
-        settings = self._settings
-        return AsyncEngineArgs(
-            model=str(self._bundle.llm),
-            served_model_name=self._bundle.manifest.label,
-            skip_tokenizer_init=True,
-            dtype=settings.dtype,
-            enforce_eager=settings.enforce_eager,
-            max_num_seqs=settings.max_num_seqs,
-            max_model_len=settings.max_model_len,
-            max_num_queued_reqs=settings.max_queue,
-            scheduling_policy="priority",
-            gpu_memory_utilization=settings.gpu_memory_utilization,
-            tensor_parallel_size=settings.tensor_parallel_size,
-            enable_prefix_caching=settings.prefix_caching,
-            quantization=settings.quantization,
-            **({} if settings.cuda_graphs else {"compilation_config": {"cudagraph_mode": "NONE"}}),
-            disable_log_stats=False,
-            enable_log_requests=False,
-            use_tqdm_on_load=False,
-        )
-
-    def _sampling(self, kind: Kind, sampling: Sampling) -> SamplingParams:
-        image = kind is Kind.IMAGE
-        return SamplingParams(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
-            seed=sampling.seed,
-            ignore_eos=image,
-            stop_token_ids=None if image else [self._bundle.vocabulary.end],
-            detokenize=False,
-            output_kind=RequestOutputKind.DELTA,
-            extra_args=self._masks[kind].extra_args() if kind in self._masks else None,
-        )
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
         """Generate ids as they come; see `Engine.generate`."""
@@ -192,7 +150,7 @@ class VllmEngine:
         prompt = TokensPrompt(prompt_token_ids=list(generation.prompt))
         if generation.cache_salt is not None:
             prompt["cache_salt"] = generation.cache_salt
-        sampling = self._sampling(generation.kind, generation.sampling)
+        sampling = sampling_parameters(generation.kind, generation.sampling, self._bundle.vocabulary)
         outputs = llm.generate(prompt, sampling, generation.request_id, priority=generation.priority)
         first = True
         try:

@@ -9,6 +9,7 @@ import json
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +25,7 @@ GENESIS = "0" * 64
 _BATCH = 256
 _TAIL = 65_536
 _CLOSE_SECONDS = 10.0
+_LINGER_SECONDS = 0.05
 
 
 def audit_file(state_dir: Path) -> Path:
@@ -63,6 +65,8 @@ class AuditLog:
 
     def _write_batches(self) -> None:
         while (first := self._events.get()) is not None:
+            # What follows at once goes along: opening, reading the last hash and syncing cost more than an event.
+            time.sleep(_LINGER_SECONDS)
             batch, ended = [first], False
             while len(batch) < _BATCH and not self._events.empty():
                 event = self._events.get()

@@ -19,6 +19,8 @@ _SHARD_BYTES = 512 * 2**20
 _DTYPE = torch.bfloat16
 # Buffers that older GPT-NeoX files hold and that the model computes itself.
 _BUFFERS = (".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq")
+# The output layer in files of GPT-NeoX as they are published: what transformers calls it.
+_PUBLISHED_NAMES = {"embed_out.weight": "lm_head.weight"}
 _SLOW_FILES = ("vocab.json", "tokenizer.model", "spiece.model", "vocab.txt")
 INDEX_FILE = "model.safetensors.index.json"
 
@@ -31,6 +33,11 @@ class Shapes:
     optional: frozenset[str]
     dropped: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+
+    def known_as(self, name: str) -> str:
+        """The model's own name of a tensor that a file calls `name`."""
+        own = _PUBLISHED_NAMES.get(name, name)
+        return own if own in self.wanted and name not in self.wanted else name
 
     def take(self, file: str, name: str, shape: tuple[int, ...]) -> bool:
         """Whether tensor `name` belongs to the model. Raises ImportRefused for an unknown name or another shape."""
@@ -162,7 +169,8 @@ def _convert_file(
             part.clear()
 
     held = 0
-    for name, tensor in _tensors(file):
+    for published, tensor in _tensors(file):
+        name = shapes.known_as(published)
         if not shapes.take(file.name, name, tuple(tensor.shape)):
             continue
         seen.append(name)

@@ -15,30 +15,24 @@ import psutil
 import torch
 import yaml
 from tokenizers import AddedToken
-from transformers import AutoModelForCausalLM, GPTNeoXConfig
+from transformers import AutoModelForCausalLM
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from importer_support import published_names  # noqa: E402
 from integration_support import start  # noqa: E402
 from support import byte_tokenizer, encoded, gradient  # noqa: E402
 
-from models.vqgan import VQGAN, VQGANConfig  # noqa: E402
+from app.bench.bundles import PRESETS, TEXT_SIZE, llm_config, vqgan_config  # noqa: E402
+from models.vqgan import VQGAN  # noqa: E402
 
-TEXT_SIZE, CODES = 50281, 1024
 SHARD_BYTES = 2 * 2**30
-DD = {
-    "double_z": False,
-    "z_channels": 256,
-    "resolution": 256,
-    "in_channels": 3,
-    "out_ch": 3,
-    "ch": 128,
-    "ch_mult": [1, 1, 2, 2, 4],
-    "num_res_blocks": 2,
-    "attn_resolutions": [16],
-    "dropout": 0.0,
-}
+PUBLISHED = PRESETS["published"]
+VQGAN_CONFIG = vqgan_config(PUBLISHED.vqgan_channels)
+# What taming's `ddconfig` holds; the rest of a configuration stands beside it, or is taming's own constant.
+BESIDE = {"embed_dim", "n_embed", "resamp_with_conv", "norm_groups", "norm_eps"}
+DD = VQGAN_CONFIG.model_dump(mode="json", exclude=BESIDE)
 
 
 def write_llm(folder: Path) -> None:
@@ -48,20 +42,10 @@ def write_llm(folder: Path) -> None:
     missing = TEXT_SIZE - tokenizer.get_vocab_size(with_added_tokens=True)
     tokenizer.add_tokens([AddedToken(f"filler{number}", normalized=False) for number in range(missing)])
     tokenizer.save(str(folder / "tokenizer.json"))
-    config = GPTNeoXConfig(
-        vocab_size=TEXT_SIZE + CODES,
-        hidden_size=2560,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        intermediate_size=10240,
-        max_position_embeddings=2048,
-        tie_word_embeddings=False,
-        dtype="bfloat16",
-        architectures=["GPTNeoXForCausalLM"],
-    )
+    config = llm_config(PUBLISHED)
     config.save_pretrained(folder)
     with torch.device("meta"):
-        shapes = {name: tensor.shape for name, tensor in AutoModelForCausalLM.from_config(config).state_dict().items()}
+        shapes = published_names(AutoModelForCausalLM.from_config(config).state_dict())
     part: dict[str, torch.Tensor] = {}
     weight_map: dict[str, str] = {}
     held = number = 0
@@ -74,7 +58,8 @@ def write_llm(folder: Path) -> None:
         part.clear()
         held, number = 0, number + 1
 
-    for name, shape in shapes.items():
+    for name, like in shapes.items():
+        shape = like.shape
         ones = name.endswith("norm.weight") or "layernorm.weight" in name
         part[name] = torch.ones(shape, dtype=torch.bfloat16) if ones else (0.02 * torch.randn(shape)).bfloat16()
         held += part[name].nbytes
@@ -86,9 +71,9 @@ def write_llm(folder: Path) -> None:
 
 def write_vqgan(folder: Path) -> None:
     """A random VQ-GAN of the published sizes."""
-    model = VQGAN(VQGANConfig(**DD, embed_dim=256, n_embed=CODES))
+    model = VQGAN(VQGAN_CONFIG)
     torch.save({"state_dict": model.state_dict()}, folder / "vqgan.ckpt")
-    params = {"ddconfig": DD, "embed_dim": 256, "n_embed": CODES}
+    params = {"ddconfig": DD, "embed_dim": VQGAN_CONFIG.embed_dim, "n_embed": VQGAN_CONFIG.n_embed}
     content = {"model": {"target": "taming.models.vqgan.VQModel", "params": params}}
     (folder / "vqgan.yaml").write_text(yaml.safe_dump(content))
 

@@ -1,0 +1,45 @@
+"""What scenarios share: the bundle, the device, how many rounds, folders, and services that are started once."""
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from app.bench.service import Service
+from models.bundle import Bundle, load
+
+
+@dataclass
+class Bench:
+    """One run of the suite. As a context it ends what it has started.
+
+    `folder` is written to and may go afterwards; `cache` keeps compiled kernels between runs.
+    """
+
+    path: Path
+    device: str
+    rounds: int
+    folder: Path
+    cache: Path
+    bundle: Bundle = field(init=False)
+    _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _service: Service | None = None
+
+    def __post_init__(self) -> None:
+        self.bundle = load(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def service(self) -> Service:
+        """The service on the bundle, compiled, with its default settings; started by the first scenario that asks."""
+        if self._service is None:
+            made = Service(self.folder / "service", bundle=self.path, cache=self.cache, CXR_CODEC__DEVICE=self.device)
+            self._service = self._running.enter_context(made)
+        return self._service

@@ -1,0 +1,111 @@
+"""Figures that hold on a noisy machine: contenders in turn, medians with their spread, ratios taken round by round."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, least and most of several values."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Raises ValueError where there is no value."""
+        if not values:
+            raise ValueError("a spread needs a value")
+        return cls(statistics.median(values), min(values), max(values), len(values))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio that was asked for: its values by round, and what it shall reach. `at_most` turns the goal round."""
+
+    name: str
+    spread: Spread
+    goal: float
+    stretch: float
+    at_most: bool = False
+
+    @property
+    def reached(self) -> str:
+        """`stretch`, `yes` or `no`, by the median."""
+        sign = -1.0 if self.at_most else 1.0
+        value = sign * self.spread.median
+        if value >= sign * self.stretch:
+            return "stretch"
+        return "yes" if value >= sign * self.goal else "no"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one scenario found. `figures` are numbers and series by name, as they go into its JSON."""
+
+    scenario: str
+    title: str
+    figures: dict[str, Any]
+    ratios: tuple[Ratio, ...] = ()
+    note: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file; each ratio with whether it is reached."""
+        ratios = [{**asdict(ratio), "reached": ratio.reached} for ratio in self.ratios]
+        return {**asdict(self), "ratios": ratios}
+
+
+Run = Callable[[int], Awaitable[float]]
+
+
+async def in_turn(contenders: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
+    """One value of each contender a round, A B, B A, A B ...: a drift of the machine meets all alike.
+
+    Each is called with the number of the round.
+    """
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        order = list(contenders.items())
+        for name, run in order if number % 2 == 0 else reversed(order):
+            found[name].append(await run(number))
+    return found
+
+
+def by_round(above: Sequence[float], below: Sequence[float]) -> Spread:
+    """Spread of the ratios of values that were measured in the same round."""
+    return Spread.of([one / other for one, other in zip(above, below, strict=True)])
+
+
+async def timed(work: Awaitable[object]) -> float:
+    """Seconds that `work` takes."""
+    started = time.perf_counter()
+    await work
+    return time.perf_counter() - started
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that `share` of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+async def closed_loop(
+    request: Callable[[int], Awaitable[float]], clients: int, count: int
+) -> tuple[float, list[float]]:
+    """`count` requests of `clients` that never pause: seconds in all, and those of each request."""
+    numbers = iter(range(count))
+    latencies: list[float] = []
+
+    async def client() -> None:
+        for number in numbers:
+            latencies.append(await request(number))
+
+    started = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return time.perf_counter() - started, latencies

@@ -1,0 +1,127 @@
+"""Results as files: JSON a scenario, one page with tables, and plots."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.bench.measure import Result
+
+
+def write(out: Path, results: Sequence[Result], facts: Mapping[str, str]) -> None:
+    """Write `SCENARIO.json` for each result, `bench.md` and the plots into a folder; what is there of others stays."""
+    out.mkdir(parents=True, exist_ok=True)
+    for result in results:
+        content = {"facts": dict(facts), **result.as_json()}
+        (out / f"{result.scenario}.json").write_text(json.dumps(content, indent=1) + "\n")
+    plots = {result.scenario: name for result in results if (name := _plot(out, result)) is not None}
+    (out / "bench.md").write_text(page(results, facts, plots))
+
+
+def page(results: Sequence[Result], facts: Mapping[str, str], plots: Mapping[str, str]) -> str:
+    """All results as Markdown."""
+    lines = ["# Benchmarks", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    ratios = [ratio for result in results for ratio in result.ratios]
+    if ratios:
+        lines += ["| what was asked for | goal | stretch | median | spread | reached |", "|---|---|---|---|---|---|"]
+        for ratio in ratios:
+            sign, spread = ("<=" if ratio.at_most else ">="), ratio.spread
+            lines.append(
+                f"| {ratio.name} | {sign} {ratio.goal:g} | {sign} {ratio.stretch:g} | {spread.median:.3g} "
+                f"| {spread.low:.3g} to {spread.high:.3g}, {spread.count} | {ratio.reached} |"
+            )
+    for result in results:
+        lines += ["", f"## {result.title}", "", *([result.note, ""] if result.note else [])]
+        lines += _tables(result.figures)
+        if result.scenario in plots:
+            lines += ["", f"![{result.title}]({plots[result.scenario]})"]
+    return "\n".join([*lines, ""])
+
+
+def _tables(figures: Mapping[str, Any]) -> list[str]:
+    """Numbers as a list, mappings as a table each."""
+    lines: list[str] = []
+    for name, value in figures.items():
+        words = name.replace("_", " ")
+        if not isinstance(value, Mapping):
+            lines += [f"- {words}: {_number(value)}"]
+            continue
+        flat = not any(isinstance(cell, Mapping) for cell in value.values())
+        rows = {words: value} if flat else _rows(value)
+        columns = list(dict.fromkeys(str(column) for row in rows.values() for column in row))
+        lines += ["", f"| {'' if flat else words} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+        for row, cells in rows.items():
+            by_name = {str(column): cell for column, cell in cells.items()}
+            lines.append(f"| {row} | " + " | ".join(_number(by_name.get(column, "")) for column in columns) + " |")
+    return lines
+
+
+def _rows(value: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """A row for each innermost mapping; a spread is one cell."""
+    rows: dict[str, Mapping[str, Any]] = {}
+    for name, inner in value.items():
+        if not isinstance(inner, Mapping):
+            rows[str(name)] = {"": inner}
+        elif all(isinstance(cell, Mapping) and set(cell) == _SPREAD for cell in inner.values()):
+            rows[str(name)] = {key: _spread(cell) for key, cell in inner.items()}
+        else:
+            rows[str(name)] = inner
+    return rows
+
+
+_SPREAD = {"median", "low", "high", "count"}
+
+
+def _spread(cell: Mapping[str, float]) -> str:
+    return f"{cell['median']:.3g} ({cell['low']:.3g} to {cell['high']:.3g})"
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _plot(out: Path, result: Result) -> str | None:
+    """Every series over numbers that the result has, on one sheet; the file's name, or None without any."""
+    series = _series(result.figures)
+    if not series:
+        return None
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(series), figsize=(5.2 * len(series), 3.6), squeeze=False)
+    for axis, (title, lines) in zip(axes[0], series.items(), strict=True):
+        for name, points in lines.items():
+            xs = sorted(points)
+            axis.plot(xs, [points[x] for x in xs], marker="o", label=name)
+        axis.set_title(title.replace("_", " "))
+        axis.set_xscale("log", base=2 if max(max(points) for points in lines.values()) <= 64 else 10)
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        if len(lines) > 1:
+            axis.legend(fontsize="small")
+    figure.suptitle(result.title)
+    figure.tight_layout()
+    figure.savefig(out / f"{result.scenario}.png", dpi=110)
+    pyplot.close(figure)
+    return f"{result.scenario}.png"
+
+
+def _series(figures: Mapping[str, Any]) -> dict[str, dict[str, dict[int, float]]]:
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for title, value in figures.items():
+        if not isinstance(value, Mapping):
+            continue
+        if _is_line(value):
+            found[title] = {title: dict(value)}
+            continue
+        lines = {name: dict(inner) for name, inner in value.items() if isinstance(inner, Mapping) and _is_line(inner)}
+        if lines:
+            found[title] = lines
+    return found
+
+
+def _is_line(value: Mapping[Any, Any]) -> bool:
+    numbers = all(isinstance(x, int) and isinstance(y, int | float) for x, y in value.items())
+    return len(value) > 2 and numbers

@@ -1,0 +1,109 @@
+"""The gateway alone, on the fakes and on one processor: what HTTP, routing, limits, logs and audit cost a request."""
+
+import asyncio
+import io
+import os
+
+import numpy as np
+from PIL import Image
+
+from app.bench.bench import Bench
+from app.bench.client import Body, Client
+from app.bench.measure import Ratio, Result, Spread, closed_loop, percentile, timed
+from app.bench.service import Service
+
+_CLIENTS = 16
+_REQUESTS = 3_000
+_PACED_SECONDS = 10.0
+_GOAL_RATE = 400.0
+
+
+def _png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _bodies() -> dict[str, Body]:
+    image = _png()
+    return {
+        "report": Body.of_image("/v1/reports", image),
+        "answer": Body.of_image("/v1/answers", image, question="Is there pneumonia?"),
+        "report, streamed": Body.of_image("/v1/reports", image, accept="text/event-stream"),
+        "drawing": Body.of_json("/v1/images/generations", {"prompt": "Normal.", "seed": 1}),
+    }
+
+
+async def gateway(bench: Bench) -> Result:
+    """Requests a second of 16 clients without a pause, their latency, the gateway's processor time for one; and the
+    latency while 400 a second arrive.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    service = Service(bench.folder / "gateway", fakes=True, core=cores[-1])
+    figures: dict[str, dict[str, float]] = {}
+    rates: list[float] = []
+    if len(cores) > 1:
+        os.sched_setaffinity(0, set(cores[:-1]))
+    try:
+        with service:
+            async with Client(service.url) as client:
+                for name, body in _bodies().items():
+
+                    async def one(_: int, body: Body = body) -> float:
+                        return await timed(client.post(body))
+
+                    await closed_loop(one, _CLIENTS, _REQUESTS // 10)
+                    runs = []
+                    for _ in range(bench.rounds):
+                        before = service.cpu_seconds()
+                        total, latencies = await closed_loop(one, _CLIENTS, _REQUESTS)
+                        cpu = (service.cpu_seconds() - before) / _REQUESTS
+                        runs.append((_REQUESTS / total, percentile(latencies, 0.5), percentile(latencies, 0.99), cpu))
+                    rate, p50, p99, cpu = (Spread.of(values).median for values in zip(*runs, strict=True))
+                    figures[name] = {
+                        "requests_per_second": round(rate, 1),
+                        "p50_ms": round(1e3 * p50, 2),
+                        "p99_ms": round(1e3 * p99, 2),
+                        "cpu_ms_per_request": round(1e3 * cpu, 3),
+                    }
+                    if name == "report":
+                        rates = [run[0] for run in runs]
+                paced = [await _paced(client, _bodies()["report"]) for _ in range(bench.rounds)]
+    finally:
+        os.sched_setaffinity(0, set(cores))
+    figures["report, 400 a second"] = {
+        "p50_ms": round(1e3 * Spread.of([p50 for p50, _ in paced]).median, 2),
+        "p99_ms": round(1e3 * Spread.of([p99 for _, p99 in paced]).median, 2),
+    }
+    slowest = Spread.of([1e3 * p99 for _, p99 in paced])
+    return Result(
+        "gateway",
+        "The gateway alone on one processor",
+        figures,
+        (
+            Ratio("gateway: reports a second at 16 clients", Spread.of(rates), 400.0, 1000.0),
+            Ratio("gateway: p99 in ms while 400 reports a second arrive", slowest, 15.0, 5.0, at_most=True),
+        ),
+        "The image is sent each time and known from the second time on; clients run on the other processor.",
+    )
+
+
+async def _paced(client: Client, body: Body) -> tuple[float, float]:
+    """p50 and p99 in seconds of requests that 16 clients send at 400 a second in all, whatever becomes of the others.
+
+    A request that could not be sent in time counts from when it should have been.
+    """
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    latencies: list[float] = []
+
+    async def client_of(offset: int) -> None:
+        due = started + offset / _GOAL_RATE
+        while due < started + _PACED_SECONDS:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            await client.post(body)
+            latencies.append(loop.time() - due)
+            due += _CLIENTS / _GOAL_RATE
+
+    await asyncio.gather(*(client_of(offset) for offset in range(_CLIENTS)))
+    return percentile(latencies, 0.5), percentile(latencies, 0.99)

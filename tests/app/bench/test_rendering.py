@@ -1,0 +1,38 @@
+"""Results as JSON, tables and plots."""
+
+import json
+from pathlib import Path
+
+from app.bench.measure import Ratio, Result, Spread
+from app.bench.rendering import write
+
+RESULT = Result(
+    "drawing",
+    "Drawings at once",
+    {
+        "seconds": {"service": {1: vars(Spread.of([2.0, 3.0]))}},
+        "drawings_per_second": {"service": {1: 0.5, 8: 1.0, 32: 1.5}},
+        "floor": 1.25,
+    },
+    (Ratio("service / raw", Spread.of([0.93]), 0.90, 0.97),),
+    "As it was.",
+)
+
+
+def test_a_result_becomes_json_a_page_and_a_plot(tmp_path: Path) -> None:
+    write(tmp_path, [RESULT], {"machine": "a machine"})
+    found = json.loads((tmp_path / "drawing.json").read_text())
+    assert found["facts"] == {"machine": "a machine"}
+    assert found["ratios"][0]["reached"] == "yes"
+    page = (tmp_path / "bench.md").read_text()
+    assert "| service / raw | >= 0.9 | >= 0.97 | 0.93 | 0.93 to 0.93, 1 | yes |" in page
+    assert "| service | 2.5 (2 to 3) |" in page
+    assert "| service | 0.5 | 1 | 1.5 |" in page
+    assert "- floor: 1.25" in page
+    assert "![Drawings at once](drawing.png)" in page
+    assert (tmp_path / "drawing.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_results_without_curves_have_no_plot(tmp_path: Path) -> None:
+    write(tmp_path, [Result("floor", "Floor", {"seconds": 1.0})], {})
+    assert not list(tmp_path.glob("*.png"))
