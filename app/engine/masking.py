@@ -3,11 +3,12 @@
 vLLM has two incompatible interfaces for custom logits processors: the V1 model runner's (CPU, or without Triton) and
 the V2 model runner's (the default on GPUs). Both classes here wrap the same `Mask`. They run in the engine's process
 and read the request's `extra_args["cxr_mask"]`: a mapping with `low` and `high`, the allowed half-open range of ids,
-and `banned`, single ids inside the range that are not allowed either.
+and `banned`, single ids inside the range that are not allowed either. The V1 class also draws: `extra_args["cxr_draw"]`
+holds `temperature`, `top_p` and `seed`, and vLLM, asked for the likeliest id, finds no other one left.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,11 +18,14 @@ from vllm.v1.sample.logits_processor.interface import LogitsProcessor as V1Logit
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext, LogitsProcRequestState
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as V2LogitsProcessor
 
+from app.engine.sampling import Draw, sample
+
 if TYPE_CHECKING:
     from vllm import SamplingParams
     from vllm.config import VllmConfig
 
 EXTRA_ARG = "cxr_mask"
+DRAW_ARG = "cxr_draw"
 _REFUSED = float("-inf")
 
 
@@ -74,18 +78,49 @@ class _Rows:
             mask.apply(logits, slice(None) if count == logits.shape[0] else rows)
 
 
+@dataclass
+class _Row:
+    """One request of the V1 batch; `written` grows as ids are generated."""
+
+    mask: Mask | None
+    draw: Draw | None
+    written: list[int]
+
+    @classmethod
+    def of(cls, params: "SamplingParams", written: list[int]) -> "_Row | None":
+        mask, draw = Mask.of(params), _draw_of(params)
+        return None if mask is None and draw is None else cls(mask, draw, written)
+
+
+def draw_args(draw: Draw) -> dict[str, Any]:
+    """The value for `SamplingParams.extra_args` that leaves the drawing to `TextImageMaskV1`."""
+    return {DRAW_ARG: asdict(draw)}
+
+
+def _draw_of(params: "SamplingParams") -> Draw | None:
+    value = (params.extra_args or {}).get(DRAW_ARG)
+    if value is None:
+        return None
+    try:
+        draw = Draw(float(value["temperature"]), float(value["top_p"]), int(value["seed"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{DRAW_ARG} needs temperature, top_p and seed") from error
+    if draw.temperature <= 0.0 or not 0.0 < draw.top_p <= 1.0 or draw.seed < 0:
+        raise ValueError(f"{DRAW_ARG}: {draw} cannot be drawn by")
+    return draw
+
+
 class TextImageMaskV1(V1LogitsProcessor):
-    """The mask behind the V1 model runner's interface: state per row of the persistent batch."""
+    """The mask and the sampling behind the V1 model runner's interface: state per row of the persistent batch."""
 
     def __init__(self, vllm_config: "VllmConfig", device: torch.device, is_pin_memory: bool) -> None:
-        self._device = device
-        self._masks: dict[int, Mask] = {}
-        self._rows = _Rows((), device)
+        self._rows: dict[int, _Row] = {}
 
     @classmethod
     def validate_params(cls, sampling_params: "SamplingParams") -> None:
-        """Refuse a malformed mask when the request arrives."""
+        """Refuse a malformed mask or drawing when the request arrives."""
         Mask.of(sampling_params)
+        _draw_of(sampling_params)
 
     def is_argmax_invariant(self) -> bool:
         """The mask changes which id is the most likely."""
@@ -93,13 +128,31 @@ class TextImageMaskV1(V1LogitsProcessor):
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
         """Follow requests as they join, leave and move in the batch."""
-        if process_dict_updates(self._masks, batch_update, lambda params, *_: Mask.of(params)):
-            self._rows = _Rows(self._masks.items(), self._device)
+        process_dict_updates(self._rows, batch_update, lambda params, _, written: _Row.of(params, written))
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
-        """Mask logits (batch, vocabulary) in place."""
-        self._rows.apply(logits)
+        """Mask logits (batch, vocabulary) in place, and leave one id where a row is to be drawn here."""
+        grouped: dict[Mask | None, list[int]] = {}
+        for number, row in self._rows.items():
+            grouped.setdefault(row.mask, []).append(number)
+        for mask, numbers in grouped.items():
+            self._apply(logits, mask or Mask(0, logits.shape[1]), sorted(numbers))
         return logits
+
+    def _apply(self, logits: torch.Tensor, mask: Mask, numbers: list[int]) -> None:
+        # A slice reads and writes without gathering rows.
+        rows = slice(None) if len(numbers) == logits.shape[0] else torch.tensor(numbers, device=logits.device)
+        mask.apply(logits, rows)
+        drawn = [number for number in numbers if self._rows[number].draw is not None]
+        if not drawn:
+            return
+        requests = [self._rows[number] for number in drawn]
+        at = torch.tensor(drawn)
+        allowed = logits[:, mask.low : mask.high] if len(drawn) == logits.shape[0] else logits[at, mask.low : mask.high]
+        draws = [request.draw for request in requests if request.draw is not None]
+        taken = sample(allowed, draws, [len(request.written) for request in requests])
+        logits[at] = _REFUSED
+        logits[at, taken + mask.low] = 0.0
 
 
 class TextImageMaskV2(V2LogitsProcessor):

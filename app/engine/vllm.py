@@ -3,6 +3,7 @@
 """
 
 import asyncio
+import json
 import shutil
 import tempfile
 import time
@@ -16,14 +17,17 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import QueueOverflowError
 from vllm.inputs import TokensPrompt
 from vllm.outputs import RequestOutput
+from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+from vllm.v1.executor.uniproc_executor import UniProcExecutor
 from vllm.v1.metrics.stats import RequestStateStats
 
 from app.engine.environment import engine_environment, socket_folder
-from app.engine.masking import Mask
+from app.engine.masking import Mask, draw_args
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
+from app.engine.sampling import Draw
 from app.errors import EngineDead, InvalidRequest, Overloaded, Unavailable, WorkerFailed
 from app.settings import EngineSettings
 from models.bundle import Bundle
@@ -49,7 +53,7 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
         model=str(bundle.llm),
         served_model_name=bundle.manifest.label,
         skip_tokenizer_init=True,
-        dtype=settings.dtype,
+        dtype=_dtype(bundle, settings),
         enforce_eager=settings.enforce_eager,
         max_num_seqs=settings.max_num_seqs,
         max_model_len=settings.max_model_len,
@@ -64,9 +68,31 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
         enable_log_requests=False,
         use_tqdm_on_load=False,
     )
-    runner = "V2" if arguments.create_engine_config().use_v2_model_runner else "V1"
+    config = arguments.create_engine_config()
+    if current_platform.is_cpu():
+        # A prompt is read whole or not yet: after a part of one the sampler is asked for an id that nobody wants, and
+        # vLLM 0.32 then winds the request's random generator back, which one of a CPU cannot be: the engine dies of it.
+        arguments.enable_chunked_prefill = False
+        if settings.tensor_parallel_size == 1:
+            # vLLM would give a CPU's worker a process of its own, and the engine would spin on a processor while it
+            # waits. By its name `uni` this one is refused, since threads could not be bound; ours are not (`nobind`).
+            arguments.distributed_executor_backend = UniProcExecutor
+        arguments.max_num_batched_tokens = max(
+            config.scheduler_config.max_num_batched_tokens, config.model_config.max_model_len
+        )
+    runner = "V2" if config.use_v2_model_runner else "V1"
     arguments.logits_processors = [f"app.engine.masking:TextImageMask{runner}"]
     return arguments
+
+
+def _dtype(bundle: Bundle, settings: EngineSettings) -> str:
+    """The data type to compute in; on a CPU `auto` is the model's own: vLLM would make bf16 of fp32, in which a CPU
+    without instructions for it multiplies four times slower.
+    """
+    if settings.dtype != "auto" or not current_platform.is_cpu():
+        return settings.dtype
+    config = json.loads((bundle.llm / "config.json").read_text())
+    return str(config.get("dtype") or config.get("torch_dtype") or "auto")
 
 
 def masks_of(vocabulary: Vocabulary) -> dict[Kind, Mask]:
@@ -82,16 +108,21 @@ def sampling_parameters(kind: Kind, sampling: Sampling, vocabulary: Vocabulary) 
     """VLLM's parameters of one generation."""
     image = kind is Kind.IMAGE
     mask = masks_of(vocabulary).get(kind)
+    extra = {} if mask is None else mask.extra_args()
+    ours = current_platform.is_cpu() and sampling.temperature > 0.0
+    if ours:
+        extra |= draw_args(Draw(sampling.temperature, sampling.top_p, sampling.seed))
     return SamplingParams(
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
+        # What is drawn by us is the likeliest id to vLLM.
+        temperature=0.0 if ours else sampling.temperature,
+        top_p=1.0 if ours else sampling.top_p,
         max_tokens=sampling.max_tokens,
-        seed=sampling.seed,
+        seed=None if ours else sampling.seed,
         ignore_eos=image,
         stop_token_ids=None if image else [vocabulary.end],
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
-        extra_args=None if mask is None else mask.extra_args(),
+        extra_args=extra or None,
     )
 
 

@@ -42,7 +42,7 @@ _NAME = "cxr"
 _VERSION = "1"
 _READ, _DELIVER = "cxr_read_study", "cxr_deliver_study"
 _READ_QUEUE, _DELIVERY_QUEUE = "cxr_read", "cxr_deliver"
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.5
 _THREADS = 64
 
 _work: StudyWork | None = None

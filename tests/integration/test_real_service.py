@@ -229,3 +229,16 @@ def test_nothing_is_written_outside_the_state_folder(real, client: httpx.Client)
     client.post("/v1/reports", files={"image": sample_dicom()})
     assert [path for path in real.home.rglob("*") if path.is_file()] == []
     assert {path.name for path in real.home.parent.iterdir()} == {"home", "state", "log", "out"}
+
+
+async def test_prompts_that_one_step_cannot_hold_together_leave_the_engine_alive(client: httpx.Client) -> None:
+    """A prompt that is read in parts costs vLLM's CPU engine its life where its request has a seed."""
+    image = sample_dicom()
+    questions = [f"Is there pneumonia {number}?" for number in range(16)]  # some 300 tokens each; a step takes 2,048
+    async with httpx.AsyncClient(base_url=client.base_url, timeout=TIMEOUT) as many:
+        data = {"question": questions, "temperature": "1", "max_tokens": "4"}
+        answers = await asyncio.gather(
+            *(many.post("/v1/answers", files={"image": image}, data={**data, "seed": str(seed)}) for seed in range(3))
+        )
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert client.get("/readyz").json()["status"] == "ready"

@@ -59,3 +59,31 @@ def test_v2_masks_rows_by_slot_and_forgets_a_slots_last_occupant() -> None:
 def test_a_malformed_mask_is_refused_when_the_request_arrives(value: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="cxr_mask"):
         masking.TextImageMaskV1.validate_params(SimpleNamespace(extra_args={"cxr_mask": value}))
+
+
+def test_v1_leaves_the_one_id_that_it_has_drawn_and_draws_anew_as_ids_are_written() -> None:
+    processor = masking.TextImageMaskV1(None, torch.device("cpu"), False)
+    written: list[int] = []
+    drawn = SimpleNamespace(extra_args=IMAGE.extra_args() | masking.draw_args(masking.Draw(1.0, 1.0, 3)))
+    processor.update_state(update(added=[(0, params(TEXT), [], []), (1, drawn, [], written)]))
+    taken = []
+    for step in range(40):
+        logits = processor.apply(torch.zeros(2, 12))
+        assert allowed(logits, 0) == ALLOWED[TEXT]
+        (one,) = allowed(logits, 1)
+        assert int(logits[1].argmax()) == one
+        taken.append(one)
+        written.append(step)
+    assert set(taken) == set(ALLOWED[IMAGE])
+    written.clear()
+    (again,) = allowed(processor.apply(torch.zeros(2, 12)), 1)
+    assert again == taken[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"temperature": 0.0, "top_p": 1.0, "seed": 1}, {"temperature": 1.0, "top_p": 0.0, "seed": 1}, {"seed": 1}],
+)
+def test_a_malformed_drawing_is_refused_when_the_request_arrives(value: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="cxr_draw"):
+        masking.TextImageMaskV1.validate_params(SimpleNamespace(extra_args={"cxr_draw": value}))
