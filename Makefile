@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DICOM ?=
 ARGS ?=
 
-.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench bench-all bench-ingest lock clean
+.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -75,6 +75,9 @@ bench: setup-dev  ## the service beside its peers: docs/benchmarks/bench.md (und
 
 bench-all: setup-dev  ## every scenario, with the curves (about half an hour)
 	$(BIN)/cxr bench $(ARGS)
+
+bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the published size within ten minutes
+	cxr bench --device cuda --preset published --rounds 1 --scenario floor --scenario codec --scenario drawing $(ARGS)
 
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m tests.benchmarks.ingest $(ARGS)

@@ -59,7 +59,7 @@ class Artist:
     async def draw(self, prompt: list[int]) -> Drawing:
         """Draw what the prompt asks for. Raises Overloaded, WorkerFailed, FatalError."""
         try:
-            with self.timings.stage("generate"), metrics.DRAWINGS_IN_FLIGHT.track_inprogress():
+            with self.timings.stage("generate"), self.services.partials.drawing():
                 drawn = await self._codes(prompt)
         finally:
             if self._look is not None:
@@ -110,7 +110,7 @@ class Artist:
 
     def _begin_look(self, codes: list[int], number: int, done: int) -> None:
         busy = self._look is not None and not self._look.done()
-        if not busy and self.services.partials.allows(int(metrics.DRAWINGS_IN_FLIGHT._value.get())):
+        if not busy and self.services.partials.allows():
             self._look = asyncio.create_task(self._show_partial(codes, number, done))
 
     async def _show_partial(self, codes: list[int], number: int, done: int) -> None:

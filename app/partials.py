@@ -1,9 +1,12 @@
 """Unfinished drawings: when they are shown, what stands where the model has not drawn yet, what they may cost."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
+
+from app.telemetry.metrics import DRAWINGS_IN_FLIGHT
 
 _SHARE = 0.05
 _BURST_SECONDS = 0.5
@@ -46,13 +49,24 @@ class PartialBudget:
         self._allowance = _BURST_SECONDS
         self._at = time.monotonic()
         self._cost = _FIRST_GUESS_SECONDS
+        self._drawings = 0
 
-    def allows(self, drawings: int) -> bool:
-        """Whether one more may be decoded now, while so many drawings are under way."""
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """The block is a drawing under way."""
+        self._drawings += 1
+        try:
+            with DRAWINGS_IN_FLIGHT.track_inprogress():
+                yield
+        finally:
+            self._drawings -= 1
+
+    def allows(self) -> bool:
+        """Whether one more may be decoded now."""
         now = time.monotonic()
         self._allowance = min(_BURST_SECONDS, self._allowance + (now - self._at) * _SHARE)
         self._at = now
-        if drawings <= _FREE_DRAWINGS:
+        if self._drawings <= _FREE_DRAWINGS:
             return True
         if self._allowance < self._cost:
             return False

@@ -1,5 +1,7 @@
 """Unfinished drawings."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -29,11 +31,15 @@ def test_looks_are_free_alone_and_take_a_small_share_among_many(monkeypatch: pyt
     now = 0.0
     monkeypatch.setattr("app.partials.time.monotonic", lambda: now)
     budget = PartialBudget()
-    assert all(budget.allows(1) for _ in range(100))
+    with budget.drawing():
+        assert all(budget.allows() for _ in range(100))
     for _ in range(200):
         budget.took(0.1)
     spent = 0
-    for _ in range(1000):
-        now += 0.1
-        spent += budget.allows(16)
+    with contextlib.ExitStack() as drawings:
+        for _ in range(16):
+            drawings.enter_context(budget.drawing())
+        for _ in range(1000):
+            now += 0.1
+            spent += budget.allows()
     assert 0.04 <= spent * 0.1 / 100 <= 0.06
