@@ -67,10 +67,10 @@ audit: setup-dev sbom  ## known vulnerabilities of what is installed (asks PyPI)
 load: setup-dev  ## 64 mixed clients for five minutes, then ten times what it can do; writes docs/benchmarks/load.md
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
 
-# The ratios, within 20 minutes on two cores; `bench-all` adds the curves.
-BENCH := floor codec imaging gateway studies startup drawing streaming second_question
+# The ratios; `bench-all` adds the curves.
+BENCH := floor codec imaging gateway studies drawing streaming second_question
 
-bench: setup-dev  ## the service beside its peers: docs/benchmarks/bench.md (under 20 minutes on 2 cores)
+bench: setup-dev  ## the service beside its peers: docs/benchmarks/bench.md (about 20 minutes on 2 cores)
 	$(BIN)/cxr bench $(BENCH:%=--scenario %) $(ARGS)
 
 bench-all: setup-dev  ## every scenario, with the curves (about half an hour)

@@ -60,6 +60,23 @@ class Result:
         ratios = [{**asdict(ratio), "reached": ratio.reached} for ratio in self.ratios]
         return {**asdict(self), "ratios": ratios}
 
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> "Result":
+        """The result in a file that `as_json` was written to."""
+        ratios = tuple(
+            Ratio(**{**ratio, "spread": Spread(**ratio["spread"])})
+            for ratio in ({key: value for key, value in each.items() if key != "reached"} for each in content["ratios"])
+        )
+        figures = _with_numbers(content["figures"])
+        return cls(content["scenario"], content["title"], figures, ratios, content["note"])
+
+
+def _with_numbers(value: Any) -> Any:
+    """JSON knows no numbers as keys."""
+    if not isinstance(value, dict):
+        return value
+    return {int(key) if key.isdigit() else key: _with_numbers(inner) for key, inner in value.items()}
+
 
 Run = Callable[[int], Awaitable[float]]
 

@@ -9,21 +9,28 @@ from app.bench.measure import Result
 
 
 def write(out: Path, results: Sequence[Result], facts: Mapping[str, str]) -> None:
-    """Write `SCENARIO.json` for each result, `bench.md` and the plots into a folder; what is there of others stays."""
+    """Write `SCENARIO.json` and the plot of each result into a folder, and `bench.md` of all results that are there."""
     out.mkdir(parents=True, exist_ok=True)
     for result in results:
         content = {"facts": dict(facts), **result.as_json()}
         (out / f"{result.scenario}.json").write_text(json.dumps(content, indent=1) + "\n")
-    plots = {result.scenario: name for result in results if (name := _plot(out, result)) is not None}
-    (out / "bench.md").write_text(page(results, facts, plots))
+        _plot(out, result)
+    (out / "bench.md").write_text(page(out))
 
 
-def page(results: Sequence[Result], facts: Mapping[str, str], plots: Mapping[str, str]) -> str:
-    """All results as Markdown."""
-    lines = ["# Benchmarks", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+def page(out: Path) -> str:
+    """All results of a folder as Markdown, in the order of their names."""
+    found = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    known = {content["scenario"]: content for content in found if "scenario" in content}
+    results = [Result.of_json(content) for content in known.values()]
+    lines = ["# Benchmarks", "", "`make bench` writes this page; each scenario's JSON has every value.", ""]
+    facts = {json.dumps(content["facts"], sort_keys=True): content["facts"] for content in known.values()}
+    for one in facts.values():
+        lines.append("- " + "; ".join(f"{name}: {value}" for name, value in one.items() if name != "minutes"))
     ratios = [ratio for result in results for ratio in result.ratios]
     if ratios:
-        lines += ["| what was asked for | goal | stretch | median | spread | reached |", "|---|---|---|---|---|---|"]
+        head = "| what was asked for | goal | stretch | median | spread, values | reached |"
+        lines += ["", head, "|---|---|---|---|---|---|"]
         for ratio in ratios:
             sign, spread = ("<=" if ratio.at_most else ">="), ratio.spread
             lines.append(
@@ -31,10 +38,9 @@ def page(results: Sequence[Result], facts: Mapping[str, str], plots: Mapping[str
                 f"| {spread.low:.3g} to {spread.high:.3g}, {spread.count} | {ratio.reached} |"
             )
     for result in results:
-        lines += ["", f"## {result.title}", "", *([result.note, ""] if result.note else [])]
-        lines += _tables(result.figures)
-        if result.scenario in plots:
-            lines += ["", f"![{result.title}]({plots[result.scenario]})"]
+        lines += ["", f"## {result.title}", "", *([result.note] if result.note else []), *_tables(result.figures)]
+        if (out / f"{result.scenario}.png").exists():
+            lines += ["", f"![{result.title}]({result.scenario}.png)"]
     return "\n".join([*lines, ""])
 
 
@@ -44,7 +50,7 @@ def _tables(figures: Mapping[str, Any]) -> list[str]:
     for name, value in figures.items():
         words = name.replace("_", " ")
         if not isinstance(value, Mapping):
-            lines += [f"- {words}: {_number(value)}"]
+            lines += ["", f"{words}: {_number(value)}"]
             continue
         flat = not any(isinstance(cell, Mapping) for cell in value.values())
         rows = {words: value} if flat else _rows(value)
@@ -80,11 +86,11 @@ def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _plot(out: Path, result: Result) -> str | None:
-    """Every series over numbers that the result has, on one sheet; the file's name, or None without any."""
+def _plot(out: Path, result: Result) -> None:
+    """Every series over numbers that the result has, on one sheet; no file without any."""
     series = _series(result.figures)
     if not series:
-        return None
+        return
     import matplotlib
 
     matplotlib.use("Agg")
@@ -105,7 +111,6 @@ def _plot(out: Path, result: Result) -> str | None:
     figure.tight_layout()
     figure.savefig(out / f"{result.scenario}.png", dpi=110)
     pyplot.close(figure)
-    return f"{result.scenario}.png"
 
 
 def _series(figures: Mapping[str, Any]) -> dict[str, dict[str, dict[int, float]]]:

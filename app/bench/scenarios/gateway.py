@@ -13,7 +13,7 @@ from app.bench.measure import Ratio, Result, Spread, closed_loop, percentile, ti
 from app.bench.service import Service
 
 _CLIENTS = 16
-_REQUESTS = 3_000
+_REQUESTS = 2_000
 _PACED_SECONDS = 10.0
 _GOAL_RATE = 400.0
 

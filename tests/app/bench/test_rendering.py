@@ -28,7 +28,7 @@ def test_a_result_becomes_json_a_page_and_a_plot(tmp_path: Path) -> None:
     assert "| service / raw | >= 0.9 | >= 0.97 | 0.93 | 0.93 to 0.93, 1 | yes |" in page
     assert "| service | 2.5 (2 to 3) |" in page
     assert "| service | 0.5 | 1 | 1.5 |" in page
-    assert "- floor: 1.25" in page
+    assert "floor: 1.25" in page
     assert "![Drawings at once](drawing.png)" in page
     assert (tmp_path / "drawing.png").read_bytes().startswith(b"\x89PNG")
 
@@ -36,3 +36,14 @@ def test_a_result_becomes_json_a_page_and_a_plot(tmp_path: Path) -> None:
 def test_results_without_curves_have_no_plot(tmp_path: Path) -> None:
     write(tmp_path, [Result("floor", "Floor", {"seconds": 1.0})], {})
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_the_page_has_what_earlier_runs_have_left(tmp_path: Path) -> None:
+    write(tmp_path, [RESULT], {"machine": "a machine"})
+    write(tmp_path, [Result("floor", "The floor", {"seconds": 1.0})], {"machine": "a machine"})
+    (tmp_path / "load.json").write_text('{"machine": "not of this suite"}')
+    write(tmp_path, [], {})
+    page = (tmp_path / "bench.md").read_text()
+    assert page.index("## Drawings at once") < page.index("## The floor")
+    assert page.count("- machine: a machine") == 1
+    assert Result.of_json(json.loads((tmp_path / "drawing.json").read_text())) == RESULT
