@@ -45,20 +45,24 @@ def page(out: Path) -> str:
 
 
 def _tables(figures: Mapping[str, Any]) -> list[str]:
-    """Numbers as a list, mappings as a table each."""
+    """Numbers as lines, mappings of numbers as rows of one table while their columns are the same, others as tables."""
     lines: list[str] = []
+    columns: list[str] = []
     for name, value in figures.items():
         words = name.replace("_", " ")
         if not isinstance(value, Mapping):
             lines += ["", f"{words}: {_number(value)}"]
+            columns = []
             continue
         flat = not any(isinstance(cell, Mapping) for cell in value.values())
         rows = {words: value} if flat else _rows(value)
-        columns = list(dict.fromkeys(str(column) for row in rows.values() for column in row))
-        lines += ["", f"| {'' if flat else words} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+        own = list(dict.fromkeys(str(column) for row in rows.values() for column in row))
+        if not (flat and own == columns):
+            lines += ["", f"| {'' if flat else words} | " + " | ".join(own) + " |", "|---" * (len(own) + 1) + "|"]
+        columns = own if flat else []
         for row, cells in rows.items():
             by_name = {str(column): cell for column, cell in cells.items()}
-            lines.append(f"| {row} | " + " | ".join(_number(by_name.get(column, "")) for column in columns) + " |")
+            lines.append(f"| {row} | " + " | ".join(_number(by_name.get(column, "")) for column in own) + " |")
     return lines
 
 

@@ -47,3 +47,10 @@ def test_the_page_has_what_earlier_runs_have_left(tmp_path: Path) -> None:
     assert page.index("## Drawings at once") < page.index("## The floor")
     assert page.count("- machine: a machine") == 1
     assert Result.of_json(json.loads((tmp_path / "drawing.json").read_text())) == RESULT
+
+
+def test_figures_of_one_kind_share_a_table(tmp_path: Path) -> None:
+    figures = {"report": {"p50": 1.0, "p95": 2.0}, "drawing": {"p50": 3.0, "p95": 4.0}, "left": 5}
+    write(tmp_path, [Result("mixed", "Mixed", figures)], {})
+    table = "|  | p50 | p95 |\n|---|---|---|\n| report | 1 | 2 |\n| drawing | 3 | 4 |\n\nleft: 5"
+    assert table in (tmp_path / "bench.md").read_text()
