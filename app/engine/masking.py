@@ -166,8 +166,10 @@ class TextImageMaskV2(V2LogitsProcessor):
 
     @classmethod
     def validate_params(cls, sampling_params: "SamplingParams") -> None:
-        """Refuse a malformed mask when the request arrives."""
+        """Refuse a malformed mask when the request arrives, and a drawing that would silently be the likeliest id."""
         Mask.of(sampling_params)
+        if _draw_of(sampling_params) is not None:
+            raise ValueError(f"{DRAW_ARG} is drawn by the V1 model runner's class only")
 
     def add_request(self, req_idx: int, sampling_params: "SamplingParams") -> bool:
         """Take over a slot; whatever its last occupant left is replaced."""

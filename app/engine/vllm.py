@@ -48,7 +48,7 @@ def _queue_seconds(output: RequestOutput) -> float | None:
 
 
 def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArgs:
-    """VLLM's arguments for a bundle, with the mask for the model runner that they lead to."""
+    """The engine's arguments for a bundle, with the mask for the model runner that they lead to."""
     arguments = AsyncEngineArgs(
         model=str(bundle.llm),
         served_model_name=bundle.manifest.label,
@@ -105,7 +105,7 @@ def masks_of(vocabulary: Vocabulary) -> dict[Kind, Mask]:
 
 
 def sampling_parameters(kind: Kind, sampling: Sampling, vocabulary: Vocabulary) -> SamplingParams:
-    """VLLM's parameters of one generation."""
+    """The engine's parameters of one generation. On a CPU `TextImageMaskV1` draws its ids."""
     image = kind is Kind.IMAGE
     mask = masks_of(vocabulary).get(kind)
     extra = {} if mask is None else mask.extra_args()

@@ -33,7 +33,9 @@ class CodecSettings(Group):
 class EngineSettings(Group):
     """The vLLM engine. Names are vLLM's own."""
 
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="auto: on a CPU the model's own, on a GPU what vLLM makes of it"
+    )
     enforce_eager: bool = Field(default=False, description="skip compilation: a faster start, slower tokens")
     max_num_seqs: PositiveInt = Field(default=64, description="sequences generated at once")
     max_model_len: PositiveInt | None = Field(default=None, description="longest prompt and answer in tokens")

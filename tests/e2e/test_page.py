@@ -157,10 +157,10 @@ def test_studies_are_listed_with_their_steps(page: Page, service: ServiceProcess
     shot(page, "studies")
 
 
-def _tab_to(page: Page, wanted: str) -> None:
-    """Press Tab until the element `wanted` has the focus, which is to be seen there."""
+def _tab_to(page: Page, wanted: str, key: str = "Tab") -> None:
+    """Press Tab, or Shift+Tab, until the element `wanted` has the focus, which is to be seen there."""
     for _ in range(30):
-        page.keyboard.press("Tab")
+        page.keyboard.press(key)
         if page.evaluate("document.activeElement.id") == wanted:
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
             return
@@ -192,10 +192,7 @@ def test_everything_can_be_done_by_keyboard(page: Page) -> None:
     page.keyboard.type("Is there pneumonia?")
     page.keyboard.press("Enter")
     expect(page.locator("#answers li")).to_contain_text(REPORT)
-    for _ in range(30):
-        page.keyboard.press("Shift+Tab")
-        if _focused(page) == "tab-read":
-            break
+    _tab_to(page, "tab-read", "Shift+Tab")
     page.keyboard.press("ArrowRight")
     assert _focused(page) == "tab-draw"
     _tab_to(page, "prompt")
@@ -204,10 +201,7 @@ def test_everything_can_be_done_by_keyboard(page: Page) -> None:
     _tab_to(page, "go")
     page.keyboard.press("Enter")
     expect(page.locator("#progress")).to_have_text("Done.")
-    for _ in range(30):
-        page.keyboard.press("Shift+Tab")
-        if _focused(page) == "tab-draw":
-            break
+    _tab_to(page, "tab-draw", "Shift+Tab")
     page.keyboard.press("End")
     assert _focused(page) == "tab-jobs"
     page.keyboard.press("Home")

@@ -87,3 +87,10 @@ def test_v1_leaves_the_one_id_that_it_has_drawn_and_draws_anew_as_ids_are_writte
 def test_a_malformed_drawing_is_refused_when_the_request_arrives(value: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="cxr_draw"):
         masking.TextImageMaskV1.validate_params(SimpleNamespace(extra_args={"cxr_draw": value}))
+
+
+def test_v2_refuses_what_it_would_not_draw() -> None:
+    drawn = SimpleNamespace(extra_args=IMAGE.extra_args() | masking.draw_args(masking.Draw(1.0, 1.0, 3)))
+    masking.TextImageMaskV2.validate_params(params(IMAGE))
+    with pytest.raises(ValueError, match="V1"):
+        masking.TextImageMaskV2.validate_params(drawn)
