@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from app import pipelines
 from app.api.models import check_model
 from app.api.requests import (
+    REQUIRE_JSON,
     LimitsOf,
     ServicesOf,
     caller_of,
     check_prompt,
-    require_content_type,
     while_connected,
     within,
 )
-from app.api.responses import OPENAI_READING_ERRORS
+from app.api.responses import OPENAI_READING_ERRORS, respond_json
 from app.api.sse import EVENT_STREAM, event, respond_with_events
 from app.dicom.secondary_capture import Provenance
 from app.drawing import Drawing
@@ -45,7 +45,7 @@ from app.schemas.chat import (
 from app.services import Services
 from app.telemetry.timings import Timings
 
-router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[require_content_type("application/json")])
+router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[REQUIRE_JSON])
 
 _DATA_URI = re.compile(r"data:(?:image/(?:png|jpe?g)|application/dicom|application/octet-stream);base64,", re.I)
 _ASKS_TO_DRAW = re.compile(r"\s*(?:please\s+)?(?:draw|generate|create|synthesi[sz]e|paint|show me)\b", re.I)
@@ -179,4 +179,4 @@ async def create_completion(body: ChatRequest, request: Request, services: Servi
         return await respond_with_events(
             request, limits, conversation.answer, lambda item: conversation.events(item, usage=usage)
         )
-    return JSONResponse((await while_connected(request, limits, conversation.answer())).model_dump())
+    return respond_json(await while_connected(request, limits, conversation.answer()))

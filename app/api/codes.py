@@ -3,11 +3,12 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app import pipelines
-from app.api.readings import MULTIPART, image_body
-from app.api.requests import LimitsOf, ServicesOf, caller_of, negotiate, require_content_type, while_connected
+from app.api.forms import form_body, form_of
+from app.api.readings import image_body
+from app.api.requests import REQUIRE_JSON, LimitsOf, ServicesOf, caller_of, negotiate, while_connected
 from app.api.responses import DRAW_PROBLEMS, PROBLEMS
 from app.dicom.secondary_capture import Provenance
 from app.errors import InvalidRequest
@@ -21,17 +22,17 @@ PGM = "image/x-portable-graymap"
 
 @router.post(
     "/tokens",
-    dependencies=[require_content_type(MULTIPART)],
     responses=PROBLEMS,
     response_model_exclude_none=True,
     summary="The codes of a radiograph",
+    openapi_extra=form_body(ImageForm),
 )
 async def create_tokens(
-    request: Request, form: Annotated[ImageForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
+    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[ImageForm, form_of(ImageForm)]
 ) -> TokensBody:
     """Tokenise a radiograph: one code per grid cell, row by row."""
     negotiate(request, ("application/json",))
-    work = pipelines.read(services, await form.image.read(), Timings(), caller_of(request))
+    work = pipelines.read(services, form.image, Timings(), caller_of(request))
     reading = await while_connected(request, limits, work)
     manifest = services.bundle.manifest
     return TokensBody(
@@ -44,7 +45,7 @@ async def create_tokens(
 
 @router.post(
     "/pixels",
-    dependencies=[require_content_type("application/json")],
+    dependencies=[REQUIRE_JSON],
     response_class=Response,
     responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}, **DRAW_PROBLEMS},
     summary="The radiograph of given codes",
@@ -69,18 +70,18 @@ async def create_pixels(body: PixelsRequest, request: Request, services: Service
 
 @router.post(
     "/preview",
-    dependencies=[require_content_type(MULTIPART)],
     response_class=Response,
     responses={200: {"content": {PGM: {}}}, **PROBLEMS},
     summary="An uploaded radiograph in its full range of grey, for display",
+    openapi_extra=form_body(ImageForm),
 )
 async def create_preview(
-    request: Request, form: Annotated[ImageForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
+    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[ImageForm, form_of(ImageForm)]
 ) -> Response:
     """A binary PGM of 16 bits, its longer side 1,024 pixels at most.
 
     Comments in its header, in values after the modality LUT: `range LOW HIGH`, `window CENTER WIDTH`, `inverse 0|1`.
     """
     negotiate(request, (PGM,))
-    preview = await while_connected(request, limits, services.reader.preview(await form.image.read()))
+    preview = await while_connected(request, limits, services.reader.preview(form.image))
     return Response(preview, media_type=PGM)

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Form, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
 from app import pipelines
+from app.api.forms import form_body, form_of
 from app.api.models import check_model
 from app.api.requests import (
+    REQUIRE_JSON,
     LimitsOf,
     ServicesOf,
     caller_of,
     check_prompt,
-    require_content_type,
     while_connected,
     within,
 )
-from app.api.responses import OPENAI_ERRORS, OPENAI_READING_ERRORS
+from app.api.responses import OPENAI_ERRORS, OPENAI_READING_ERRORS, respond_json
 from app.api.sse import EVENT_STREAM, event, respond_with_events
 from app.dicom.secondary_capture import Provenance
 from app.drawing import Drawing, Partial
@@ -42,7 +43,6 @@ from app.services import Services
 from app.settings import LimitsSettings
 from app.telemetry.timings import Timings
 
-MULTIPART = "multipart/form-data"
 router = APIRouter(prefix="/v1/images", tags=["drawing"])
 _FORMS: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
 
@@ -155,12 +155,12 @@ async def _answer(
     if studio.body.stream:
         return await respond_with_events(request, limits, work, studio.events)
     drawings, timings = await while_connected(request, limits, work(nobody))
-    return JSONResponse((await studio.answered(drawings, timings)).model_dump())
+    return respond_json(await studio.answered(drawings, timings))
 
 
 @router.post(
     "/generations",
-    dependencies=[require_content_type("application/json")],
+    dependencies=[REQUIRE_JSON],
     response_model=DrawBody,
     responses={**OPENAI_ERRORS, **_FORMS},
     summary="Synthetic radiographs from a text",
@@ -179,17 +179,17 @@ async def create_images(body: DrawRequest, request: Request, services: ServicesO
 
 @router.post(
     "/edits",
-    dependencies=[require_content_type(MULTIPART)],
     response_model=DrawBody,
     responses={**OPENAI_READING_ERRORS, **_FORMS},
     summary="The lower part of a radiograph, drawn anew",
+    openapi_extra=form_body(RedrawForm),
 )
 async def redraw_images(
-    request: Request, form: Annotated[RedrawForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
+    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[RedrawForm, form_of(RedrawForm)]
 ) -> Response:
     """Keep the first `keep_rows` rows of a radiograph's codes and draw the others after the prompt (an extension)."""
     studio = Studio.of("image_edit", cast(DrawRequest, form), services, limits)
     rows = services.bundle.manifest.image.grid[0]
     if form.keep_rows >= rows:
         raise InvalidRequest(f"keep_rows: {form.keep_rows} of {rows} rows leave nothing to draw", code="keep_rows")
-    return await _answer(request, limits, studio, await form.image.read(), form.keep_rows)
+    return await _answer(request, limits, studio, form.image, form.keep_rows)

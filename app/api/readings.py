@@ -6,22 +6,22 @@ import uuid
 from functools import partial
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from app import pipelines
 from app.api.documents import DOCUMENT_TYPES, check_source, document_of
+from app.api.forms import form_body, form_of
 from app.api.requests import (
     LimitsOf,
     ServicesOf,
     caller_of,
     check_prompt,
     negotiate,
-    require_content_type,
     while_connected,
     within,
 )
-from app.api.responses import PROBLEMS
+from app.api.responses import PROBLEMS, respond_json
 from app.api.sse import EVENT_STREAM, event, respond_with_events
 from app.generation import Options, Usage
 from app.imaging import Radiograph
@@ -40,14 +40,11 @@ from app.schemas.readings import (
 from app.services import Services
 from app.settings import LimitsSettings
 
-MULTIPART = "multipart/form-data"
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
 _FORMS: dict[int | str, dict[str, Any]] = {
     200: {"content": {form: {} for form in ("text/plain", EVENT_STREAM, *DOCUMENT_TYPES)}}
 }
-router = APIRouter(
-    prefix="/v1", tags=["radiographs"], dependencies=[require_content_type(MULTIPART)], responses=PROBLEMS
-)
+router = APIRouter(prefix="/v1", tags=["radiographs"], responses=PROBLEMS)
 
 
 def _options(request: Request, form: SamplingForm, limits: LimitsSettings) -> Options:
@@ -84,10 +81,13 @@ def _usage(usage: Usage) -> UsageBody:
     response_model_exclude_none=True,
     responses=_FORMS,
     summary="A draft report on a radiograph",
-    openapi_extra={"x-curl": "curl -F image=@chest.dcm http://127.0.0.1:8080/v1/reports"},
+    openapi_extra={
+        **form_body(ReportForm),
+        "x-curl": "curl -F image=@chest.dcm http://127.0.0.1:8080/v1/reports",
+    },
 )
 async def create_report(
-    request: Request, form: Annotated[ReportForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
+    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[ReportForm, form_of(ReportForm)]
 ) -> Response:
     """Read a radiograph (DICOM, PNG, JPEG) and write a draft report.
 
@@ -97,7 +97,7 @@ async def create_report(
     media_type = negotiate(request, ("application/json", "text/plain", EVENT_STREAM, *DOCUMENT_TYPES))
     if form.instruction is not None:
         check_prompt("instruction", form.instruction, limits)
-    data = await form.image.read()
+    data = form.image
     if media_type in DOCUMENT_TYPES:
         await asyncio.to_thread(check_source, data)
     options = _options(request, form, limits)
@@ -112,7 +112,7 @@ async def create_report(
         return Response(document, media_type=media_type)
     if media_type == "text/plain":
         return PlainTextResponse(text.text + "\n")
-    return JSONResponse(_report_body(services, reading, text).model_dump(exclude_none=True))
+    return respond_json(_report_body(services, reading, text), exclude_none=True)
 
 
 def _report_body(services: Services, reading: pipelines.Reading, text: pipelines.Text) -> ReportBody:
@@ -143,11 +143,12 @@ def _report_events(services: Services, item: object) -> list[bytes]:
     responses=_STREAM,
     summary="Answers to questions about a radiograph",
     openapi_extra={
-        "x-curl": "curl -F image=@chest.dcm -F 'question=Is there pneumonia?' http://127.0.0.1:8080/v1/answers"
+        **form_body(AnswerForm),
+        "x-curl": "curl -F image=@chest.dcm -F 'question=Is there pneumonia?' http://127.0.0.1:8080/v1/answers",
     },
 )
 async def create_answers(
-    request: Request, form: Annotated[AnswerForm, Form(media_type=MULTIPART)], services: ServicesOf, limits: LimitsOf
+    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[AnswerForm, form_of(AnswerForm)]
 ) -> Response:
     """Answer one or several questions about one radiograph, which is encoded once.
 
@@ -157,13 +158,13 @@ async def create_answers(
     within("question", len(form.question), limits.max_questions)
     for question in form.question:
         check_prompt("question", question, limits)
-    data, options = await form.image.read(), _options(request, form, limits)
+    data, options = form.image, _options(request, form, limits)
     if media_type == EVENT_STREAM:
         work = partial(pipelines.answers, services, data, form.question, options)
         events = partial(_answer_events, services, form.question)
         return await respond_with_events(request, limits, lambda show: work(show=show), events)
     reading, texts = await while_connected(request, limits, pipelines.answers(services, data, form.question, options))
-    return JSONResponse(_answers_body(services, form.question, reading, texts).model_dump(exclude_none=True))
+    return respond_json(_answers_body(services, form.question, reading, texts), exclude_none=True)
 
 
 def _answer_events(services: Services, questions: list[str], item: object) -> list[bytes]:

@@ -1,6 +1,7 @@
 """What the routes share: the running services, deadlines, disconnects, content negotiation."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -89,34 +90,45 @@ async def while_connected(request: Request, limits: LimitsSettings, work: Corout
     except InvalidRequest:
         work.close()
         raise
-    job = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(left(request))
     share: Share = request.app.state.share
+    watcher = asyncio.ensure_future(left(request))
     try:
-        with share.interactive():
-            done, _ = await asyncio.wait({job, watcher}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if job in done:
-            return job.result()
-        if watcher in done:
-            raise ClientGone("The client left.")
-        raise DeadlineExceeded(f"The request took longer than {seconds:g} seconds.")
+        async with asyncio.timeout(seconds) as until:
+            watcher.add_done_callback(partial(_end_now, until))
+            with share.interactive():
+                return await work
+    except TimeoutError:
+        if not until.expired():
+            raise
+        if watcher.done():
+            raise ClientGone("The client left.") from None
+        raise DeadlineExceeded(f"The request took longer than {seconds:g} seconds.") from None
     finally:
         watcher.cancel()
-        job.cancel()
-        await asyncio.gather(job, watcher, return_exceptions=True)
 
 
-def require_content_type(media_type: str) -> Any:
-    """A dependency that refuses any other Content-Type with 415."""
+def _end_now(until: asyncio.Timeout, watcher: "asyncio.Future[None]") -> None:
+    """The client has left: its deadline is now."""
+    # The work may have ended in the same turn of the loop, and its deadline with it.
+    if not watcher.cancelled():
+        with contextlib.suppress(RuntimeError):
+            until.reschedule(0.0)
 
-    async def check(request: Request) -> None:
-        given = request.headers.get("content-type", "").split(";")[0].strip().lower()
-        if given != media_type:
-            raise UnsupportedMedia(f"Send the request as {media_type}.", code="unsupported_media")
-        if media_type == "multipart/form-data" and "boundary=" not in request.headers["content-type"]:
-            raise MalformedInput("The multipart request has no boundary.")
 
-    return Depends(check)
+def check_content_type(request: Request, media_type: str) -> None:
+    """Refuse any other Content-Type. Raises UnsupportedMedia, and MalformedInput where a boundary is missing."""
+    given = request.headers.get("content-type", "")
+    if given.split(";")[0].strip().lower() != media_type:
+        raise UnsupportedMedia(f"Send the request as {media_type}.", code="unsupported_media")
+    if media_type.startswith("multipart/") and "boundary=" not in given:
+        raise MalformedInput("The multipart request has no boundary.")
+
+
+async def _json(request: Request) -> None:
+    check_content_type(request, "application/json")
+
+
+REQUIRE_JSON = Depends(_json)
 
 
 def negotiate(request: Request, offered: tuple[str, ...]) -> str:

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Literal
 
-from fastapi import UploadFile
 from pydantic import Field
 
-from app.schemas import WireModel
+from app.schemas import Upload, WireModel
 from app.schemas.readings import NOTICE, Seed, Temperature, TopP
 
 OutputFormat = Literal["png", "jpeg", "webp", "dicom"]
@@ -35,7 +34,7 @@ class DrawRequest(WireModel):
 class RedrawForm(DrawRequest):
     """Draw the lower part of a radiograph anew."""
 
-    image: UploadFile = Field(description="DICOM, PNG (8 or 16 bit) or JPEG, recognised by content")
+    image: Upload
     keep_rows: int = Field(
         default=8, ge=0, description="rows of codes that are kept from the top; fewer than the grid has (extension)"
     )

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Literal
 
-from fastapi import UploadFile
 from pydantic import Field
 
-from app.schemas import WireModel
+from app.schemas import Upload, WireModel
 
 NOTICE = "Draft by a research model. Not a medical device; not for clinical use."
 
@@ -17,7 +16,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31, description="the same seed alone giv
 class ImageForm(WireModel):
     """An uploaded radiograph."""
 
-    image: UploadFile = Field(description="DICOM, PNG (8 or 16 bit) or JPEG, recognised by content")
+    image: Upload
 
 
 class SamplingForm(ImageForm):
