@@ -1,12 +1,14 @@
 """ASGI middleware in front of every route: authentication, limits and the audit log, before a body is read."""
 
-from starlette.datastructures import Headers, MutableHeaders
+from functools import cache
+
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.headers import RawHeaders, header_of, raw, replaced
 from app.api.problems import refusal
-from app.api.rules import rule_of
-from app.errors import CxrError
+from app.api.rules import Rule
+from app.errors import CxrError, Overloaded
 from app.security.audit import AuditLog
 from app.security.guard import Guard
 from app.security.identity import ANONYMOUS
@@ -30,7 +32,11 @@ _HSTS = "max-age=31536000"
 
 
 class Gate:
-    """Identifies the client of every request that its path's rule asks one for, and holds it to its limits."""
+    """Identifies the client of every request that its path's rule asks one for, and holds it to its limits.
+
+    A request that is one too many for the service costs next to nothing: its body is not read, and it is counted, not
+    audited. What a client does past its own limits is audited as everything else.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -41,33 +47,37 @@ class Gate:
             await self._app(scope, receive, send)
             return
         status = 0
+        rule: Rule = scope["cxr_rule"]
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _protect(scope, MutableHeaders(scope=message))
+                ours = _protection(
+                    docs=scope["path"].startswith(_DOCS), tls=scope["scheme"] == "https", private=rule.scope is not None
+                )
+                message["headers"] = replaced(message["headers"], ours)
             await send(message)
 
-        rule = rule_of(scope["path"])
         scope["cxr_identity"] = ANONYMOUS
         if rule.scope is None:
             await self._app(scope, receive, send_with_headers)
             return
         guard: Guard = scope["app"].state.guard
-        audit: AuditLog | None = scope["app"].state.audit
-        headers = Headers(scope=scope)
-        identity = None
+        identity, admitted = None, False
         try:
-            identity = await guard.identify(headers.get("authorization", ""), headers.get("x-api-key", ""))
+            identity = await guard.identify(header_of(scope, b"authorization"), header_of(scope, b"x-api-key"))
             guard.authorise(identity, rule.scope)
             scope["cxr_identity"] = identity
             with guard.limiter.admitted(identity):
+                admitted = True
                 await self._app(scope, receive, send_with_headers)
         except CxrError as error:
+            scope["cxr_shed"] = type(error) is Overloaded and not admitted
             await refusal(Request(scope), error)(scope, receive, send_with_headers)
         finally:
-            if audit is not None and rule.task not in ("operations", "models"):
+            audit: AuditLog | None = scope["app"].state.audit
+            if audit is not None and rule.audited and not scope.get("cxr_shed"):
                 route = getattr(scope.get("route"), "path", rule.prefix)
                 audit.note(
                     "unknown" if identity is None else identity.id,
@@ -77,11 +87,11 @@ class Gate:
                 )
 
 
-def _protect(scope: Scope, headers: MutableHeaders) -> None:
-    for name, value in _HEADERS.items():
-        headers[name] = value
-    headers["Content-Security-Policy"] = _DOCS_POLICY if scope["path"].startswith(_DOCS) else _POLICY
-    if scope["scheme"] == "https":
+@cache
+def _protection(*, docs: bool, tls: bool, private: bool) -> RawHeaders:
+    headers = {**_HEADERS, "Content-Security-Policy": _DOCS_POLICY if docs else _POLICY}
+    if tls:
         headers["Strict-Transport-Security"] = _HSTS
-    if rule_of(scope["path"]).scope is not None:
+    if private:
         headers["Cache-Control"] = "no-store"
+    return raw(headers)

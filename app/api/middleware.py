@@ -4,13 +4,15 @@ import contextlib
 import re
 import time
 import uuid
+from functools import cache
 
 import structlog
 from opentelemetry.trace import SpanKind
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.headers import header_of, raw, replaced
 from app.api.problems import respond
 from app.api.rules import rule_of
 from app.lifecycle import Lifecycle, Phase
@@ -21,23 +23,31 @@ log = structlog.get_logger("app.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_TRACE_HEADERS = ("traceparent", "tracestate")
+_SHED_LOG_SECONDS = 1.0
 
 
 class RequestContext:
-    """Gives every request an id, logs its end, and counts it by route template."""
+    """Gives every request an id and its path's rule, logs its end, and counts it by route template.
+
+    Requests that were refused unread for being too many are counted one by one and logged together.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._shed = 0
+        self._shed_logged = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        given = header_of(scope, b"x-request-id")
         # An id that could break a log line or a header is replaced, not echoed.
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope["cxr_request_id"] = request_id
+        rule = scope["cxr_rule"] = rule_of(scope["path"])
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, status = time.perf_counter(), 0
@@ -47,31 +57,48 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
+                ours = {"X-Request-Id": request_id}
                 if lifecycle.phase is Phase.DRAINING:
                     # The client is to open its next connection to another node.
-                    headers["Connection"] = "close"
+                    ours["Connection"] = "close"
+                message["headers"] = replaced(message["headers"], raw(ours))
             await send(message)
 
         REQUESTS_IN_FLIGHT.inc()
+        trace = {name: value for name in _TRACE_HEADERS if (value := header_of(scope, name.encode()))}
         try:
-            with tracing.span(scope["method"], Headers(scope=scope), SpanKind.SERVER, request_id=request_id) as span:
+            with tracing.span(scope["method"], trace, SpanKind.SERVER, request_id=request_id) as span:
                 try:
                     await self._app(scope, receive, send_with_id)
                 finally:
                     # The template, never the path: a path may hold a patient's UIDs, and each would be a new series.
                     route = getattr(scope.get("route"), "path", "unmatched")
-                    span.update_name(f"{scope['method']} {route}")
-                    span.set_attributes({"http.route": route, "http.response.status_code": status})
+                    if span.is_recording():
+                        span.update_name(f"{scope['method']} {route}")
+                        span.set_attributes({"http.route": route, "http.response.status_code": status})
         finally:
             REQUESTS_IN_FLIGHT.dec()
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            REQUESTS.labels(route=route, method=method, status=str(status), task=rule_of(scope["path"]).task).inc()
-            REQUEST_SECONDS.labels(route=route).observe(seconds)
-            log.info("request", route=route, method=method, status=status, ms=round(seconds * 1000.0, 1))
+            _counted(route, method, status, rule.task).inc()
+            if scope.get("cxr_shed"):
+                self._log_shed()
+            else:
+                REQUEST_SECONDS.labels(route).observe(seconds)
+                log.info("request", route=route, method=method, status=status, ms=round(seconds * 1000.0, 1))
+
+    def _log_shed(self) -> None:
+        self._shed += 1
+        now = time.monotonic()
+        if now - self._shed_logged >= _SHED_LOG_SECONDS:
+            log.warning("too many requests", refused=self._shed)
+            self._shed, self._shed_logged = 0, now
+
+
+@cache
+def _counted(route: str, method: str, status: int, task: str) -> Counter:
+    return REQUESTS.labels(route, method, str(status), task)
 
 
 class _BodyTooLarge(Exception):
@@ -96,14 +123,13 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        multipart = headers.get("content-type", "").lower().startswith("multipart/")
+        multipart = header_of(scope, b"content-type").lower().startswith("multipart/")
         # A chat carries its images inside JSON.
         images = multipart or scope["path"].startswith("/v1/chat/")
         limit = self._upload_limit if images else self._json_limit
         if scope["path"].startswith("/dicom-web/"):
             limit = self._study_limit
-        declared = headers.get("content-length", "")
+        declared = header_of(scope, b"content-length")
         if declared.isdigit() and int(declared) > limit:
             await self._refuse(limit, scope, receive, send)
             return

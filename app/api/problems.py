@@ -80,7 +80,7 @@ def respond(
 ) -> JSONResponse:
     """An error response in the shape that the path asks for."""
     request_id = str(request.scope.get("cxr_request_id", ""))
-    body, media_type = body_of(request.url.path, status, title, detail, code, request_id)
+    body, media_type = body_of(request.scope["path"], status, title, detail, code, request_id)
     REJECTED.labels(code=code).inc()
     return JSONResponse(body, status, headers=dict(headers or {}), media_type=media_type)
 

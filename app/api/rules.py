@@ -13,6 +13,11 @@ class Rule:
     scope: Scope | None
     task: str
 
+    @property
+    def audited(self) -> bool:
+        """Whether its requests are kept in the audit log: all but those that touch no patient's data."""
+        return self.task not in ("operations", "models")
+
 
 # The first prefix that fits counts.
 RULES = (

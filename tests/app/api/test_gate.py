@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 from support import Service, encoded, gradient, running
 
 from app.api.rules import RULES, rule_of
@@ -131,6 +133,26 @@ async def test_requests_past_the_limit_are_429_and_health_still_answers(settings
         assert sorted({answer.status_code for answer in answers}) == [200, 429]
         assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 429)
         assert (await service.client.get("/livez")).status_code == 200
+
+
+async def test_requests_that_are_too_many_are_counted_each_and_logged_together(settings: Settings) -> None:
+    settings = settings.model_copy(update={"limits": settings.limits.model_copy(update={"max_requests": 1})})
+    async with running(settings) as service:
+        service.engine._step_seconds = 0.3
+        before = _refused()
+        with capture_logs() as lines:
+            answers = await asyncio.gather(*(report(service) for _ in range(12)))
+        assert sorted(answer.status_code for answer in answers) == [200] + [429] * 11
+        assert all(answer.headers["X-Request-Id"] and answer.headers["Retry-After"] for answer in answers[1:])
+        assert _refused() - before == 11
+        assert [line["status"] for line in lines if line["event"] == "request"] == [200]
+        assert len([line for line in lines if line["event"] == "too many requests"]) == 1
+    kept = [event for event in records(audit_file(settings.state_dir)) if "/v1/reports" in event["what"]]
+    assert [event["outcome"] for event in kept] == ["200"]
+
+
+def _refused() -> float:
+    return REGISTRY.get_sample_value("cxr_rejected_total", {"code": "overloaded"}) or 0.0
 
 
 async def test_a_request_may_shorten_its_deadline(service: Service) -> None:
