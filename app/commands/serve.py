@@ -6,6 +6,7 @@ from rich.console import Console
 
 from app.commands.progress import wait_until_ready
 from app.main import create_app
+from app.memory import share_arenas
 from app.serving import Server
 from app.settings import Settings
 from app.telemetry import logs
@@ -22,6 +23,7 @@ _CURLS = """
 async def serve_forever(settings: Settings, console: Console) -> int:
     """Serve until interrupted; returns the process's exit status."""
     logs.configure(human=console.is_terminal)
+    share_arenas()
     server = Server(create_app(settings), settings)
     announcement = asyncio.create_task(_announce(server, console))
     try:
