@@ -150,7 +150,8 @@ async def write(
     text = services.bundle.vocabulary.decode(ids).strip()
     if show is not nobody and text != shown:
         show(Piece(index, text[len(shown) :]))
-    images = sum(token >= services.bundle.vocabulary.image_offset for token in prompt)
+    first_image = services.bundle.vocabulary.image_offset
+    images = sum([token >= first_image for token in prompt])
     return Text(text, reason, sampling.seed, Usage(len(prompt), images, len(ids)))  # type: ignore[arg-type]
 
 

@@ -101,14 +101,16 @@ class Vocabulary:
 
     def image_ids(self, codes: Sequence[int]) -> list[int]:
         """Token ids of image codes. Raises ValueError naming the first code outside the codebook."""
-        for position, code in enumerate(codes):
-            if not 0 <= code < self.codebook_size:
-                raise ValueError(f"code {code} at position {position} is outside 0..{self.codebook_size - 1}")
-        return [self.image_offset + code for code in codes]
+        codebook, offset = range(self.codebook_size), self.image_offset
+        if len(codes) and not (min(codes) in codebook and max(codes) in codebook):
+            position = next(place for place, code in enumerate(codes) if code not in codebook)
+            raise ValueError(f"code {codes[position]} at position {position} is outside 0..{self.codebook_size - 1}")
+        return [offset + code for code in codes]
 
     def codes(self, ids: Sequence[int]) -> list[int]:
         """Image codes of token ids. Raises ValueError naming the first id that is not an image token."""
-        for position, token in enumerate(ids):
-            if not self.image_offset <= token < self.size:
-                raise ValueError(f"id {token} at position {position} is not an image token")
-        return [token - self.image_offset for token in ids]
+        image, offset = range(self.image_offset, self.size), self.image_offset
+        if len(ids) and not (min(ids) in image and max(ids) in image):
+            position = next(place for place, token in enumerate(ids) if token not in image)
+            raise ValueError(f"id {ids[position]} at position {position} is not an image token")
+        return [token - offset for token in ids]

@@ -2,11 +2,16 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncGenerator
+from functools import cache
 
 from app.engine.protocol import Delta, Generation, Kind
 from app.errors import CxrError, InvalidRequest
 from models.vocabulary import Vocabulary
+
+# Enough for a test to look at; all of a benchmark's would be a heap that the garbage collector walks.
+_REMEMBERED = 64
 
 
 class FakeEngine:
@@ -26,11 +31,12 @@ class FakeEngine:
     ) -> None:
         self._vocabulary = vocabulary
         self._text = text
+        self._encode = cache(vocabulary.encode)
         self._step_seconds = step_seconds
         self._chunk = chunk
         self._max_model_len = max_model_len
         self._failures: list[CxrError] = []
-        self.generations: list[Generation] = []
+        self.generations: deque[Generation] = deque(maxlen=_REMEMBERED)
         self.running = 0
         self.alive = True
 
@@ -72,7 +78,7 @@ class FakeEngine:
         if generation.kind is Kind.IMAGE:
             draw = random.Random(sampling.seed)
             return vocabulary.image_ids([draw.randrange(vocabulary.codebook_size) for _ in range(sampling.max_tokens)])
-        return [*vocabulary.encode(self._text), vocabulary.end][: sampling.max_tokens]
+        return [*self._encode(self._text), vocabulary.end][: sampling.max_tokens]
 
     def _unmasked(self, generation: Generation) -> list[int]:
         """As a published model answers without a mask: text for a reading; for a drawing an image that even seeds cut
@@ -80,7 +86,7 @@ class FakeEngine:
         """
         sampling, vocabulary = generation.sampling, self._vocabulary
         if vocabulary.image_close in generation.prompt:
-            return [vocabulary.image_offset, *vocabulary.encode(self._text), vocabulary.end][: sampling.max_tokens]
+            return [vocabulary.image_offset, *self._encode(self._text), vocabulary.end][: sampling.max_tokens]
         count = 256 - (sampling.seed % 2 == 0)
         return [vocabulary.image_open, *vocabulary.image_ids([sampling.seed % 7] * count), vocabulary.image_close]
 

@@ -5,6 +5,7 @@ A span has a name, times, ids and hashed UIDs; never a text, a name or what an e
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 
 from opentelemetry import context, propagate, trace
 from opentelemetry.sdk.resources import Resource
@@ -25,6 +26,7 @@ def configure(settings: OtlpSettings, version: str) -> None:
     """Export spans from now on; without an endpoint nothing is recorded. Once a process."""
     global _provider
     propagate.set_global_textmap(TraceContextTextMapPropagator())
+    _recorded.cache_clear()
     if settings.endpoint is None or _provider is not None:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -35,7 +37,9 @@ def configure(settings: OtlpSettings, version: str) -> None:
     trace.set_tracer_provider(_provider)
 
 
+@cache
 def _recorded() -> bool:
+    """Whether anybody, configured here or by OpenTelemetry's own means, records spans. Known for good once asked."""
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
