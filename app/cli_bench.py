@@ -70,7 +70,7 @@ def bench(
             begun = time.monotonic()
             try:
                 with errors.status(f"Measuring {name}"):
-                    results.append(asyncio.run(SCENARIOS[name](run)))
+                    results.append(run.with_memory(asyncio.run(SCENARIOS[name](run))))
             except Exception as error:  # the other scenarios' figures stand
                 failed.append(name)
                 errors.print(f"{name} failed: {type(error).__name__}: {error}", style="red", markup=False)

@@ -1,11 +1,12 @@
 """What scenarios share: the bundle, the device, how many rounds, folders, and services that are started once."""
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from app.bench.measure import Result
 from app.bench.service import Service
 from models.bundle import Bundle, load
 
@@ -43,3 +44,9 @@ class Bench:
             made = Service(self.folder / "service", bundle=self.path, cache=self.cache, CXR_CODEC__DEVICE=self.device)
             self._service = self._running.enter_context(made)
         return self._service
+
+    def with_memory(self, result: Result) -> Result:
+        """A scenario's result with what the shared service's processes hold after it, where it has been started."""
+        if self._service is None or "private_mb" in result.figures:
+            return result
+        return replace(result, figures={**result.figures, "private_mb": self._service.private_mb()})

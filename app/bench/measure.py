@@ -1,9 +1,11 @@
 """Figures that hold on a noisy machine: contenders in turn, medians with their spread, ratios taken round by round."""
 
 import asyncio
+import contextlib
+import gc
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -110,6 +112,17 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that `share` of all do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+@contextlib.contextmanager
+def without_collections() -> Iterator[None]:
+    """The garbage collector of this process, whose pauses a client would take for its peer's, is off in the block."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def closed_loop(

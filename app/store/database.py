@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import CxrError
-from app.store.tables import metadata
+from app.store.tables import held_files, metadata
 
 _BUSY_MS = 30_000
 
@@ -34,6 +34,8 @@ def connect(url: str) -> sa.Engine:
         _configure_sqlite(engine)
     try:
         metadata.create_all(engine)
+        # Databases that were made before it have the table, which is left alone as a whole.
+        held_files.create(engine, checkfirst=True)
     except sa.exc.DBAPIError as error:
         raise CxrError("The database cannot be used.", code="database_refused") from error
     return engine

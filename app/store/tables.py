@@ -39,6 +39,14 @@ instances = sa.Table(
     sa.Column("received", sa.Float, nullable=False),
 )
 
+# The sum of what is held is asked for with every scrape.
+held_files = sa.Index(
+    "cxr_instances_held",
+    instances.c.bytes,
+    sqlite_where=instances.c.file.is_not(None),
+    postgresql_where=instances.c.file.is_not(None),
+)
+
 # One row a revision of a study; its id is also the id of the first workflow that runs it.
 jobs = sa.Table(
     "cxr_jobs",

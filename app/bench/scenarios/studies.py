@@ -37,6 +37,7 @@ async def studies(bench: Bench) -> Result:
                 await asyncio.sleep(0.1)
             busy = await _latencies(client, 63_000_000)
             left = _STUDIES - await _jobs(client, "done")
+        held = service.private_mb()
     ratio = percentile(busy, 0.95) / percentile(idle, 0.95)
     return Result(
         "studies",
@@ -45,6 +46,7 @@ async def studies(bench: Bench) -> Result:
             "idle_seconds": {"p50": percentile(idle, 0.5), "p95": percentile(idle, 0.95)},
             "busy_seconds": {"p50": percentile(busy, 0.5), "p95": percentile(busy, 0.95)},
             "studies_left_at_the_end": left,
+            "private_mb": held,
         },
         (Ratio("p95 of interactive reports: 500 studies queued / idle", Spread.of([ratio]), 2.0, 1.3, at_most=True),),
         f"{_REPORTS} reports of {_CLIENTS} clients without a pause, each time on other images.",
