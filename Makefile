@@ -64,7 +64,7 @@ sbom: setup-dev  ## what is installed, as CycloneDX, in out/sbom.json
 audit: setup-dev sbom  ## known vulnerabilities of what is installed (asks PyPI)
 	$(BIN)/pip-audit --no-deps --disable-pip -r requirements/cpu.txt
 
-load: setup-dev  ## 64 mixed clients for five minutes, then ten times what it can do; writes docs/benchmarks/load.md
+load: setup-dev  ## 64 mixed clients for a quarter of an hour, then ten times what it can do; writes docs/benchmarks/load.md
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
 
 # The ratios; `bench-all` adds the curves.

@@ -21,8 +21,6 @@ log = structlog.get_logger(__name__)
 # Longer than balancers keep an idle connection (60 s, most of them): the side that sends has to be the one that closes.
 _KEEP_ALIVE_SECONDS = 75
 _SWITCH_SECONDS = 0.001
-# A request allocates some hundreds of objects, most of them gone with it: Python's 700 would be a walk for each.
-_GC_ALLOCATIONS = 10_000
 FAILED_STATUS = 70  # EX_SOFTWARE: a part died; a supervisor restarts the process
 
 
@@ -120,7 +118,6 @@ class Server:
         await self._lifecycle.settled.wait()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_GC_ALLOCATIONS, *gc.get_threshold()[1:])
         # A thread that polls a database must not hold the event loop up for Python's five milliseconds.
         sys.setswitchinterval(_SWITCH_SECONDS)
 

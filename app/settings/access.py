@@ -22,8 +22,9 @@ class LimitsSettings(Group):
     max_images: PositiveInt = 10
     max_text_tokens: PositiveInt = 512
     deadline_seconds: PositiveFloat = Field(default=300.0, description="longest request; X-Request-Timeout shortens it")
-    max_requests: PositiveInt = Field(default=128, description="HTTP requests under way at once, health left out")
-    max_requests_per_key: PositiveInt = Field(default=96, description="requests of one key under way at once")
+    # As many as the engine runs at once: more would only wait, and a longer queue answers fewer of them a second.
+    max_requests: PositiveInt = Field(default=64, description="HTTP requests under way at once, health left out")
+    max_requests_per_key: PositiveInt = Field(default=48, description="requests of one key under way at once")
     requests_per_minute: PositiveInt | None = Field(default=None, description="of one key; unset: no limit")
     tokens_per_day: PositiveInt | None = Field(
         default=None, description="of one key, read and written; unset: no limit"

@@ -4,7 +4,7 @@ A span has a name, times, ids and hashed UIDs; never a text, a name or what an e
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 
 from opentelemetry import context, propagate, trace
@@ -19,6 +19,7 @@ from app.settings import OtlpSettings
 
 _SERVICE = "llm-cxr-server"
 _PARENT = "traceparent"
+_NO_SPAN = nullcontext(trace.INVALID_SPAN)
 _provider: TracerProvider | None = None
 
 
@@ -49,18 +50,23 @@ def flush() -> None:
         _provider.force_flush(5_000)
 
 
-@contextmanager
 def span(
     name: str,
     carrier: Mapping[str, str] | None = None,
     kind: SpanKind = SpanKind.INTERNAL,
     **attributes: str | int | float,
-) -> Iterator[Span]:
+) -> AbstractContextManager[Span]:
     """A span around the block, below the one in force or, with `carrier`, below what its headers name."""
     if not _recorded() and _PARENT not in (carrier or ()):
         # Nobody records it and nothing is handed on: most services most of the time.
-        yield trace.INVALID_SPAN
-        return
+        return _NO_SPAN
+    return _span(name, carrier, kind, attributes)
+
+
+@contextmanager
+def _span(
+    name: str, carrier: Mapping[str, str] | None, kind: SpanKind, attributes: Mapping[str, str | int | float]
+) -> Iterator[Span]:
     parent = None if carrier is None else propagate.extract(carrier)
     tracer = trace.get_tracer(_SERVICE)
     with tracer.start_as_current_span(

@@ -135,6 +135,11 @@ async def test_requests_past_the_limit_are_429_and_health_still_answers(settings
         assert (await service.client.get("/livez")).status_code == 200
 
 
+def test_no_more_requests_are_under_way_by_default_than_the_engine_runs_at_once(settings: Settings) -> None:
+    assert settings.limits.max_requests == settings.engine.max_num_seqs
+    assert settings.limits.max_requests_per_key < settings.limits.max_requests
+
+
 async def test_requests_that_are_too_many_are_counted_each_and_logged_together(settings: Settings) -> None:
     settings = settings.model_copy(update={"limits": settings.limits.model_copy(update={"max_requests": 1})})
     async with running(settings) as service:

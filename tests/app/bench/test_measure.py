@@ -1,8 +1,10 @@
 """Medians, ratios and turns."""
 
+import gc
+
 import pytest
 
-from app.bench.measure import Ratio, Spread, by_round, closed_loop, in_turn, percentile
+from app.bench.measure import Ratio, Spread, by_round, closed_loop, in_turn, percentile, without_collections
 
 
 def test_a_spread_is_median_least_and_most() -> None:
@@ -51,3 +53,9 @@ async def test_a_closed_loop_sends_every_request_once() -> None:
     _, latencies = await closed_loop(request, 3, 10)
     assert sorted(seen) == list(range(10))
     assert latencies == [0.5] * 10
+
+
+def test_nothing_is_collected_while_a_client_measures() -> None:
+    with without_collections():
+        assert not gc.isenabled()
+    assert gc.isenabled()

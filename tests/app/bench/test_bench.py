@@ -1,0 +1,24 @@
+"""What scenarios share."""
+
+from pathlib import Path
+from typing import cast
+
+from app.bench.bench import Bench
+from app.bench.measure import Result
+from app.bench.service import Service
+from app.settings import Settings
+
+
+class _Held:
+    def private_mb(self) -> dict[str, float]:
+        return {"cxr": 500.0}
+
+
+def test_a_result_says_what_the_shared_service_holds_after_it_once_there_is_one(tmp_path: Path) -> None:
+    bench = Bench(Settings(state_dir=tmp_path).bundle, "cpu", 1, tmp_path, tmp_path)
+    result = Result("drawing", "Drawings", {"seconds": 1.0})
+    assert bench.with_memory(result) == result
+    bench._service = cast(Service, _Held())
+    assert bench.with_memory(result).figures == {"seconds": 1.0, "private_mb": {"cxr": 500.0}}
+    own = Result("studies", "Studies", {"private_mb": {"cxr": 600.0}})
+    assert bench.with_memory(own) == own
