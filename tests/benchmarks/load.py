@@ -42,6 +42,7 @@ DICOM = sample_dicom()
 _SIDE = 512
 # The engine's memory pools reach their size within three to four minutes.
 _WARM_MINUTES = 4
+_LEAST_MINUTES = 4
 # A drawing takes half a minute among so many: until the first are over, the mix under way holds too few of them, and
 # more is answered than can be kept up.
 _SETTLING_SECONDS = 60.0
@@ -83,7 +84,7 @@ class Memory:
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
-        self.samples: list[tuple[float, float]] = []
+        self.samples: list[tuple[float, dict[str, float]]] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -91,26 +92,28 @@ class Memory:
     def _run(self) -> None:
         started = time.monotonic()
         while not self._over.wait(1.0):
-            total = 0
+            held: dict[str, float] = {}
             for process in [self._process, *self._process.children(recursive=True)]:
                 try:
-                    total += process.memory_full_info().uss
+                    name, private = process.name(), process.memory_full_info().uss / 1e6
                 except psutil.Error:
                     continue
-            self.samples.append((time.monotonic() - started, total / 1e6))
+                held[name] = held.get(name, 0.0) + private
+            self.samples.append((time.monotonic() - started, held))
 
-    def stop(self) -> dict[str, float]:
+    def stop(self) -> dict[str, Any]:
         """MB in the first and the last minute after the warm-up, and the slope of the minutes' means in MB a minute
         with its standard error: bodies under way come and go by tens of megabytes within a minute.
         """
         self._over.set()
         self._thread.join()
-        minutes: dict[int, list[float]] = {}
+        minutes: dict[int, list[dict[str, float]]] = {}
         for at, held in self.samples:
             minutes.setdefault(int(at // 60), []).append(held)
         # The last minute is cut off; a short run has to do with what it has.
         numbers = sorted(minutes)[min(_WARM_MINUTES, max(0, len(minutes) - 4)) : -1]
-        means = [statistics.fmean(minutes[number]) for number in numbers]
+        means = [statistics.fmean(sum(held.values()) for held in minutes[number]) for number in numbers]
+        names = sorted({name for number in numbers for held in minutes[number] for name in held})
         slope, intercept = statistics.linear_regression(numbers, means)
         squares = sum((mean - slope * number - intercept) ** 2 for number, mean in zip(numbers, means, strict=True))
         spread = sum((number - statistics.fmean(numbers)) ** 2 for number in numbers)
@@ -121,6 +124,10 @@ class Memory:
             "mb_per_minute": round(slope, 2),
             "standard_error": round(error, 2),
             "minutes": len(numbers),
+            "by_process": {
+                name: [round(statistics.fmean(held.get(name, 0.0) for held in minutes[n]), 1) for n in numbers]
+                for name in names
+            },
         }
 
 
@@ -242,6 +249,8 @@ def main() -> int:
     parser.add_argument("--only-steady", action="store_true", help="take the others from the last report")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
     given = parser.parse_args()
+    if given.minutes < _LEAST_MINUTES:
+        parser.error(f"--minutes: a slope needs {_LEAST_MINUTES} at least")
     last = json.loads((given.out / "load.json").read_text()) if given.only_overload or given.only_steady else {}
     with tempfile.TemporaryDirectory() as folder:
         service = start(Path(folder) / "service", CXR_ENGINE__ENFORCE_EAGER="false")
