@@ -14,11 +14,9 @@ import io
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -26,7 +24,6 @@ from typing import Any
 
 import aiohttp
 import httpx
-import psutil
 from PIL import Image
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -37,11 +34,10 @@ from app.bench.machine import machine  # noqa: E402
 from app.imaging import read_radiograph  # noqa: E402
 from app.sample import sample_dicom  # noqa: E402
 from app.settings import ImagingSettings  # noqa: E402
+from tests.benchmarks.memory import WARM_MINUTES, Memory  # noqa: E402
 
 DICOM = sample_dicom()
 _SIDE = 512
-# The engine's memory pools reach their size within three to four minutes.
-_WARM_MINUTES = 4
 _LEAST_MINUTES = 4
 # A drawing takes half a minute among so many: until the first are over, the mix under way holds too few of them, and
 # more is answered than can be kept up.
@@ -77,58 +73,6 @@ def _bodies() -> list[tuple[int, str, bytes, str]]:
 
 
 BODIES = _bodies()
-
-
-class Memory:
-    """Private memory of a process and all below it, sampled each second."""
-
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
-        self.samples: list[tuple[float, dict[str, float]]] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        started = time.monotonic()
-        while not self._over.wait(1.0):
-            held: dict[str, float] = {}
-            for process in [self._process, *self._process.children(recursive=True)]:
-                try:
-                    name, private = process.name(), process.memory_full_info().uss / 1e6
-                except psutil.Error:
-                    continue
-                held[name] = held.get(name, 0.0) + private
-            self.samples.append((time.monotonic() - started, held))
-
-    def stop(self) -> dict[str, Any]:
-        """MB in the first and the last minute after the warm-up, and the slope of the minutes' means in MB a minute
-        with its standard error: bodies under way come and go by tens of megabytes within a minute.
-        """
-        self._over.set()
-        self._thread.join()
-        minutes: dict[int, list[dict[str, float]]] = {}
-        for at, held in self.samples:
-            minutes.setdefault(int(at // 60), []).append(held)
-        # The last minute is cut off; a short run has to do with what it has.
-        numbers = sorted(minutes)[min(_WARM_MINUTES, max(0, len(minutes) - 4)) : -1]
-        means = [statistics.fmean(sum(held.values()) for held in minutes[number]) for number in numbers]
-        names = sorted({name for number in numbers for held in minutes[number] for name in held})
-        slope, intercept = statistics.linear_regression(numbers, means)
-        squares = sum((mean - slope * number - intercept) ** 2 for number, mean in zip(numbers, means, strict=True))
-        spread = sum((number - statistics.fmean(numbers)) ** 2 for number in numbers)
-        error = (squares / max(1, len(numbers) - 2) / spread) ** 0.5
-        return {
-            "warm_mb": round(means[0]),
-            "end_mb": round(means[-1]),
-            "mb_per_minute": round(slope, 2),
-            "standard_error": round(error, 2),
-            "minutes": len(numbers),
-            "by_process": {
-                name: [round(statistics.fmean(held.get(name, 0.0) for held in minutes[n]), 1) for n in numbers]
-                for name in names
-            },
-        }
 
 
 def steady(service: Running, clients: int, minutes: float) -> dict[str, Any]:
@@ -307,7 +251,7 @@ def render(found: dict[str, Any]) -> str:
     memory = calm["memory"]
     lines += [
         "",
-        f"Private memory of all processes, means of {memory['minutes']} minutes after {_WARM_MINUTES} of warm-up: "
+        f"Private memory of all processes, means of {memory['minutes']} minutes after {WARM_MINUTES} of warm-up: "
         f"{memory['warm_mb']} MB in the first, {memory['end_mb']} MB in the last, slope {memory['mb_per_minute']} "
         f"(standard error {memory['standard_error']}) MB a minute.",
         "",
