@@ -89,7 +89,7 @@ class Jobs:
 
     def count(self) -> tuple[dict[str, int], float | None]:
         """Jobs by state, and when the oldest unfinished one was created."""
-        # Two queries, since both can be answered from the index of the states alone: most jobs are over.
+        # Two queries: the first reads the index of the states alone, the second no job that is over, as most are.
         counts = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
         oldest = sa.select(sa.func.min(jobs.c.created)).where(jobs.c.state.in_(OPEN))
         with self._database.reading() as connection:
