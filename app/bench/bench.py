@@ -8,6 +8,7 @@ from typing import Self
 
 from app.bench.measure import Result
 from app.bench.service import Service
+from app.settings import EngineSettings
 from models.bundle import Bundle, load
 
 
@@ -38,11 +39,27 @@ class Bench:
     ) -> None:
         self._running.close()
 
+    @property
+    def engine_share(self) -> float:
+        """Share of a GPU's memory for an engine (vLLM's `gpu_memory_utilization`): two hold a GPU together, and beside
+        them there are two models of Hugging Face's and each contender's VQ-GAN.
+        """
+        return EngineSettings().gpu_memory_utilization if self.device == "cpu" else 0.35
+
+    def new_service(self, name: str) -> Service:
+        """A service on the bundle, compiled, with its default settings, to be started by the caller."""
+        return Service(
+            self.folder / name,
+            bundle=self.path,
+            cache=self.cache,
+            CXR_CODEC__DEVICE=self.device,
+            CXR_ENGINE__GPU_MEMORY_UTILIZATION=str(self.engine_share),
+        )
+
     def service(self) -> Service:
-        """The service on the bundle, compiled, with its default settings; started by the first scenario that asks."""
+        """The service that scenarios share; started by the first one that asks."""
         if self._service is None:
-            made = Service(self.folder / "service", bundle=self.path, cache=self.cache, CXR_CODEC__DEVICE=self.device)
-            self._service = self._running.enter_context(made)
+            self._service = self._running.enter_context(self.new_service("service"))
         return self._service
 
     def with_memory(self, result: Result) -> Result:

@@ -36,6 +36,7 @@ class Service(ServedPeer):
         if cache is not None:
             environment["VLLM_CACHE_ROOT"] = str(cache.resolve() / "vllm")
             environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve() / "inductor")
+            environment["TRITON_CACHE_DIR"] = str(cache.resolve() / "triton")
         super().__init__(command, folder / "service.log", environment=environment)
 
     @property

@@ -28,6 +28,7 @@ from app.engine.environment import engine_environment, socket_folder
 from app.engine.masking import Mask, draw_args
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
 from app.engine.sampling import Draw
+from app.engine.warmup import warm_up
 from app.errors import EngineDead, InvalidRequest, Overloaded, Unavailable, WorkerFailed
 from app.settings import EngineSettings
 from models.bundle import Bundle
@@ -157,6 +158,8 @@ class VllmEngine:
                 # Construction blocks until the engine's process has loaded the model and, unless eager, compiled it.
                 self._llm = await asyncio.to_thread(self._construct)
             await self._one_token()
+            if not current_platform.is_cpu():
+                await warm_up(self, self._bundle, min(self._settings.max_num_seqs, self._settings.max_queue))
         except Exception as error:
             log.error("engine start failed", error=type(error).__name__)
             await self.close()
@@ -223,6 +226,10 @@ class VllmEngine:
         """Stop the engine's process."""
         llm, self._llm = self._llm, None
         if llm is not None:
+            # vLLM ends its process first, and its reader then reports that as a failure.
+            if llm.output_handler is not None:
+                llm.output_handler.cancel()
+            llm.output_processor.propagate_error(EngineDeadError())
             await asyncio.to_thread(llm.shutdown, _STOP_SECONDS)
         if self._sockets_are_ours:
             shutil.rmtree(self._sockets, ignore_errors=True)

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from vllm import LLM
 from vllm.engine.arg_utils import EngineArgs
@@ -31,12 +32,12 @@ class Ceiling:
         self._temporary = Path(tempfile.gettempdir())
         self._sockets = socket_folder(self._temporary)
         with engine_environment(settings, cache.resolve(), self._sockets):
-            self._llm = self._construct(settings)
+            self._llm = LLM(**self._arguments(settings))
         self._decoder = Decoder(bundle, device)
 
-    def _construct(self, settings: EngineSettings) -> LLM:
+    def _arguments(self, settings: EngineSettings) -> dict[str, Any]:
         arguments = engine_arguments(self._bundle, settings)
-        return LLM(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(EngineArgs)})
+        return {field.name: getattr(arguments, field.name) for field in dataclasses.fields(EngineArgs)}
 
     def codes(self, work: Work) -> list[list[int]]:
         """Generate; codes of each prompt, checked to be image ids and nothing else. Raises ValueError, RuntimeError."""

@@ -12,6 +12,7 @@ from app.bench.peers.process import peer_command
 from app.bench.peers.protocol import Peer, Work
 from app.bench.peers.served import ServedPeer
 from app.engine.environment import preloads
+from models.bundle import Bundle
 
 CONCURRENCY = (1, 8, 32)
 _MOST = CONCURRENCY[-1]
@@ -29,8 +30,9 @@ def _seeds(count: int, first: int) -> range:
     return range(first, first + count)
 
 
-def _work(bench: Bench, count: int, first_seed: int) -> Work:
-    prompts, decoding = bench.bundle.prompts, bench.bundle.manifest.decoding.draw
+def work_of(bundle: Bundle, count: int, first_seed: int) -> Work:
+    """The same drawings as work for a peer."""
+    prompts, decoding = bundle.prompts, bundle.manifest.decoding.draw
     seeds = list(_seeds(count, first_seed))
     texts = [[*prompts.draw(f"{_PROMPT} {seed}"), *prompts.image_opening()] for seed in seeds]
     return Work(texts, seeds, temperature=decoding.temperature, top_p=decoding.top_p)
@@ -56,11 +58,11 @@ async def drawing(bench: Bench) -> Result:
                 return await timed(asyncio.gather(*(client.post(body) for body in bodies)))
 
             async def of_peer(peer: Peer, count: int, number: int) -> float:
-                done = await asyncio.to_thread(peer.work, _work(bench, count, 1000 * number))
+                done = await asyncio.to_thread(peer.work, work_of(bench.bundle, count, 1000 * number))
                 return done.seconds
 
             async def of_static(count: int, number: int) -> float:
-                work = _work(bench, count, 1000 * number)
+                work = work_of(bench.bundle, count, 1000 * number)
                 bodies = [
                     Body.of_json("/predict", {"prompt": prompt, "seed": seed})
                     for prompt, seed in zip(work.prompts, work.seeds, strict=True)
@@ -132,7 +134,7 @@ async def drawing(bench: Bench) -> Result:
 def _command(bench: Bench, name: str) -> list[str]:
     decoding = bench.bundle.manifest.decoding.draw
     flags = {
-        "raw": ("--cache", str(bench.cache)),
+        "raw": ("--cache", str(bench.cache), "--gpu-memory-utilization", str(bench.engine_share)),
         "static-batching": ("--temperature", str(decoding.temperature), "--top-p", str(decoding.top_p)),
     }
     return peer_command(name, bench.path, bench.device, os.cpu_count() or 1, *flags.get(name, ()))

@@ -8,15 +8,19 @@ import torch
 
 from app.bench.bench import Bench
 from app.bench.measure import Result, Spread
-from app.bench.service import Service
 
-_EVENTS = {"codec ready": "codec loaded", "engine environment": "server imported", "engine ready": "engine loaded"}
+_EVENTS = {
+    "codec ready": "codec loaded",
+    "engine environment": "server imported",
+    "engine warm": "engine warm",
+    "engine ready": "engine loaded",
+}
 _COPIED_BYTES = 1 << 29
 
 
 async def startup(bench: Bench) -> Result:
     """Seconds until each part of a start is over, and private memory by process once it serves."""
-    service = Service(bench.folder / "startup", bundle=bench.path, cache=bench.cache, CXR_CODEC__DEVICE=bench.device)
+    service = bench.new_service("startup")
     began = time.time()
     with service:
         figures: dict[str, object] = {"seconds_until": {}, "ready_seconds": round(service.start_seconds, 1)}

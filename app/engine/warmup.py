@@ -1,0 +1,40 @@
+"""Drawings that nobody asked for, before the first one that somebody does: on a GPU vLLM compiles its sampling kernels
+for a number of sequences when it first samples so many, two seconds for whoever happens to ask then.
+"""
+
+import asyncio
+import time
+import uuid
+
+import structlog
+
+from app.engine.protocol import Engine, Generation, Kind, Sampling
+from models.bundle import Bundle
+
+log = structlog.get_logger(__name__)
+
+_PROMPT = "Normal chest radiograph."
+
+
+def generations(bundle: Bundle, count: int) -> list[Generation]:
+    """The beginnings of `count` drawings, 1 to `count` tokens of each: started together, they run as every number of
+    sequences from `count` down to one.
+    """
+    prompt = (*bundle.prompts.draw(_PROMPT), *bundle.prompts.image_opening())
+    decoding = bundle.manifest.decoding.draw
+    samplings = (Sampling(decoding.temperature, decoding.top_p, tokens, seed=tokens) for tokens in range(1, count + 1))
+    return [Generation(f"warm-up-{uuid.uuid4().hex}", prompt, Kind.IMAGE, sampling) for sampling in samplings]
+
+
+async def warm_up(engine: Engine, bundle: Bundle, count: int) -> None:
+    """Run `generations` to their ends. Raises what `Engine.generate` raises."""
+    started = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for generation in generations(bundle, count):
+            group.create_task(_run(engine, generation))
+    log.info("engine warm", seconds=round(time.monotonic() - started, 1), sequences=count)
+
+
+async def _run(engine: Engine, generation: Generation) -> None:
+    async for _ in engine.generate(generation):
+        pass
