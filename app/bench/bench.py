@@ -1,6 +1,7 @@
 """What scenarios share: the bundle, the device, how many rounds, folders, and services that are started once."""
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -44,17 +45,15 @@ class Bench:
         """Share of a GPU's memory for an engine (vLLM's `gpu_memory_utilization`): two hold a GPU together, and beside
         them there are two models of Hugging Face's and each contender's VQ-GAN.
         """
-        return EngineSettings().gpu_memory_utilization if self.device == "cpu" else 0.35
+        return EngineSettings().gpu_memory_utilization if self.device == "cpu" else 0.3
 
-    def new_service(self, name: str) -> Service:
-        """A service on the bundle, compiled, with its default settings, to be started by the caller."""
-        return Service(
-            self.folder / name,
-            bundle=self.path,
-            cache=self.cache,
-            CXR_CODEC__DEVICE=self.device,
-            CXR_ENGINE__GPU_MEMORY_UTILIZATION=str(self.engine_share),
-        )
+    def new_service(self, name: str, settings: Mapping[str, str] | None = None) -> Service:
+        """A service on the bundle, compiled, with its default settings but for `settings`, for the caller to start."""
+        device = {
+            "CXR_CODEC__DEVICE": self.device,
+            "CXR_ENGINE__GPU_MEMORY_UTILIZATION": str(self.engine_share),
+        }
+        return Service(self.folder / name, bundle=self.path, cache=self.cache, settings={**device, **(settings or {})})
 
     def service(self) -> Service:
         """The service that scenarios share; started by the first one that asks."""

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -24,13 +25,13 @@ class Service(ServedPeer):
         cache: Path | None = None,
         fakes: bool = False,
         core: int | None = None,
-        **settings: str,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         module = "app.bench.fakes" if fakes else "app.cli"
         command = [sys.executable, "-m", module, *([] if fakes else ["serve"]), "--state-dir", str(folder / "state")]
         if core is not None:
             command = [shutil.which("taskset") or "taskset", "-c", str(core), *command]
-        environment = {**settings}
+        environment = dict(settings or {})
         if bundle is not None:
             environment["CXR_BUNDLE"] = str(bundle.resolve())
         if cache is not None:

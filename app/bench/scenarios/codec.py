@@ -67,5 +67,6 @@ async def codec(bench: Bench) -> Result:
                     )
     finally:
         await worker.close()
+        torch.cuda.empty_cache()  # The other scenarios' processes need the memory of a GPU.
     note = "Images a second. The worker keeps half the processors free for the engine, the plain loop has them all."
     return Result("codec", "The codec's worker beside plain torch", figures, tuple(ratios), note)

@@ -60,7 +60,7 @@ async def prompt_length(bench: Bench) -> Result:
 async def held_studies(bench: Bench) -> Result:
     """Milliseconds of what asks the database, by the number of studies that are held; on the fakes."""
     figures: dict[str, dict[int, float]] = {}
-    with Service(bench.folder / "held", fakes=True, CXR_STUDY__QUIET_SECONDS="3600") as service:
+    with Service(bench.folder / "held", fakes=True, settings={"CXR_STUDY__QUIET_SECONDS": "3600"}) as service:
         state = bench.folder / "held" / "state"
         held = 0
         async with Client(service.url) as client:

@@ -8,7 +8,6 @@ from app.bench.bench import Bench
 from app.bench.client import Body, Client
 from app.bench.measure import Ratio, Result, Spread, percentile, timed
 from app.bench.scenarios.reading import radiographs, reports
-from app.bench.service import Service
 
 _STUDIES = 500
 _IN_A_REQUEST = 25
@@ -18,14 +17,7 @@ _CLIENTS = 2
 
 async def studies(bench: Bench) -> Result:
     """p95 of interactive reports without studies, and while 500 are queued or read."""
-    service = Service(
-        bench.folder / "studies",
-        bundle=bench.path,
-        cache=bench.cache,
-        CXR_CODEC__DEVICE=bench.device,
-        CXR_STUDY__QUIET_SECONDS="0",
-        CXR_STUDY__CONCURRENCY="600",
-    )
+    service = bench.new_service("studies", {"CXR_STUDY__QUIET_SECONDS": "0", "CXR_STUDY__CONCURRENCY": "600"})
     with service:
         async with Client(service.url) as client:
             await client.post(reports(1, 60_000_000)[0])

@@ -1,0 +1,153 @@
+"""The service under more than it can do: its peak, ten times that, the peak again."""
+
+import asyncio
+import io
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import httpx
+from PIL import Image
+
+from app.imaging import read_radiograph
+from app.sample import sample_dicom
+from app.settings import ImagingSettings
+
+NICE = 19
+_DICOM = sample_dicom()
+_SIDE = 512
+# A drawing takes half a minute among so many: until the first are over, the mix under way holds too few of them, and
+# more is answered than can be kept up.
+_SETTLING_SECONDS = 60.0
+_MEASURED_SECONDS = 90.0
+_FACTOR = 10
+_MIX: tuple[tuple[int, str, dict[str, Any], dict[str, str]], ...] = (
+    (6, "/v1/reports", {"image": _DICOM}, {}),
+    (3, "/v1/answers", {"image": _DICOM}, {"question": "Is there pneumonia?"}),
+    (2, "/v1/images/generations", {}, {"prompt": "Normal chest radiograph."}),
+    (1, "/v1/images/tokens", {"image": _DICOM}, {}),
+)
+
+
+def _small() -> bytes:
+    """A radiograph as a PNG: ten times the peak in DICOM would measure how fast bytes are copied on loopback."""
+    buffer = io.BytesIO()
+    grey = read_radiograph(_DICOM, ImagingSettings(), _SIDE).pixels
+    Image.fromarray(grey).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _bodies() -> list[tuple[int, str, bytes, str]]:
+    """Weight, path, body and content type, made once: the client shall cost as little as it can."""
+    made = []
+    image = _small()
+    for weight, path, files, fields in _MIX:
+        arguments: dict[str, Any] = {"files": {"image": image}, "data": fields} if files else {"json": fields}
+        request = httpx.Request("POST", f"http://host{path}", **arguments)
+        made.append((weight, path, request.read(), request.headers["Content-Type"]))
+    return made
+
+
+BODIES = _bodies()
+
+
+async def _one(client: aiohttp.ClientSession, outcomes: Counter[str]) -> None:
+    _, path, body, content_type = random.choices(BODIES, [weight for weight, *_ in BODIES])[0]
+    try:
+        async with client.post(path, data=body, headers={"Content-Type": content_type}) as response:
+            await response.read()
+            outcomes[str(response.status)] += 1
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        outcomes[type(error).__name__] += 1
+
+
+def _session(url: str) -> aiohttp.ClientSession:
+    timeout = aiohttp.ClientTimeout(total=120)
+    return aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0), timeout=timeout)
+
+
+async def peak(url: str, clients: int) -> float:
+    """Requests a second that are answered to clients that never pause, once the mix under way has settled."""
+    outcomes: Counter[str] = Counter()
+    started = time.monotonic()
+    counted, since = 0, started
+
+    async def run() -> None:
+        while time.monotonic() < started + _SETTLING_SECONDS + _MEASURED_SECONDS:
+            await _one(client, outcomes)
+
+    async with _session(url) as client:
+        tasks = [asyncio.create_task(run()) for _ in range(clients)]
+        await asyncio.sleep(_SETTLING_SECONDS)
+        counted, since = outcomes["200"], time.monotonic()
+        await asyncio.sleep(_MEASURED_SECONDS)
+        answered, elapsed = outcomes["200"] - counted, time.monotonic() - since
+        await asyncio.gather(*tasks)
+    return answered / elapsed
+
+
+async def overload(url: str, rate: float) -> dict[str, Any]:
+    """Requests arrive at `rate` a second; goodput is what is answered with 200 once the mix under way has settled."""
+    outcomes: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        # A process of its own: a client as busy as this one would measure itself.
+        probe = subprocess.Popen([sys.executable, "-c", _PROBE, url, f"{folder}/livez.json"])
+        try:
+            async with _session(url) as client:
+                tasks, started = [], time.monotonic()
+                warm, counted, since = started + _SETTLING_SECONDS, 0, started
+                while (now := time.monotonic()) < warm + _MEASURED_SECONDS:
+                    if now < warm:
+                        counted, since = outcomes["200"], now
+                    while len(tasks) < (now - started) * rate:
+                        tasks.append(asyncio.create_task(_one(client, outcomes)))
+                    await asyncio.sleep(0.02)
+                sent = len(tasks) / (time.monotonic() - started)
+                goodput = (outcomes["200"] - counted) / (time.monotonic() - since)
+                await asyncio.gather(*tasks)
+        finally:
+            probe.terminate()
+            probe.wait(30)
+        alive = json.loads(Path(folder, "livez.json").read_text())
+    return {
+        "offered_per_s": round(sent, 1),
+        "goodput_per_s": round(goodput, 2),
+        "outcomes": dict(outcomes),
+        "livez": alive["answers"],
+        "livez_slowest_s": round(alive["slowest"], 2),
+    }
+
+
+_PROBE = """
+import collections, json, signal, sys, time
+import httpx
+
+answers, slowest, over = collections.Counter(), 0.0, []
+signal.signal(signal.SIGTERM, lambda *_: over.append(1))
+with httpx.Client(base_url=sys.argv[1], timeout=10) as client:
+    while not over:
+        began = time.monotonic()
+        try:
+            answers[str(client.get("/livez").status_code)] += 1
+        except httpx.HTTPError as error:
+            answers[type(error).__name__] += 1
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.25)
+open(sys.argv[2], "w").write(json.dumps({"answers": answers, "slowest": slowest}))
+"""
+
+
+def pressed(url: str, clients: int) -> tuple[float, dict[str, Any], float]:
+    """The peak, overload, the peak again. To be run in a process of its own, of `NICE`: the clients stand for other
+    machines, and stand back where they share the service's cores.
+    """
+    before = asyncio.run(peak(url, clients))
+    overloaded = asyncio.run(overload(url, _FACTOR * before))
+    return before, overloaded, asyncio.run(peak(url, clients))
