@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,16 @@ def _with_numbers(value: Any) -> Any:
     return {int(key) if key.isdigit() else key: _with_numbers(inner) for key, inner in value.items()}
 
 
+T = TypeVar("T")
 Run = Callable[[int], Awaitable[float]]
 
 
-async def in_turn(contenders: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
+async def in_turn(contenders: Mapping[str, Callable[[int], Awaitable[T]]], rounds: int) -> dict[str, list[T]]:
     """One value of each contender a round, A B, B A, A B ...: a drift of the machine meets all alike.
 
     Each is called with the number of the round.
     """
-    found: dict[str, list[float]] = {name: [] for name in contenders}
+    found: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(rounds):
         order = list(contenders.items())
         for name, run in order if number % 2 == 0 else reversed(order):

@@ -34,8 +34,8 @@ def page(out: Path) -> str:
         for ratio in ratios:
             sign, spread = ("<=" if ratio.at_most else ">="), ratio.spread
             lines.append(
-                f"| {ratio.name} | {sign} {ratio.goal:g} | {sign} {ratio.stretch:g} | {spread.median:.3g} "
-                f"| {spread.low:.3g} to {spread.high:.3g}, {spread.count} | {ratio.reached} |"
+                f"| {ratio.name} | {sign} {ratio.goal:g} | {sign} {ratio.stretch:g} | {_short(spread.median)} "
+                f"| {_short(spread.low)} to {_short(spread.high)}, {spread.count} | {ratio.reached} |"
             )
     for result in results:
         lines += ["", f"## {result.title}", "", *([result.note] if result.note else []), *_tables(result.figures)]
@@ -83,7 +83,12 @@ _SPREAD = {"median", "low", "high", "count"}
 
 
 def _spread(cell: Mapping[str, float]) -> str:
-    return f"{cell['median']:.3g} ({cell['low']:.3g} to {cell['high']:.3g})"
+    return f"{_short(cell['median'])} ({_short(cell['low'])} to {_short(cell['high'])})"
+
+
+def _short(value: float) -> str:
+    """Three digits, or all before the point; never an exponent of ten."""
+    return f"{value:.3g}" if value < 1000.0 else f"{value:.0f}"
 
 
 def _number(value: object) -> str:

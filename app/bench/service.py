@@ -11,6 +11,11 @@ import psutil
 from app.bench.peers.served import ServedPeer
 
 
+def on_core(core: int) -> list[str]:
+    """The beginning of a command that runs on one processor."""
+    return [shutil.which("taskset") or "taskset", "-c", str(core)]
+
+
 class Service(ServedPeer):
     """A service on a state folder of its own, ready once `/readyz` says so.
 
@@ -30,7 +35,7 @@ class Service(ServedPeer):
         module = "app.bench.fakes" if fakes else "app.cli"
         command = [sys.executable, "-m", module, *([] if fakes else ["serve"]), "--state-dir", str(folder / "state")]
         if core is not None:
-            command = [shutil.which("taskset") or "taskset", "-c", str(core), *command]
+            command = [*on_core(core), *command]
         environment = dict(settings or {})
         if bundle is not None:
             environment["CXR_BUNDLE"] = str(bundle.resolve())

@@ -1,6 +1,7 @@
 """`cxr serve`."""
 
 import asyncio
+import os
 
 from rich.console import Console
 
@@ -24,6 +25,8 @@ async def serve_forever(settings: Settings, console: Console) -> int:
     """Serve until interrupted; returns the process's exit status."""
     logs.configure(human=console.is_terminal)
     share_arenas()
+    # A GPU's driver keeps what it compiles, for the codec and the engine, in the home folder, which may be read-only.
+    os.environ.setdefault("CUDA_CACHE_PATH", str((settings.state_dir / "cache" / "cuda").resolve()))
     server = Server(create_app(settings), settings)
     announcement = asyncio.create_task(_announce(server, console))
     try:

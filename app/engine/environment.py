@@ -52,7 +52,6 @@ def engine_environment(settings: EngineSettings, cache: Path, sockets: Path) -> 
         "VLLM_CONFIG_ROOT": str(cache / "vllm"),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
         "TRITON_CACHE_DIR": str(cache / "triton"),
-        "CUDA_CACHE_PATH": str(cache / "cuda"),
         "FLASHINFER_WORKSPACE_BASE": str(cache / "flashinfer"),
         "HF_HOME": str(cache / "huggingface"),
     }

@@ -18,20 +18,22 @@ _PROMPT = "Normal chest radiograph."
 
 def generations(bundle: Bundle, count: int) -> list[Generation]:
     """The beginnings of `count` drawings, 1 to `count` tokens of each: started together, they run as every number of
-    sequences from `count` down to one.
+    sequences from `count` down to one. Of more than an image has tokens, several end at once.
     """
     prompt = (*bundle.prompts.draw(_PROMPT), *bundle.prompts.image_opening())
     decoding = bundle.manifest.decoding.draw
-    samplings = (Sampling(decoding.temperature, decoding.top_p, tokens, seed=tokens) for tokens in range(1, count + 1))
+    longest = min(count, bundle.image_tokens)
+    samplings = (
+        Sampling(decoding.temperature, decoding.top_p, 1 + number * longest // count, seed=number)
+        for number in range(count)
+    )
     return [Generation(f"warm-up-{uuid.uuid4().hex}", prompt, Kind.IMAGE, sampling) for sampling in samplings]
 
 
 async def warm_up(engine: Engine, bundle: Bundle, count: int) -> None:
     """Run `generations` to their ends. Raises what `Engine.generate` raises."""
     started = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for generation in generations(bundle, count):
-            group.create_task(_run(engine, generation))
+    await asyncio.gather(*(_run(engine, generation) for generation in generations(bundle, count)))
     log.info("engine warm", seconds=round(time.monotonic() - started, 1), sequences=count)
 
 

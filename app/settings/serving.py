@@ -53,7 +53,8 @@ class EngineSettings(Group):
         default=0.85,
         gt=0.0,
         le=1.0,
-        description="share of the GPU for the engine; the VQ-GAN needs about 2 GiB beside it",
+        description="share of the GPU for the engine; the published VQ-GAN needs 4 GiB beside it, and a third of one "
+        "for each image in a batch",
     )
     tensor_parallel_size: PositiveInt = 1
     cpu_kv_cache_gib: PositiveInt = Field(default=1, description="KV cache of the CPU engine")

@@ -13,3 +13,4 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     yield service
     if service.process.poll() is None:
         assert service.stop() == 0
+        assert "EngineDeadError" not in service.log.read_text()

@@ -3,18 +3,21 @@
 import asyncio
 import io
 import os
+import sys
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
 from app.bench.bench import Bench
 from app.bench.client import Body, Client
-from app.bench.measure import Ratio, Result, Spread, closed_loop, percentile, timed, without_collections
-from app.bench.service import Service
+from app.bench.measure import Ratio, Result, Spread, closed_loop, in_turn, percentile, timed, without_collections
+from app.bench.peers.served import ServedPeer
+from app.bench.service import Service, on_core
 
 _CLIENTS = 16
 _REQUESTS = 2_000
-_PACED_SECONDS = 10.0
+_PACED_SECONDS = 8.0
 _GOAL_RATE = 400.0
 
 
@@ -36,10 +39,13 @@ def _bodies() -> dict[str, Body]:
 
 async def gateway(bench: Bench) -> Result:
     """Requests a second of 16 clients without a pause, their latency, the gateway's processor time for one; and the
-    latency while 400 a second arrive.
+    latency while 400 a second arrive, beside a server that does nothing.
     """
     cores = sorted(os.sched_getaffinity(0))
     service = Service(bench.folder / "gateway", fakes=True, core=cores[-1])
+    bare = ServedPeer(
+        [*on_core(cores[-1]), sys.executable, "-m", "app.bench.peers.bare"], bench.folder / "gateway" / "bare.log"
+    )
     figures: dict[str, dict[str, float]] = {}
     rates: list[float] = []
     if len(cores) > 1:
@@ -68,16 +74,24 @@ async def gateway(bench: Bench) -> Result:
                     }
                     if name == "report":
                         rates = [run[0] for run in runs]
-                paced = [await _paced(client, _bodies()["report"]) for _ in range(2 * bench.rounds - 1)]
+                with bare:
+                    async with Client(bare.url) as bare_client:
+                        body = _bodies()["report"]
+                        contenders = {
+                            "gateway": partial(_paced, client, body),
+                            "bare": partial(_paced, bare_client, body),
+                        }
+                        paced = await in_turn(contenders, 2 * bench.rounds - 1)
             held = service.private_mb()
     finally:
         os.sched_setaffinity(0, set(cores))
-    figures["report, 400 a second"] = {
-        "p50_ms": round(1e3 * Spread.of([p50 for p50, _ in paced]).median, 2),
-        "p99_ms": round(1e3 * Spread.of([p99 for _, p99 in paced]).median, 2),
-    }
+    for name, label in (("gateway", "report, 400 a second"), ("bare", "bare server, 400 a second")):
+        figures[label] = {
+            "p50_ms": round(1e3 * Spread.of([p50 for p50, _ in paced[name]]).median, 2),
+            "p99_ms": round(1e3 * Spread.of([p99 for _, p99 in paced[name]]).median, 2),
+        }
     figures["private_mb"] = held
-    slowest = Spread.of([1e3 * p99 for _, p99 in paced])
+    slowest = Spread.of([1e3 * p99 for _, p99 in paced["gateway"]])
     return Result(
         "gateway",
         "The gateway alone on one processor",
@@ -86,11 +100,12 @@ async def gateway(bench: Bench) -> Result:
             Ratio("gateway: reports a second at 16 clients", Spread.of(rates), 400.0, 1000.0),
             Ratio("gateway: p99 in ms while 400 reports a second arrive", slowest, 15.0, 5.0, at_most=True),
         ),
-        "The image is sent each time and known from the second time on; clients run on the other processor.",
+        "The image is sent each time and known from the second time on; clients run on the other processor. "
+        "The bare server reads the same requests and does nothing.",
     )
 
 
-async def _paced(client: Client, body: Body) -> tuple[float, float]:
+async def _paced(client: Client, body: Body, _: int) -> tuple[float, float]:
     """p50 and p99 in seconds of requests that 16 clients send at 400 a second in all, whatever becomes of the others.
 
     A request that could not be sent in time counts from when it should have been.

@@ -54,3 +54,9 @@ def test_figures_of_one_kind_share_a_table(tmp_path: Path) -> None:
     write(tmp_path, [Result("mixed", "Mixed", figures)], {})
     table = "|  | p50 | p95 |\n|---|---|---|\n| report | 1 | 2 |\n| drawing | 3 | 4 |\n\nleft: 5"
     assert table in (tmp_path / "bench.md").read_text()
+
+
+def test_large_figures_have_no_exponent(tmp_path: Path) -> None:
+    ratio = Ratio("reports a second", Spread.of([1612.4]), 400.0, 1000.0)
+    write(tmp_path, [Result("gateway", "Gateway", {}, (ratio,))], {})
+    assert "| 1612 | 1612 to 1612, 1 |" in (tmp_path / "bench.md").read_text()

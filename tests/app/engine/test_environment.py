@@ -8,8 +8,7 @@ import pytest
 from app.engine.environment import engine_environment
 from app.settings import EngineSettings
 
-CACHES = ("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH")
-CACHES += ("FLASHINFER_WORKSPACE_BASE", "HF_HOME")
+CACHES = ("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "FLASHINFER_WORKSPACE_BASE", "HF_HOME")
 
 
 def test_every_cache_lies_below_the_states_and_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

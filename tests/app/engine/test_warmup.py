@@ -21,3 +21,9 @@ def test_it_samples_as_the_bundle_draws() -> None:
         assert generation.kind is Kind.IMAGE
         assert generation.sampling.temperature == bundle.manifest.decoding.draw.temperature
         assert generation.sampling.top_p == bundle.manifest.decoding.draw.top_p
+
+
+def test_none_is_longer_than_an_image() -> None:
+    bundle = bundle_in_memory()
+    lengths = [generation.sampling.max_tokens for generation in generations(bundle, 2 * bundle.image_tokens)]
+    assert (min(lengths), max(lengths)) == (1, bundle.image_tokens)
