@@ -78,7 +78,7 @@ bench-all: setup-dev  ## every scenario, with the curves (about half an hour)
 
 BENCH_GPU := floor drawing codec report streaming second_question concurrency
 
-bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the published size, nine minutes on an H200
+bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the published size (nine minutes on an H200, by its parts)
 	cxr bench --device cuda --preset published $(BENCH_GPU:%=--scenario %) --out docs/benchmarks/gpu $(ARGS)
 
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
