@@ -25,7 +25,7 @@ FAILED_STATUS = 70  # EX_SOFTWARE: a part died; a supervisor restarts the proces
 
 
 def _already_stopping(number: int, frame: object) -> None:
-    log.info("stopped by a signal", signal=signal.Signals(number).name)
+    """Does nothing; see `_Draining.handle_exit`."""
 
 
 class _Draining(uvicorn.Server):
@@ -43,13 +43,18 @@ class _Draining(uvicorn.Server):
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come."""
+        """A signal has come. It interrupts the main thread anywhere, in the middle of a log line too, whose lock that
+        thread would then wait for by itself: all that takes a lock is left to the loop.
+        """
         if self._loop is None or self._lifecycle.phase is Phase.DRAINING:
             super().handle_exit(sig, frame)
             return
+        self._loop.call_soon_threadsafe(self._drain, self._loop)
+
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         log.info("draining", grace_seconds=self._grace_seconds)
-        self._loop.call_soon_threadsafe(self._lifecycle.drain)
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._grace_seconds, self._stop)
+        self._lifecycle.drain()
+        loop.call_later(self._grace_seconds, self._stop)
 
     def _stop(self) -> None:
         self.should_exit = True
