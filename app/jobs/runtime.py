@@ -188,9 +188,12 @@ class Studies:
             task.cancel()
         await asyncio.gather(*self._background, *_tasks, return_exceptions=True)
         await asyncio.to_thread(self.custody.close)
-        # DBOS made its own pool the loop's default one, and takes it along.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
-        await asyncio.to_thread(DBOS.destroy)
+        # DBOS makes its own pool the loop's default one, and takes it along. Every workflow that begins does it again,
+        # while DBOS ends too.
+        loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(thread_name_prefix="asyncio")
+        loop.set_default_executor(pool)
+        await loop.run_in_executor(pool, DBOS.destroy)
+        loop.set_default_executor(pool)
         if self._nodes is not None:
             try:
                 left = await asyncio.to_thread(self._nodes.hand_over)

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -99,6 +99,13 @@ class Balancer:
 def _roll(folder: Path, **settings: str) -> None:
     common = {"CXR_DRAIN__GRACE_SECONDS": "1.5", "FAKE_STEP_SECONDS": "0.01", **settings}
     nodes = [ServiceProcess(folder, CXR_NODE=f"node-{number}", **common) for number in range(3)]
+    with ExitStack() as stack:
+        for node in nodes:
+            stack.push(node)
+        _replace_in_turn(nodes)
+
+
+def _replace_in_turn(nodes: list[ServiceProcess]) -> None:
     old = nodes[0].start()
     balancer = Balancer([old])
     with balancer.load(4):

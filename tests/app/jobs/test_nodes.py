@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
+from dbos import DBOS
 from service_process import ServiceProcess
 from studies_support import instance, multipart, parsed, quick, stow
 from support import running
@@ -14,6 +17,8 @@ from app.errors import CxrError
 from app.jobs import nodes as nodes_module
 from app.jobs.nodes import NodeLock
 from app.settings import Settings
+from app.store.database import Database
+from app.store.tables import nodes
 
 
 def test_a_second_process_of_the_same_node_waits_and_then_says_so(tmp_path: Path) -> None:
@@ -41,6 +46,30 @@ async def test_what_a_leaving_node_has_not_finished_goes_on_at_another(settings:
             await asyncio.sleep(0.02)
     async with running(slow.model_copy(update={"node": "b"}), durable=True) as service:
         await _done(service.client, study)
+
+
+async def test_a_node_hands_over_although_a_workflow_begins_while_it_ends(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, destroy = asyncio.get_running_loop(), DBOS.destroy
+    leftover = ThreadPoolExecutor()
+    leftover.shutdown()
+
+    def destroy_and_leave() -> None:
+        destroy()
+        loop.call_soon_threadsafe(loop.set_default_executor, leftover)
+
+    monkeypatch.setattr(DBOS, "destroy", destroy_and_leave)
+    async with running(quick(settings), durable=True) as service:
+        database = service.app.state.studies.database
+        while not await asyncio.to_thread(_names, database):
+            await asyncio.sleep(0.02)
+    assert _names(database) == []
+
+
+def _names(database: Database) -> list[str]:
+    with database.reading() as connection:
+        return list(connection.execute(sa.select(nodes.c.name)).scalars())
 
 
 async def _done(client: httpx.AsyncClient, study: str, seconds: float = 20.0) -> None:
