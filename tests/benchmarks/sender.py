@@ -1,0 +1,75 @@
+"""Whole requests, made once and written to plain sockets: a client that takes less than a tenth of a millisecond for
+one, since arrivals at many times what the service can do come from the service's own processors here.
+"""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from httptools import HttpResponseParser
+
+
+def whole(path: str, body: bytes, content_type: str) -> bytes:
+    """A POST request as it goes over the wire (RFC 9112)."""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}\r\n".encode() + body
+
+
+class Sender:
+    """Sends requests to one service over connections that it keeps; opens another where none is free."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname, parts.port
+        self._free: list[_Connection] = []
+
+    async def send(self, request: bytes) -> int:
+        """The answer's status, once all of it has come. Raises OSError."""
+        while self._free:
+            connection = self._free.pop()
+            if connection.open:
+                break
+        else:
+            _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
+        status = await connection.send(request)
+        self._free.append(connection)
+        return status
+
+    def close(self) -> None:
+        """Close what is free; nothing may be under way."""
+        for connection in self._free:
+            connection.close()
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(self) -> None:
+        self._parser = HttpResponseParser(self)
+        self._status: asyncio.Future[int] | None = None
+        self.open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.open = True
+
+    def send(self, request: bytes) -> "asyncio.Future[int]":
+        self._status = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._status
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        """The parser has read an answer to its end."""
+        if self._status is not None and not self._status.done():
+            self._status.set_result(self._parser.get_status_code())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open = False
+        if self._status is not None and not self._status.done():
+            self._status.set_exception(exc or ConnectionResetError())
+
+    def close(self) -> None:
+        self._transport.close()
