@@ -1,9 +1,7 @@
 """One generation: what a client may ask of it, its ids as they come, timed and accounted."""
 
 import asyncio
-import secrets
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from typing import TypeVar
 
 from app.engine import Delta, Generation, Kind, Sampling
 from app.engine.protocol import FinishReason
+from app.ids import new_id, new_seed
 from app.services import Services
 from app.telemetry.timings import Timings
 from models.bundle import Decoding
@@ -41,7 +40,7 @@ class Options:
 
     def sampling(self, defaults: Decoding, *, tokens: int | None = None, index: int = 0) -> Sampling:
         """Sampling of the `index`-th of several generations; `tokens` fixes their length."""
-        seed = secrets.randbits(31) if self.seed is None else self.seed + index
+        seed = new_seed() if self.seed is None else self.seed + index
         return Sampling(
             temperature=defaults.temperature if self.temperature is None else self.temperature,
             top_p=defaults.top_p if self.top_p is None else self.top_p,
@@ -63,7 +62,7 @@ async def stream(
     services: Services, prompt: Sequence[int], kind: Kind, sampling: Sampling, caller: Caller, timings: Timings
 ) -> AsyncGenerator[Delta]:
     """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted."""
-    generation = Generation(uuid.uuid4().hex, tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
+    generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
     started, written = time.perf_counter(), 0
     try:
         async with aclosing(services.engine.generate(generation)) as deltas:

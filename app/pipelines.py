@@ -8,7 +8,6 @@ Each tells what it has so far by `show`, which streams pass on and the others ig
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from app.drawing import Artist, Drawing
 from app.engine import Kind, Sampling
 from app.engine.protocol import FinishReason
 from app.generation import Caller, Options, Show, Usage, nobody, stream
+from app.ids import new_seed
 from app.imaging import Radiograph
 from app.reuse import ContentKey
 from app.services import Services
@@ -173,7 +173,7 @@ async def draw(
     timings = Timings()
     bundle = services.bundle
     prompt = bundle.prompts.draw(text, instruction or DRAW_INSTRUCTION)
-    first = options if options.seed is not None else replace(options, seed=secrets.randbits(31))
+    first = options if options.seed is not None else replace(options, seed=new_seed())
     tokens = bundle.image_tokens - len(kept)
     samplings = [first.sampling(bundle.manifest.decoding.draw, tokens=tokens, index=index) for index in range(count)]
     drawings = await together(

@@ -5,7 +5,6 @@ import base64
 import binascii
 import re
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -30,6 +29,7 @@ from app.dicom.secondary_capture import Provenance
 from app.drawing import Drawing
 from app.errors import InvalidRequest, MalformedInput
 from app.generation import Options, Show, nobody
+from app.ids import new_id
 from app.rendering import render
 from app.schemas.chat import (
     AssistantMessage,
@@ -173,7 +173,7 @@ async def create_completion(body: ChatRequest, request: Request, services: Servi
     tokens = body.max_completion_tokens or body.max_tokens
     within("max_tokens", tokens, limits.max_text_tokens)
     options = Options(body.temperature, body.top_p, tokens, body.seed, caller_of(request))
-    conversation = Conversation(services, turn, options, f"chatcmpl-{uuid.uuid4().hex}", int(time.time()))
+    conversation = Conversation(services, turn, options, f"chatcmpl-{new_id()}", int(time.time()))
     if body.stream:
         usage = body.stream_options is not None and body.stream_options.include_usage
         return await respond_with_events(

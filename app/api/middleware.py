@@ -3,7 +3,6 @@
 import contextlib
 import re
 import time
-import uuid
 from functools import cache
 
 import structlog
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.headers import header_of, raw, replaced
 from app.api.problems import respond
 from app.api.rules import rule_of
+from app.ids import new_id
 from app.lifecycle import Lifecycle, Phase
 from app.telemetry import tracing
 from app.telemetry.metrics import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
@@ -45,7 +45,7 @@ class RequestContext:
             return
         given = header_of(scope, b"x-request-id")
         # An id that could break a log line or a header is replaced, not echoed.
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
         scope["cxr_request_id"] = request_id
         rule = scope["cxr_rule"] = rule_of(scope["path"])
         structlog.contextvars.clear_contextvars()

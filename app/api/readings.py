@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from functools import partial
 from typing import Annotated, Any, cast
 
@@ -24,6 +23,7 @@ from app.api.requests import (
 from app.api.responses import PROBLEMS, respond_json
 from app.api.sse import EVENT_STREAM, event, respond_with_events
 from app.generation import Options, Usage
+from app.ids import new_id
 from app.imaging import Radiograph
 from app.reports import sections
 from app.schemas.readings import (
@@ -117,7 +117,7 @@ async def create_report(
 
 def _report_body(services: Services, reading: pipelines.Reading, text: pipelines.Text) -> ReportBody:
     return ReportBody(
-        id=f"report-{uuid.uuid4().hex}",
+        id=f"report-{new_id()}",
         created=int(time.time()),
         model=services.bundle.manifest.label,
         report=report_text(text.text),
@@ -179,7 +179,7 @@ def _answers_body(
     services: Services, questions: list[str], reading: pipelines.Reading, texts: list[pipelines.Text]
 ) -> AnswersBody:
     return AnswersBody(
-        id=f"answers-{uuid.uuid4().hex}",
+        id=f"answers-{new_id()}",
         created=int(time.time()),
         model=services.bundle.manifest.label,
         answers=[
