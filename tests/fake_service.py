@@ -3,7 +3,9 @@
 Usage: python fake_service.py PORT; everything else comes from CXR_* variables.
 """
 
+import faulthandler
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from app.telemetry import logs  # noqa: E402
 def main() -> int:
     """Serve until stopped."""
     logs.configure()
+    faulthandler.register(signal.SIGUSR1, file=2)
     settings = load_settings(port=int(sys.argv[1]))
     bundle = bundle_in_memory()
     app = create_app(

@@ -63,10 +63,16 @@ class ServiceProcess:
         self.process.wait()
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
+        """SIGTERM; returns the exit status. A process that does not end is killed, and its log is in the error."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        try:
+            return self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGUSR1)  # its threads, into the log
+            time.sleep(1)
+            self.kill()
+            raise RuntimeError(self.log.read_text()[-9000:]) from None
 
     def __enter__(self) -> "ServiceProcess":
         return self.start()

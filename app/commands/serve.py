@@ -1,7 +1,9 @@
 """`cxr serve`."""
 
 import asyncio
+import faulthandler
 import os
+import signal
 
 from rich.console import Console
 
@@ -25,6 +27,8 @@ async def serve_forever(settings: Settings, console: Console) -> int:
     """Serve until interrupted; returns the process's exit status."""
     logs.configure(human=console.is_terminal)
     share_arenas()
+    # Where every thread is: what an operator asks of a process that does not move.
+    faulthandler.register(signal.SIGUSR1, file=2)
     # A GPU's driver keeps what it compiles, for the codec and the engine, in the home folder, which may be read-only.
     os.environ.setdefault("CUDA_CACHE_PATH", str((settings.state_dir / "cache" / "cuda").resolve()))
     server = Server(create_app(settings), settings)
