@@ -48,8 +48,7 @@ class _Connection(asyncio.Protocol):
         self._status: asyncio.Future[int] | None = None
         self.open = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         self.open = True
 
