@@ -16,7 +16,7 @@ from app.bench.peers.served import ServedPeer
 from app.bench.service import Service, on_core
 
 _CLIENTS = 16
-_REQUESTS = 2_000
+_REQUESTS = 1_000
 _PACED_SECONDS = 8.0
 _GOAL_RATE = 400.0
 

@@ -94,7 +94,7 @@ async def mixed(bench: Bench) -> Result:
 
 async def second_question(bench: Bench) -> Result:
     """A second question on an image that was asked about before, and the first one on another."""
-    count = 4 * bench.rounds
+    count = 10 * bench.rounds
     async with Client(bench.service().url) as client:
         images = radiographs(count, 30_000_000)
 
