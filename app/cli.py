@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvloop
 from pydantic import ValidationError
 from rich.table import Table
 
@@ -53,12 +52,13 @@ def serve(
 ) -> None:
     """Serve a bundle over HTTP until interrupted."""
     from app.commands.serve import serve_forever
+    from app.serving import run
 
     settings = settings_of(config, bundle=bundle, state_dir=state_dir, host=host, port=port)
     found = problems(settings)
     if found:
         fail("The service cannot start:\n" + "\n".join(f"  {line}" for line in found))
-    raise typer.Exit(uvloop.run(serve_forever(settings, console)))
+    raise typer.Exit(run(serve_forever(settings, console)))
 
 
 @app.command()

@@ -3,14 +3,19 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Coroutine
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from app.lifecycle import Lifecycle, Phase
@@ -21,6 +26,7 @@ log = structlog.get_logger(__name__)
 # Longer than balancers keep an idle connection (60 s, most of them): the side that sends has to be the one that closes.
 _KEEP_ALIVE_SECONDS = 75
 _SWITCH_SECONDS = 0.001
+_THREADS_SECONDS = 2.0
 FAILED_STATUS = 70  # EX_SOFTWARE: a part died; a supervisor restarts the process
 
 
@@ -139,3 +145,22 @@ class Server:
         finally:
             self._server.should_exit = True
             await task
+
+
+def run(serving: Coroutine[Any, Any, int]) -> int:
+    """Run `serving` to its end; returns its exit status.
+
+    Where threads are left it ends the process by itself: DBOS's repeat without a limit what a database that is gone has
+    refused, and the interpreter would wait for them. The next start goes on with what they were at.
+    """
+    status = uvloop.run(serving)
+    others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    until = time.monotonic() + _THREADS_SECONDS
+    for thread in others:
+        thread.join(max(0.0, until - time.monotonic()))
+    left = [thread.name for thread in others if thread.is_alive()]
+    if left:
+        log.warning("threads left behind", threads=left)
+        sys.stdout.flush()
+        os._exit(status)
+    return status

@@ -9,8 +9,6 @@ import signal
 import sys
 from pathlib import Path
 
-import uvloop
-
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
 from support import bundle_in_memory  # noqa: E402
@@ -19,7 +17,7 @@ from app.codec.fake import FakeCodec  # noqa: E402
 from app.engine.fake import FakeEngine  # noqa: E402
 from app.imaging import InlineReader  # noqa: E402
 from app.main import create_app  # noqa: E402
-from app.serving import Server  # noqa: E402
+from app.serving import Server, run  # noqa: E402
 from app.settings import load_settings  # noqa: E402
 from app.telemetry import logs  # noqa: E402
 
@@ -37,7 +35,7 @@ def main() -> int:
         codec=FakeCodec(),
         reader=InlineReader(settings.imaging, 256),
     )
-    return uvloop.run(Server(app, settings).serve())
+    return run(Server(app, settings).serve())
 
 
 if __name__ == "__main__":

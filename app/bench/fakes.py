@@ -6,13 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import uvloop
-
 from app.codec.fake import FakeCodec
 from app.engine.fake import FakeEngine
 from app.imaging import InlineReader
 from app.main import create_app
-from app.serving import Server
+from app.serving import Server, run
 from app.settings import load_settings
 from app.telemetry import logs
 from models.bundle import load
@@ -37,7 +35,7 @@ def main() -> int:
         ),
         reader=InlineReader(settings.imaging, size),
     )
-    return uvloop.run(Server(app, settings).serve())
+    return run(Server(app, settings).serve())
 
 
 if __name__ == "__main__":

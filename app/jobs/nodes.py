@@ -50,22 +50,25 @@ class Nodes:
             # Whoever deletes the row is the one that takes over.
             dead = sa.delete(nodes).where(nodes.c.seen < now - _DEAD_SECONDS, nodes.c.name != self._name)
             names = list(connection.execute(dead.returning(nodes.c.name)).scalars())
-        return sum(self._enqueue_again(name) for name in names)
+        return sum(self._enqueue_again(name, self._client) for name in names)
 
-    def hand_over(self) -> int:
-        """Enqueue what this replica leaves unfinished, for any replica to go on with; returns how many workflows."""
-        count = self._enqueue_again(self._name)
+    def hand_over(self, client: DBOSClient) -> int:
+        """Enqueue what this replica leaves unfinished, for any replica to go on with; returns how many workflows.
+
+        `client` says whether it waits for a database that is gone.
+        """
+        count = self._enqueue_again(self._name, client)
         with self._database.transaction() as connection:
             connection.execute(sa.delete(nodes).where(nodes.c.name == self._name))
         return count
 
-    def _enqueue_again(self, name: str) -> int:
-        found = self._client.list_workflows(executor_id=name, status="PENDING", load_input=False, load_output=False)
+    def _enqueue_again(self, name: str, client: DBOSClient) -> int:
+        found = client.list_workflows(executor_id=name, status="PENDING", load_input=False, load_output=False)
         by_queue: dict[str, list[str]] = {}
         for workflow in found:
             by_queue.setdefault(self._queue_of(workflow.name), []).append(workflow.workflow_id)
         for queue, identities in by_queue.items():
-            self._client.resume_workflows(identities, queue_name=queue)
+            client.resume_workflows(identities, queue_name=queue)
         return len(found)
 
 

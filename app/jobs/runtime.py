@@ -129,9 +129,7 @@ class Studies:
             )
             # Without a limit: what waits for a destination that is down keeps nothing else waiting.
             await DBOS.register_queue_async(_DELIVERY_QUEUE, polling_interval_sec=_POLL_SECONDS)
-            self._client = await asyncio.to_thread(
-                lambda: DBOSClient(system_database_url=self.database.url, application_name=_NAME)
-            )
+            self._client = await asyncio.to_thread(self._new_client)
         except sa.exc.DBAPIError as error:
             raise CxrError("The database cannot be used.", code="database_refused") from error
         await asyncio.to_thread(self.custody.start)
@@ -177,6 +175,22 @@ class Studies:
 
         self.jobs.again(job_id, enqueue)
 
+    def _new_client(self, *, patient: bool = True) -> DBOSClient:
+        """A patient one waits, without a limit, for a database that is gone."""
+        return DBOSClient(
+            system_database_url=self.database.url,
+            application_name=_NAME,
+            lazy=not patient,
+            retry_connection_errors=patient,
+        )
+
+    def _hand_over(self, nodes: Nodes) -> int:
+        client = self._new_client(patient=False)  # the process is to end
+        try:
+            return nodes.hand_over(client)
+        finally:
+            client.destroy()
+
     async def close(self) -> None:
         """Stop accepting; what is under way stays as it is recorded and goes on after the next start."""
         global _work
@@ -196,7 +210,7 @@ class Studies:
         loop.set_default_executor(pool)
         if self._nodes is not None:
             try:
-                left = await asyncio.to_thread(self._nodes.hand_over)
+                left = await asyncio.to_thread(self._hand_over, self._nodes)
                 log.info("handed over", workflows=left)
             except sa.exc.SQLAlchemyError as error:
                 log.error("nothing handed over; the next start goes on with it", exc_info=error)

@@ -136,3 +136,18 @@ def test_rolling_over_one_state_folder_fails_no_request_and_loses_no_study(tmp_p
 def test_rolling_over_postgresql_fails_no_request_and_loses_no_study(tmp_path: Path) -> None:
     with postgresql() as url:
         _roll(tmp_path / "service", CXR_DATABASE_URL=url)
+
+
+def test_a_node_ends_although_its_database_is_gone(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        with postgresql() as url:
+            node = stack.enter_context(
+                ServiceProcess(tmp_path / "service", CXR_DATABASE_URL=url, FAKE_STEP_SECONDS="0.2")
+            )
+            for _ in range(8):
+                body, headers = multipart([instance()])
+                httpx.post(f"{node.url}/dicom-web/studies", content=body, headers=headers, timeout=30)
+            until = time.monotonic() + 30
+            while not node.jobs(state="running")["total"] and time.monotonic() < until:
+                time.sleep(0.05)
+        assert node.stop() == 0
