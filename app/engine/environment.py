@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from app.engine.parent import GATEWAY
 from app.settings import EngineSettings
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,7 @@ def engine_environment(settings: EngineSettings, cache: Path, sockets: Path) -> 
     """Environment of the engine's process, taken back afterwards. What the user has set is kept."""
     libraries = [str(path) for path in preloads()]
     values = {
+        GATEWAY: str(os.getpid()),
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),

@@ -9,19 +9,23 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from integration_support import start
+from integration_support import Running, start
 
 from app.serving import FAILED_STATUS
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
+def _engine(service: Running) -> psutil.Process:
+    children = psutil.Process(service.process.pid).children(recursive=True)
+    return next(
+        child for child in children if "EngineCore" in child.name() or "EngineCore" in " ".join(child.cmdline())
+    )
+
+
 def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> None:
     service = start(tmp_path)
-    children = psutil.Process(service.process.pid).children(recursive=True)
-    engines = [child for child in children if "EngineCore" in child.name() or "EngineCore" in " ".join(child.cmdline())]
-    assert engines
-    os.kill(engines[0].pid, signal.SIGKILL)
+    os.kill(_engine(service).pid, signal.SIGKILL)
     killed = time.monotonic()
     told: list[httpx.Response] = []
     with httpx.Client(base_url=service.url, timeout=5.0) as client:
@@ -41,6 +45,17 @@ def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> No
     drawn = httpx.post(f"{again.url}/v1/images/generations", json={"prompt": "Normal."}, timeout=60)
     assert drawn.status_code == 200
     assert again.stop() == 0
+
+
+def test_killing_the_gateway_leaves_no_process_behind(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    left = [_engine(service), *psutil.Process(service.process.pid).children(recursive=True)]
+    service.process.kill()
+    service.process.wait()
+    _, alive = psutil.wait_procs(left, timeout=15)
+    for process in alive:
+        process.kill()
+    assert alive == []
 
 
 def test_a_bundle_that_does_not_verify_is_refused_with_a_sentence(tmp_path: Path) -> None:
