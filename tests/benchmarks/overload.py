@@ -61,15 +61,38 @@ def _requests() -> list[bytes]:
 
 
 _REQUESTS = _requests()
-_WEIGHTS = [weight for weight, *_ in _MIX]
 
 
-async def _one(sender: Sender, outcomes: Counter[str]) -> None:
-    request = random.choices(_REQUESTS, _WEIGHTS)[0]
+class _Deck:
+    """The mix, shuffled twelve by twelve; what was refused comes again before anything else. A drawing is as much work
+    as several reports: how many of them chance had dealt into a minute would show in what is answered in it.
+    """
+
+    def __init__(self) -> None:
+        self._cards: list[bytes] = []
+
+    def draw(self) -> bytes:
+        if not self._cards:
+            self._cards = [
+                request for request, (weight, *_) in zip(_REQUESTS, _MIX, strict=True) for _ in range(weight)
+            ]
+            random.shuffle(self._cards)
+        return self._cards.pop()
+
+    def put_back(self, request: bytes) -> None:
+        self._cards.append(request)
+
+
+async def _one(sender: Sender, deck: _Deck, outcomes: Counter[str]) -> None:
+    request = deck.draw()
     try:
-        outcomes[str(await sender.send(request))] += 1
+        status = await sender.send(request)
     except OSError as error:
         outcomes[type(error).__name__] += 1
+        return
+    outcomes[str(status)] += 1
+    if status == 429:
+        deck.put_back(request)
 
 
 async def _ended(tasks: list["asyncio.Task[None]"], outcomes: Counter[str]) -> None:
@@ -89,9 +112,9 @@ async def peak(url: str, clients: int) -> float:
 
     async def run() -> None:
         while time.monotonic() < started + _SETTLING_SECONDS + _MEASURED_SECONDS:
-            await _one(sender, outcomes)
+            await _one(sender, deck, outcomes)
 
-    sender = Sender(url)
+    sender, deck = Sender(url), _Deck()
     tasks = [asyncio.create_task(run()) for _ in range(clients)]
     await asyncio.sleep(_SETTLING_SECONDS)
     counted, since = outcomes["200"], time.monotonic()
@@ -109,13 +132,13 @@ async def overload(url: str, rate: float) -> dict[str, Any]:
         # A process of its own: a client as busy as this one would measure itself.
         probe = subprocess.Popen([sys.executable, "-c", _PROBE, url, f"{folder}/livez.json"])
         try:
-            sender, tasks, started = Sender(url), [], time.monotonic()
+            sender, deck, tasks, started = Sender(url), _Deck(), [], time.monotonic()
             warm, counted, since = started + _SETTLING_SECONDS, 0, started
             while (now := time.monotonic()) < warm + _MEASURED_SECONDS:
                 if now < warm:
                     counted, since = outcomes["200"], now
                 while len(tasks) < (now - started) * rate:
-                    tasks.append(asyncio.create_task(_one(sender, outcomes)))
+                    tasks.append(asyncio.create_task(_one(sender, deck, outcomes)))
                 await asyncio.sleep(0.02)
             sent = len(tasks) / (time.monotonic() - started)
             goodput = (outcomes["200"] - counted) / (time.monotonic() - since)
