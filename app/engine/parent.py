@@ -1,10 +1,13 @@
-"""Ends the engine's process with the gateway's: one that nobody can ask any more would keep the accelerator's memory,
-and the next start would find none.
+"""Ties the engine's process to the gateway's: it ends with it, and not before.
+
+One that nobody can ask any more would keep the accelerator's memory, and the next start would find none. An interrupt
+from a terminal comes to both at once, and what is under way has the gateway's time to finish.
 
 A plugin of vLLM (entry point `vllm.general_plugins`), which loads it into each of its processes.
 """
 
 import os
+import signal
 import threading
 import time
 
@@ -13,10 +16,12 @@ _EVERY_SECONDS = 1.0
 
 
 def register() -> None:
-    """Watch the gateway, in the process that it has started."""
+    """Watch the gateway, in the process that it has started, and leave interrupts to it."""
     parent = os.getppid()
-    if os.environ.get(GATEWAY) == str(parent):
-        threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+    if os.environ.get(GATEWAY) != str(parent):
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -45,6 +46,20 @@ def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> No
     drawn = httpx.post(f"{again.url}/v1/images/generations", json={"prompt": "Normal."}, timeout=60)
     assert drawn.status_code == 200
     assert again.stop() == 0
+
+
+def test_an_interrupt_from_the_terminal_lets_a_drawing_finish(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    engine = _engine(service)
+    with ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(
+            httpx.post, f"{service.url}/v1/images/generations", json={"prompt": "Normal."}, timeout=60
+        )
+        time.sleep(1.0)
+        for process in (engine, service.process):  # a terminal interrupts every process of its group
+            process.send_signal(signal.SIGINT)
+        assert drawing.result().status_code == 200
+    assert service.process.wait(60) == 0
 
 
 def test_killing_the_gateway_leaves_no_process_behind(tmp_path: Path) -> None:
