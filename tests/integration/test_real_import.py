@@ -23,6 +23,7 @@ def test_a_bundle_of_51305_rows_is_served(tmp_path: Path, tmp_path_factory: pyte
     manifest = import_bundle(source_in(tmp_path), tmp_path / "bundle")
     assert manifest.vocabulary.text_size + manifest.vocabulary.codebook_size == 51305
     # Too long for a Unix socket: the engine has to find another place for its own.
+    others = set(Path("/tmp").glob("cxr-*"))
     service = start(tmp_path_factory.mktemp("r" * 90), CXR_BUNDLE=str(tmp_path / "bundle"))
     try:
         with httpx.Client(base_url=service.url, timeout=120) as client:
@@ -36,4 +37,4 @@ def test_a_bundle_of_51305_rows_is_served(tmp_path: Path, tmp_path_factory: pyte
             assert drawn.json()["usage"]["output_tokens"] == 256
     finally:
         assert service.stop() == 0
-    assert not list(Path("/tmp").glob("cxr-*/*"))
+    assert set(Path("/tmp").glob("cxr-*")) <= others
