@@ -177,8 +177,8 @@ open(sys.argv[2], "w").write(json.dumps({"answers": answers, "slowest": slowest}
 
 
 def pressed(url: str, clients: int) -> dict[str, Any]:
-    """The peak, overload, the peak, overload, the peak: a drift of the machine meets both alike, and each overload's
-    goodput is held against the peaks beside it. To be run in a process of its own, of `NICE`: the clients stand for
+    """Peaks and overloads in turn: a drift of the machine meets both alike, and each overload's goodput is held against
+    the peaks beside it. To be run in a process of its own, of `NICE`: the clients stand for
     other machines, and stand back where they share the service's cores.
     """
     peaks = [uvloop.run(peak(url, clients))]
@@ -199,7 +199,8 @@ def render(found: dict[str, Any], clients: int) -> list[str]:
     peaks = ", ".join(str(rate) for rate in found["peaks_per_s"])
     lines = [
         f"Images are PNGs of {len(_IMAGE) / 1000:.0f} KB, clients run at nice {NICE}. {clients} clients without "
-        f"a pause, and ten times what the first of them got, in turn. The peaks: {peaks} requests a second.",
+        f"a pause, and ten times what the first of them got, in turn; the mix is dealt by twelves, and what is "
+        f"refused comes again first. The peaks: {peaks} requests a second.",
         "",
         "| offered a second | answered with 200 | of the peaks beside it | answers by status | `/livez` | slowest s |",
         "|---|---|---|---|---|---|",
