@@ -16,10 +16,10 @@ from app import pipelines
 from app.api.models import check_model
 from app.api.requests import (
     REQUIRE_JSON,
-    LimitsOf,
-    ServicesOf,
     caller_of,
     check_prompt,
+    limits_of,
+    services_of,
     while_connected,
     within,
 )
@@ -161,12 +161,13 @@ class Conversation:
     responses={**OPENAI_READING_ERRORS, 200: {"content": {EVENT_STREAM: {}}}},
     summary="Read or draw, in the form of a chat",
 )
-async def create_completion(body: ChatRequest, request: Request, services: ServicesOf, limits: LimitsOf) -> Response:
+async def create_completion(body: ChatRequest, request: Request) -> Response:
     """The latest image of the conversation is read: a report without words, an answer with them.
 
     Without an image, words that ask for one, or `modalities` with `image`, are drawn: the answer's content is then an
     image part.
     """
+    services, limits = services_of(request), limits_of(request)
     check_model(body.model, services)
     turn = Turn.of(body)
     check_prompt("messages", turn.text, limits)

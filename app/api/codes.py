@@ -1,14 +1,13 @@
 """Image codes: a radiograph's, the radiograph of given ones, and a preview of what was uploaded."""
 
 import asyncio
-from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
 from app import pipelines
-from app.api.forms import form_body, form_of
+from app.api.forms import form_body, read_form
 from app.api.readings import image_body
-from app.api.requests import REQUIRE_JSON, LimitsOf, ServicesOf, caller_of, negotiate, while_connected
+from app.api.requests import REQUIRE_JSON, caller_of, limits_of, negotiate, services_of, while_connected
 from app.api.responses import DRAW_PROBLEMS, PROBLEMS
 from app.dicom.secondary_capture import Provenance
 from app.errors import InvalidRequest
@@ -27,13 +26,13 @@ PGM = "image/x-portable-graymap"
     summary="The codes of a radiograph",
     openapi_extra=form_body(ImageForm),
 )
-async def create_tokens(
-    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[ImageForm, form_of(ImageForm)]
-) -> TokensBody:
+async def create_tokens(request: Request) -> TokensBody:
     """Tokenise a radiograph: one code per grid cell, row by row."""
+    services = services_of(request)
+    form = await read_form(request, ImageForm)
     negotiate(request, ("application/json",))
     work = pipelines.read(services, form.image, Timings(), caller_of(request))
-    reading = await while_connected(request, limits, work)
+    reading = await while_connected(request, limits_of(request), work)
     manifest = services.bundle.manifest
     return TokensBody(
         tokens=list(reading.codes),
@@ -50,8 +49,9 @@ async def create_tokens(
     responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}, **DRAW_PROBLEMS},
     summary="The radiograph of given codes",
 )
-async def create_pixels(body: PixelsRequest, request: Request, services: ServicesOf, limits: LimitsOf) -> Response:
+async def create_pixels(body: PixelsRequest, request: Request) -> Response:
     """Draw the radiograph that the codes stand for: one per grid cell, row by row."""
+    services = services_of(request)
     bundle = services.bundle
     if len(body.tokens) != bundle.image_tokens:
         raise InvalidRequest(
@@ -62,7 +62,7 @@ async def create_pixels(body: PixelsRequest, request: Request, services: Service
     except ValueError as error:
         highest = bundle.vocabulary.codebook_size - 1
         raise InvalidRequest(f"tokens: every token must lie in 0..{highest}", code="token_range") from error
-    pixels = await while_connected(request, limits, services.codec.decode(body.tokens))
+    pixels = await while_connected(request, limits_of(request), services.codec.decode(body.tokens))
     provenance = Provenance.of(bundle.manifest.label, bundle.sha256)
     file = await asyncio.to_thread(render, pixels, body.output_format, provenance)
     return Response(file, media_type=MEDIA_TYPES[body.output_format])
@@ -75,13 +75,13 @@ async def create_pixels(body: PixelsRequest, request: Request, services: Service
     summary="An uploaded radiograph in its full range of grey, for display",
     openapi_extra=form_body(ImageForm),
 )
-async def create_preview(
-    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[ImageForm, form_of(ImageForm)]
-) -> Response:
+async def create_preview(request: Request) -> Response:
     """A binary PGM of 16 bits, its longer side 1,024 pixels at most.
 
     Comments in its header, in values after the modality LUT: `range LOW HIGH`, `window CENTER WIDTH`, `inverse 0|1`.
     """
+    services = services_of(request)
+    form = await read_form(request, ImageForm)
     negotiate(request, (PGM,))
-    preview = await while_connected(request, limits, services.reader.preview(form.image))
+    preview = await while_connected(request, limits_of(request), services.reader.preview(form.image))
     return Response(preview, media_type=PGM)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.api.requests import LifecycleOf, SettingsOf
+from app.api.requests import lifecycle_of, settings_of
 from app.errors import CxrError
 from app.lifecycle import Lifecycle, Phase
 from app.monitoring import observe
@@ -82,8 +82,9 @@ async def livez() -> dict[str, str]:
     summary="The start is over",
     responses={503: {"description": "Starting; a failed start ends the process"}},
 )
-async def startupz(lifecycle: LifecycleOf) -> Response:
+async def startupz(request: Request) -> Response:
     """200 once the start is over, whatever became of it since: tells a slow start from a broken node."""
+    lifecycle = lifecycle_of(request)
     over = lifecycle.settled.is_set()
     return JSONResponse({"status": lifecycle.phase.value}, 200 if over else 503)
 
@@ -91,10 +92,10 @@ async def startupz(lifecycle: LifecycleOf) -> Response:
 @router.get(
     "/readyz", summary="Requests are served", responses={503: {"description": "Not ready; `parts` says what is not"}}
 )
-async def readyz(request: Request, lifecycle: LifecycleOf, settings: SettingsOf) -> Response:
+async def readyz(request: Request) -> Response:
     """200 when a one-token generation, an encode and a write to the state folder succeed; else 503 and which failed."""
     probe: ReadinessProbe = request.app.state.readiness
-    parts = await probe.parts(lifecycle, settings.state_dir)
+    parts = await probe.parts(lifecycle_of(request), settings_of(request).state_dir)
     ready = bool(parts) and all(state == "ok" for state in parts.values())
     status = "ready" if ready else "not ready"
     guard: Guard = request.app.state.guard
@@ -103,9 +104,9 @@ async def readyz(request: Request, lifecycle: LifecycleOf, settings: SettingsOf)
 
 
 @router.get("/metrics", response_class=Response, summary="Prometheus metrics: ours and vLLM's")
-async def metrics(request: Request, lifecycle: LifecycleOf) -> Response:
+async def metrics(request: Request) -> Response:
     """Everything in the default registry, in Prometheus' text format."""
-    await asyncio.to_thread(observe, lifecycle.services, request.app.state.studies)
+    await asyncio.to_thread(observe, lifecycle_of(request).services, request.app.state.studies)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -117,9 +118,9 @@ def _installed(package: str) -> str | None:
 
 
 @router.get("/version", summary="What runs here")
-async def versions(lifecycle: LifecycleOf) -> dict[str, object]:
+async def versions(request: Request) -> dict[str, object]:
     """Versions of the server, the engine and the bundle."""
-    services = lifecycle.services
+    services = lifecycle_of(request).services
     bundle = None
     if services is not None:
         manifest = services.bundle.manifest

@@ -5,20 +5,20 @@ import base64
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app import pipelines
-from app.api.forms import form_body, form_of
+from app.api.forms import form_body, read_form
 from app.api.models import check_model
 from app.api.requests import (
     REQUIRE_JSON,
-    LimitsOf,
-    ServicesOf,
     caller_of,
     check_prompt,
+    limits_of,
+    services_of,
     while_connected,
     within,
 )
@@ -169,11 +169,12 @@ async def _answer(
         """-d '{"prompt": "Normal chest radiograph."}'"""
     },
 )
-async def create_images(body: DrawRequest, request: Request, services: ServicesOf, limits: LimitsOf) -> Response:
+async def create_images(body: DrawRequest, request: Request) -> Response:
     """Draw `n` radiographs of what the prompt describes, in the form of OpenAI's Images API.
 
     With `stream` the events are OpenAI's; each says by `image_index` which of the `n` it is about.
     """
+    services, limits = services_of(request), limits_of(request)
     return await _answer(request, limits, Studio.of("image_generation", body, services, limits))
 
 
@@ -184,10 +185,10 @@ async def create_images(body: DrawRequest, request: Request, services: ServicesO
     summary="The lower part of a radiograph, drawn anew",
     openapi_extra=form_body(RedrawForm),
 )
-async def redraw_images(
-    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[RedrawForm, form_of(RedrawForm)]
-) -> Response:
+async def redraw_images(request: Request) -> Response:
     """Keep the first `keep_rows` rows of a radiograph's codes and draw the others after the prompt (an extension)."""
+    services, limits = services_of(request), limits_of(request)
+    form = await read_form(request, RedrawForm)
     studio = Studio.of("image_edit", cast(DrawRequest, form), services, limits)
     rows = services.bundle.manifest.image.grid[0]
     if form.keep_rows >= rows:

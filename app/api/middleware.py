@@ -19,8 +19,6 @@ from app.lifecycle import Lifecycle, Phase
 from app.telemetry import tracing
 from app.telemetry.metrics import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
 
-log = structlog.get_logger("app.access")
-
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _TRACE_HEADERS = ("traceparent", "tracestate")
@@ -35,6 +33,8 @@ class RequestContext:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        # Bound once: the proxy that get_logger returns makes a logger anew for every line.
+        self._log = structlog.get_logger("app.access").bind()
         self._shed = 0
         self._shed_logged = 0.0
 
@@ -86,13 +86,13 @@ class RequestContext:
                 self._log_shed()
             else:
                 REQUEST_SECONDS.labels(route).observe(seconds)
-                log.info("request", route=route, method=method, status=status, ms=round(seconds * 1000.0, 1))
+                self._log.info("request", route=route, method=method, status=status, ms=round(seconds * 1000.0, 1))
 
     def _log_shed(self) -> None:
         self._shed += 1
         now = time.monotonic()
         if now - self._shed_logged >= _SHED_LOG_SECONDS:
-            log.warning("too many requests", refused=self._shed)
+            self._log.warning("too many requests", refused=self._shed)
             self._shed, self._shed_logged = 0, now
 
 

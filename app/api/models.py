@@ -1,8 +1,8 @@
 """OpenAI's list of models: the one bundle."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from app.api.requests import ServicesOf
+from app.api.requests import services_of
 from app.api.responses import openai_errors
 from app.errors import NotFound
 from app.schemas.drawings import ModelItem, ModelList
@@ -24,13 +24,14 @@ def _item(services: Services) -> ModelItem:
 
 
 @router.get("", responses=openai_errors(), summary="The models that are served")
-async def models(services: ServicesOf) -> ModelList:
+async def models(request: Request) -> ModelList:
     """The one bundle."""
-    return ModelList(data=[_item(services)])
+    return ModelList(data=[_item(services_of(request))])
 
 
 @router.get("/{model}", responses=openai_errors(404), summary="One model")
-async def model(model: str, services: ServicesOf) -> ModelItem:
+async def model(model: str, request: Request) -> ModelItem:
     """The bundle by its name, with or without its version."""
+    services = services_of(request)
     check_model(model, services)
     return _item(services)

@@ -3,20 +3,20 @@
 import asyncio
 import time
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from app import pipelines
 from app.api.documents import DOCUMENT_TYPES, check_source, document_of
-from app.api.forms import form_body, form_of
+from app.api.forms import form_body, read_form
 from app.api.requests import (
-    LimitsOf,
-    ServicesOf,
     caller_of,
     check_prompt,
+    limits_of,
     negotiate,
+    services_of,
     while_connected,
     within,
 )
@@ -86,14 +86,14 @@ def _usage(usage: Usage) -> UsageBody:
         "x-curl": "curl -F image=@chest.dcm http://127.0.0.1:8080/v1/reports",
     },
 )
-async def create_report(
-    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[ReportForm, form_of(ReportForm)]
-) -> Response:
+async def create_report(request: Request) -> Response:
     """Read a radiograph (DICOM, PNG, JPEG) and write a draft report.
 
     JSON, or what `Accept` asks for: text/plain, text/event-stream (`report.delta`, `report.completed`), and for a DICOM
     image application/dicom (Basic Text SR) or application/fhir+json (DiagnosticReport).
     """
+    services, limits = services_of(request), limits_of(request)
+    form = await read_form(request, ReportForm)
     media_type = negotiate(request, ("application/json", "text/plain", EVENT_STREAM, *DOCUMENT_TYPES))
     if form.instruction is not None:
         check_prompt("instruction", form.instruction, limits)
@@ -147,13 +147,13 @@ def _report_events(services: Services, item: object) -> list[bytes]:
         "x-curl": "curl -F image=@chest.dcm -F 'question=Is there pneumonia?' http://127.0.0.1:8080/v1/answers",
     },
 )
-async def create_answers(
-    request: Request, services: ServicesOf, limits: LimitsOf, form: Annotated[AnswerForm, form_of(AnswerForm)]
-) -> Response:
+async def create_answers(request: Request) -> Response:
     """Answer one or several questions about one radiograph, which is encoded once.
 
     JSON, or by `Accept` text/event-stream: `answer.delta` with the question's index, `answers.completed`.
     """
+    services, limits = services_of(request), limits_of(request)
+    form = await read_form(request, AnswerForm)
     media_type = negotiate(request, ("application/json", EVENT_STREAM))
     within("question", len(form.question), limits.max_questions)
     for question in form.question:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Depends, Request
 
@@ -28,29 +28,27 @@ T = TypeVar("T")
 _TIMEOUT_HEADER = "x-request-timeout"
 
 
-# Coroutines, since the framework runs plain functions on threads, at several switches of the interpreter a request.
-async def _settings(request: Request) -> Settings:
+# Functions that routes call: what the framework does to solve one dependency costs as much as reading a form.
+def settings_of(request: Request) -> Settings:
+    """The settings in force."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-async def _lifecycle(request: Request) -> Lifecycle:
+def limits_of(request: Request) -> LimitsSettings:
+    """The limits in force."""
+    return settings_of(request).limits
+
+
+def lifecycle_of(request: Request) -> Lifecycle:
+    """The service's lifecycle."""
     lifecycle: Lifecycle = request.app.state.lifecycle
     return lifecycle
 
 
-async def _services(request: Request) -> Services:
-    return (await _lifecycle(request)).services_when_ready()
-
-
-async def _limits(request: Request) -> LimitsSettings:
-    return (await _settings(request)).limits
-
-
-SettingsOf = Annotated[Settings, Depends(_settings)]
-LifecycleOf = Annotated[Lifecycle, Depends(_lifecycle)]
-ServicesOf = Annotated[Services, Depends(_services)]
-LimitsOf = Annotated[LimitsSettings, Depends(_limits)]
+def services_of(request: Request) -> Services:
+    """The running services. Raises Unavailable while there are none."""
+    return lifecycle_of(request).services_when_ready()
 
 
 async def left(request: Request) -> None:

@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
-from app.api.requests import LifecycleOf
+from app.api.requests import lifecycle_of
 from app.dicom.uids import is_valid_uid
 from app.errors import Unavailable
 from app.jobs.runtime import Studies
@@ -15,9 +15,9 @@ from app.lifecycle import Phase
 DICOM_JSON = "application/dicom+json"
 
 
-async def _studies(request: Request, lifecycle: LifecycleOf) -> Studies:
+async def _studies(request: Request) -> Studies:
     studies: Studies | None = request.app.state.studies
-    if studies is None or not studies.accepting or lifecycle.phase is Phase.FAILED:
+    if studies is None or not studies.accepting or lifecycle_of(request).phase is Phase.FAILED:
         raise Unavailable("Studies are not taken at the moment.")
     return studies
 

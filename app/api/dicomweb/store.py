@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from app.api.dicomweb.common import DICOM_JSON, DicomJson, StudiesOf, Uid, base_url
-from app.api.requests import LimitsOf, negotiate
+from app.api.requests import limits_of, negotiate
 from app.api.responses import PROBLEMS
 from app.dicom.multipart import boundary_of, read_parts
 from app.dicom.status import Receipt
@@ -82,9 +82,9 @@ def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Re
 
 
 @router.post("/studies", response_class=DicomJson, responses=_RESPONSES, openapi_extra=_BODY, summary="Store instances")
-async def store(request: Request, studies: StudiesOf, limits: LimitsOf) -> Response:
+async def store(request: Request, studies: StudiesOf) -> Response:
     """Store instances of any studies. One that is answered as stored is durable, and its study's report under way."""
-    return await _store(request, studies, limits, None)
+    return await _store(request, studies, limits_of(request), None)
 
 
 @router.post(
@@ -94,6 +94,6 @@ async def store(request: Request, studies: StudiesOf, limits: LimitsOf) -> Respo
     openapi_extra=_BODY,
     summary="Store instances of one study",
 )
-async def store_in_study(request: Request, study: Uid, studies: StudiesOf, limits: LimitsOf) -> Response:
+async def store_in_study(request: Request, study: Uid, studies: StudiesOf) -> Response:
     """The same for one study; instances of another fail with A900."""
-    return await _store(request, studies, limits, study)
+    return await _store(request, studies, limits_of(request), study)
