@@ -12,9 +12,10 @@ from fastapi.exceptions import RequestValidationError
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
 from app.api.requests import check_content_type
-from app.errors import MalformedInput
+from app.errors import ClientGone, MalformedInput
 
 M = TypeVar("M", bound=BaseModel)
 MULTIPART = "multipart/form-data"
@@ -26,7 +27,7 @@ _IN_MEMORY = 1_000_000
 async def read_form(request: Request, model: type[M]) -> M:
     """The request's form as `model`, uploads as their bytes. What is larger than a megabyte waits on disk.
 
-    Raises UnsupportedMedia, MalformedInput, RequestValidationError, ClientDisconnect.
+    Raises UnsupportedMedia, MalformedInput, RequestValidationError, ClientGone.
     """
     check_content_type(request, MULTIPART)
     given: dict[str, Any] = {}
@@ -72,7 +73,7 @@ class _Part:
 
 
 async def _values(request: Request) -> dict[str, list[bytes | str]]:
-    """What was sent under each name, in order. Raises MalformedInput, ClientDisconnect."""
+    """What was sent under each name, in order. Raises MalformedInput, ClientGone."""
     boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     found: dict[str, list[bytes | str]] = {}
     part: _Part | None = None
@@ -91,6 +92,8 @@ async def _values(request: Request) -> dict[str, list[bytes | str]]:
                         part = None
     except MultipartError as error:
         raise MalformedInput("The multipart body is malformed.") from error
+    except ClientDisconnect as error:
+        raise ClientGone("The client left.") from error
     finally:
         if part is not None:
             await part.close()

@@ -13,14 +13,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
 import uvloop
 from PIL import Image
 
+from app.bench.client import Body
+from app.bench.sender import Sender, whole
 from app.imaging import read_radiograph
 from app.sample import sample_dicom
 from app.settings import ImagingSettings
-from tests.benchmarks.sender import Sender, whole
 
 NICE = 19
 _DICOM = sample_dicom()
@@ -52,12 +52,10 @@ _IMAGE = _small()
 
 
 def _requests() -> list[bytes]:
-    made = []
-    for _, path, files, fields in _MIX:
-        arguments: dict[str, Any] = {"files": {"image": _IMAGE}, "data": fields} if files else {"json": fields}
-        request = httpx.Request("POST", f"http://localhost{path}", **arguments)
-        made.append(whole(path, request.read(), request.headers["Content-Type"]))
-    return made
+    return [
+        whole(Body.of_image(path, _IMAGE, **fields) if files else Body.of_json(path, fields))
+        for _, path, files, fields in _MIX
+    ]
 
 
 _REQUESTS = _requests()

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 
-from tests.benchmarks.sender import Sender, whole
+from app.bench.client import Body
+from app.bench.sender import Sender, whole
 
-_REQUEST = whole("/v1/reports", b"image", "text/plain")
+_REQUEST = whole(Body("/v1/reports", b"image", "text/plain"))
 
 
 def _with_server(answers: list[bytes], test: Callable[[Sender], Awaitable[None]]) -> tuple[int, list[bytes]]:
@@ -49,3 +50,13 @@ def test_a_connection_that_breaks_off_is_an_error_and_the_next_request_has_anoth
         assert await sender.send(_REQUEST) == 200
 
     assert _with_server([b"", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], test)[0] == 2
+
+
+async def test_another_answer_than_200_is_an_error_where_one_is_asked_for() -> None:
+    async def test(sender: Sender) -> None:
+        await sender.answered(_REQUEST)
+        with pytest.raises(RuntimeError, match="/v1/reports: 429"):
+            await sender.answered(_REQUEST)
+
+    answers = [f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode() for status in ("200 OK", "429 Too Many")]
+    await asyncio.to_thread(_with_server, answers, test)

@@ -7,11 +7,19 @@ from urllib.parse import urlsplit
 
 from httptools import HttpResponseParser
 
+from app.bench.client import Body
 
-def whole(path: str, body: bytes, content_type: str) -> bytes:
+
+def whole(body: Body) -> bytes:
     """A POST request as it goes over the wire (RFC 9112)."""
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}\r\n".encode() + body
+    fields = {
+        "Host": "localhost",
+        "Accept": body.accept,
+        "Content-Type": body.content_type,
+        "Content-Length": str(len(body.data)),
+    }
+    lines = [f"POST {body.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body.data
 
 
 class Sender:
@@ -19,7 +27,7 @@ class Sender:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname or "localhost", parts.port or 80
         self._free: list[_Connection] = []
 
     async def send(self, request: bytes) -> int:
@@ -33,6 +41,12 @@ class Sender:
         status = await connection.send(request)
         self._free.append(connection)
         return status
+
+    async def answered(self, request: bytes) -> None:
+        """Send a request that shall be answered with 200. Raises RuntimeError for another status, OSError."""
+        status = await self.send(request)
+        if status != 200:
+            raise RuntimeError(f"{request.split(maxsplit=2)[1].decode()}: {status}")
 
     def close(self) -> None:
         """Close what is free; nothing may be under way."""
