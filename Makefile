@@ -68,7 +68,7 @@ load: setup-dev  ## ten times what it can do, then 64 mixed clients for half an 
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)
 
 # The ratios; `bench-all` adds the curves.
-BENCH := floor codec imaging gateway studies drawing streaming second_question
+BENCH := floor codec imaging gateway drawing streaming second_question studies
 
 bench: setup-dev  ## the service beside its peers: docs/benchmarks/bench.md (about 20 minutes on 2 cores)
 	$(BIN)/cxr bench $(BENCH:%=--scenario %) $(ARGS)

@@ -4,14 +4,14 @@ The framework inspects the annotation of every field of a form anew in every req
 every piece of every header: together a seventh of what the gateway did for a request.
 """
 
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, TypeVar, cast, get_origin
+import asyncio
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeVar, get_origin
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
 from app.api.requests import check_content_type
@@ -44,32 +44,45 @@ async def read_form(request: Request, model: type[M]) -> M:
 
 
 class _Part:
-    """A part of a form: bytes where it has a file name, else text (RFC 7578 4.2). Past a megabyte it is on disk."""
+    """A part of a form: bytes where it has a file name, else text (RFC 7578 4.2). It goes to disk by the megabyte."""
 
     def __init__(self, segment: MultipartSegment) -> None:
         self.name = str(segment.name)
         self._segment = segment
-        spool = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  lives as long as the part
-        self._file = UploadFile(cast(BinaryIO, spool))
+        self._held = bytearray()
+        self._file: IO[bytes] | None = None
 
     async def write(self, data: bytes) -> None:
         """Add to it. Raises MalformedInput where a text grows too long."""
         if self._segment.filename is None and self._segment.bytes_received > _LONGEST_TEXT:
             raise MalformedInput("A text of the form is too long.")
-        await self._file.write(data)
+        self._held += data
+        if len(self._held) > _IN_MEMORY:
+            await asyncio.to_thread(self._spill)
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = TemporaryFile()  # noqa: SIM115  lives as long as the part
+        self._file.write(self._held)
+        self._held.clear()
+
+    def _read(self) -> bytes:
+        assert self._file is not None
+        self._file.seek(0)
+        return self._file.read() + self._held
 
     async def value(self) -> bytes | str:
         """All of it. Raises MalformedInput."""
-        await self._file.seek(0)
-        data = await self._file.read()
+        data = bytes(self._held) if self._file is None else await asyncio.to_thread(self._read)
         try:
             return data if self._segment.filename is not None else data.decode()
         except UnicodeDecodeError as error:
             raise MalformedInput("A text of the form is not UTF-8.") from error
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Remove what is on disk."""
-        await self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 async def _values(request: Request) -> dict[str, list[bytes | str]]:
@@ -88,7 +101,7 @@ async def _values(request: Request) -> dict[str, list[bytes | str]]:
                         await part.write(event)
                     elif part is not None:
                         found.setdefault(part.name, []).append(await part.value())
-                        await part.close()
+                        part.close()
                         part = None
     except MultipartError as error:
         raise MalformedInput("The multipart body is malformed.") from error
@@ -96,7 +109,7 @@ async def _values(request: Request) -> dict[str, list[bytes | str]]:
         raise ClientGone("The client left.") from error
     finally:
         if part is not None:
-            await part.close()
+            part.close()
     return found
 
 

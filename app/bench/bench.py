@@ -28,6 +28,7 @@ class Bench:
     bundle: Bundle = field(init=False)
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _service: Service | None = None
+    _services: int = 0
 
     def __post_init__(self) -> None:
         self.bundle = load(self.path)
@@ -56,10 +57,20 @@ class Bench:
         return Service(self.folder / name, bundle=self.path, cache=self.cache, settings={**device, **(settings or {})})
 
     def service(self) -> Service:
-        """The service that scenarios share; started by the first one that asks."""
+        """The service that scenarios share; started by the first one that asks.
+
+        It reads a study as soon as it comes, and all of them at once: no scenario waits for studies to be complete.
+        """
         if self._service is None:
-            self._service = self._running.enter_context(self.new_service("service"))
+            self._services += 1
+            settings = {"CXR_STUDY__QUIET_SECONDS": "0", "CXR_STUDY__CONCURRENCY": "600"}
+            self._service = self._running.enter_context(self.new_service(f"service-{self._services}", settings))
         return self._service
+
+    def end_service(self) -> None:
+        """End the shared service, which holds what the next scenario shall not meet."""
+        self._service = None
+        self._running.close()
 
     def with_memory(self, result: Result) -> Result:
         """A scenario's result with what the shared service's processes hold after it, where it has been started."""

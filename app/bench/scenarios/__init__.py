@@ -15,7 +15,8 @@ from app.bench.scenarios.startup import floor, startup
 from app.bench.scenarios.streaming import streaming
 from app.bench.scenarios.studies import studies
 
-# In the order in which they run: those without an engine have the machine for themselves first.
+# In the order in which they run: those without an engine have the machine for themselves first, and the one that ends
+# the shared service comes last.
 SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, Result]]] = {
     run.__name__: run
     for run in (
@@ -24,7 +25,6 @@ SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, Result]]] = {
         imaging,
         gateway,
         held_studies,
-        studies,
         startup,
         drawing,
         streaming,
@@ -33,5 +33,6 @@ SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, Result]]] = {
         second_question,
         prompt_length,
         concurrency,
+        studies,
     )
 }

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
@@ -40,18 +42,19 @@ def work_of(bundle: Bundle, count: int, first_seed: int) -> Work:
 
 async def drawing(bench: Bench) -> Result:
     """Seconds for so many drawings at once, by contender; each round draws other ones."""
-    service = bench.service()
     # What the service's engine is given.
     libraries = {"LD_PRELOAD": ":".join(str(path) for path in preloads())} if bench.device == "cpu" else {}
     with ExitStack() as peers:
-        raw = peers.enter_context(Peer(_command(bench, "raw"), bench.folder / "raw.log"))
-        reference = peers.enter_context(
-            Peer(_command(bench, "reference"), bench.folder / "reference.log", environment=libraries)
+        raw = Peer(_command(bench, "raw"), bench.folder / "raw.log")
+        reference = Peer(_command(bench, "reference"), bench.folder / "reference.log", environment=libraries)
+        static = ServedPeer(_command(bench, "static-batching"), bench.folder / "static.log", environment=libraries)
+        _start(
+            [bench.service, partial(peers.enter_context, raw)],
+            [partial(peers.enter_context, reference), partial(peers.enter_context, static)],
+            # An engine measures the memory of a GPU that is left, while nobody else may take any.
+            together=bench.device == "cpu",
         )
-        static = peers.enter_context(
-            ServedPeer(_command(bench, "static-batching"), bench.folder / "static.log", environment=libraries)
-        )
-        async with Client(service.url) as client, Client(static.url) as static_client:
+        async with Client(bench.service().url) as client, Client(static.url) as static_client:
 
             async def of_service(count: int, number: int) -> float:
                 bodies = drawings(count, 1000 * number)
@@ -131,6 +134,17 @@ async def drawing(bench: Bench) -> Result:
         "The reference loop draws one image after the other, masked, so that none is lost; one tells the time of all. "
         f"Static batching draws {_STATIC}.",
     )
+
+
+def _start(*rows: Sequence[Callable[[], object]], together: bool) -> None:
+    """Start what stands in a row one after the other, the rows at the same time if `together`."""
+
+    def one_by_one(row: Sequence[Callable[[], object]]) -> None:
+        for start in row:
+            start()
+
+    with ThreadPoolExecutor(len(rows) if together else 1) as starting:
+        list(starting.map(one_by_one, rows))
 
 
 def _command(bench: Bench, name: str) -> list[str]:
