@@ -70,7 +70,7 @@ load: setup-dev  ## ten times what it can do, then 64 mixed clients for half an 
 # The ratios; `bench-all` adds the curves.
 BENCH := floor codec imaging gateway drawing streaming second_question studies
 
-bench: setup-dev  ## the service beside its peers: docs/benchmarks/bench.md (about 20 minutes on 2 cores)
+bench: setup-dev  ## the service beside its peers: docs/benchmarks/bench.md (about 18 minutes on 2 cores)
 	$(BIN)/cxr bench $(BENCH:%=--scenario %) $(ARGS)
 
 bench-all: setup-dev  ## every scenario, with the curves (about half an hour)
