@@ -96,7 +96,7 @@ def _number(value: object) -> str:
 
 
 def _plot(out: Path, result: Result) -> None:
-    """Every series over numbers that the result has, on one sheet; no file without any."""
+    """Every series over numbers that the result has, on one sheet; no file without any. Stages are parts of a whole."""
     series = _series(result.figures)
     if not series:
         return
@@ -107,11 +107,8 @@ def _plot(out: Path, result: Result) -> None:
 
     figure, axes = pyplot.subplots(1, len(series), figsize=(5.2 * len(series), 3.6), squeeze=False)
     for axis, (title, lines) in zip(axes[0], series.items(), strict=True):
-        for name, points in lines.items():
-            xs = sorted(points)
-            axis.plot(xs, [points[x] for x in xs], marker="o", label=name)
+        (_stack if "stages" in title else _lines)(axis, lines)
         axis.set_title(title.replace("_", " "))
-        axis.set_xscale("log", base=2 if max(max(points) for points in lines.values()) <= 64 else 10)
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
         if len(lines) > 1:
@@ -120,6 +117,23 @@ def _plot(out: Path, result: Result) -> None:
     figure.tight_layout()
     figure.savefig(out / f"{result.scenario}.png", dpi=110)
     pyplot.close(figure)
+
+
+def _lines(axis: Any, lines: Mapping[str, Mapping[int, float]]) -> None:
+    for name, points in lines.items():
+        xs = sorted(points)
+        axis.plot(xs, [points[x] for x in xs], marker="o", label=name)
+    axis.set_xscale("log", base=2 if max(max(points) for points in lines.values()) <= 64 else 10)
+
+
+def _stack(axis: Any, lines: Mapping[str, Mapping[int, float]]) -> None:
+    below: dict[int, float] = {}
+    for name, points in lines.items():
+        if not any(points.values()):
+            continue
+        xs = sorted(points)
+        axis.bar([str(x) for x in xs], [points[x] for x in xs], bottom=[below.get(x, 0.0) for x in xs], label=name)
+        below = {x: below.get(x, 0.0) + points[x] for x in xs}
 
 
 def _series(figures: Mapping[str, Any]) -> dict[str, dict[str, dict[int, float]]]:

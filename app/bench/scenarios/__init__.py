@@ -11,6 +11,7 @@ from app.bench.scenarios.gateway import gateway
 from app.bench.scenarios.growth import concurrency, held_studies, prompt_length
 from app.bench.scenarios.imaging import imaging
 from app.bench.scenarios.reading import mixed, report, second_question
+from app.bench.scenarios.stages import stages
 from app.bench.scenarios.startup import floor, startup
 from app.bench.scenarios.streaming import streaming
 from app.bench.scenarios.studies import studies
@@ -29,6 +30,7 @@ SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, Result]]] = {
         drawing,
         streaming,
         report,
+        stages,
         mixed,
         second_question,
         prompt_length,

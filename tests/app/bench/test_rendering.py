@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+from matplotlib.axes import Axes
+
 from app.bench.measure import Ratio, Result, Spread
 from app.bench.rendering import write
 
@@ -60,3 +63,22 @@ def test_large_figures_have_no_exponent(tmp_path: Path) -> None:
     ratio = Ratio("reports a second", Spread.of([1612.4]), 400.0, 1000.0)
     write(tmp_path, [Result("gateway", "Gateway", {}, (ratio,))], {})
     assert "| 1612 | 1612 to 1612, 1 |" in (tmp_path / "bench.md").read_text()
+
+
+def test_stages_are_stacked_on_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bars: list[tuple[list[float], list[float]]] = []
+    drawn = Axes.bar
+
+    def bar(axes: Axes, xs: list[str], heights: list[float], *, bottom: list[float], label: str) -> object:
+        bars.append((heights, bottom))
+        return drawn(axes, xs, heights, bottom=bottom, label=label)
+
+    monkeypatch.setattr(Axes, "bar", bar)
+    parts = {
+        "encode": {1: 1.0, 8: 2.0, 32: 3.0},
+        "render": {1: 0.0, 8: 0.0, 32: 0.0},
+        "tokens": {1: 4.0, 8: 5.0, 32: 6.0},
+    }
+    write(tmp_path, [Result("stages", "Stages", {"report_stages_ms": parts})], {})
+    assert bars == [([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]), ([4.0, 5.0, 6.0], [1.0, 2.0, 3.0])]
+    assert (tmp_path / "stages.png").exists()
