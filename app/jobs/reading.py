@@ -14,7 +14,7 @@ from app import pipelines
 from app.errors import Conflict, CxrError, FatalError, InputError, Overloaded, Unavailable
 from app.generation import BACKGROUND, Caller, Options
 from app.jobs import documents, selection
-from app.jobs.steps import JobFailed
+from app.jobs.steps import JobFailed, patiently
 from app.lifecycle import Lifecycle
 from app.reports import sections
 from app.services import Services
@@ -60,6 +60,10 @@ class Reader:
         await asyncio.to_thread(self._jobs.move, job_id, RUNNING)
         if await asyncio.to_thread(self._jobs.begin_attempt, job_id) > self._study.max_attempts:
             raise JobFailed("gave_up", f"Reading it did not come to an end in {self._study.max_attempts} attempts.")
+        # Here too, so that waiting for a disk is one attempt.
+        return await patiently(self._encode, job_id)
+
+    async def _encode(self, job_id: str) -> bool:
         job = await self._job(job_id)
         candidates, skipped = selection.split(await asyncio.to_thread(self._jobs.inputs, job.study_uid))
         found, refused = None, ""

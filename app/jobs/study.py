@@ -7,16 +7,17 @@ deliver: to every destination -> notify
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
 from app.errors import Conflict
 from app.jobs.reading import Reader
 from app.jobs.sending import Sender
-from app.jobs.steps import JobFailed, run_step
+from app.jobs.steps import JobFailed, patiently, run_step
 from app.settings import StudySettings
 from app.store.custody import Custody
-from app.store.jobs import CANCELLED, DELIVERING, DONE, FAILED, FINAL, WAITING, Jobs
+from app.store.jobs import CANCELLED, DELIVERING, DONE, FAILED, FINAL, WAITING, Job, Jobs
 from app.telemetry.metrics import JOBS_ENDED
 
 log = structlog.get_logger(__name__)
@@ -71,7 +72,7 @@ class StudyWork:
             refused = [name for name, code in zip(names, refusals, strict=True) if code]
             if refused:
                 raise JobFailed("delivery_failed", f"Not delivered to {', '.join(refused)}.")
-            await asyncio.to_thread(self._jobs.move, job_id, DONE)
+            await patiently(asyncio.to_thread, self._jobs.move, job_id, DONE)
         except Conflict:
             return
         except JobFailed as failure:
@@ -83,13 +84,14 @@ class StudyWork:
         await run_step(self._jobs, job_id, "notify", self._sender.notify)
 
     async def _state(self, job_id: str) -> str:
-        return (await asyncio.to_thread(self._jobs.get, job_id)).state
+        job: Job = await patiently(asyncio.to_thread, self._jobs.get, job_id)
+        return job.state
 
     async def _fail(self, job_id: str, reason: dict[str, str]) -> None:
         log.warning("study failed", job=job_id, code=reason["code"])
-        await asyncio.to_thread(self._jobs.release_revision, job_id)
+        await patiently(asyncio.to_thread, self._jobs.release_revision, job_id)
         try:
-            await asyncio.to_thread(self._jobs.move, job_id, FAILED, reason=reason)
+            await patiently(asyncio.to_thread, partial(self._jobs.move, job_id, FAILED, reason=reason))
         except Conflict:
             log.info("a cancelled study has failed", job=job_id)
 

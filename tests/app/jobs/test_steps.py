@@ -1,0 +1,38 @@
+"""Steps of a study wait for what somebody mends, and for nothing else."""
+
+import errno
+
+import pytest
+import sqlalchemy as sa
+
+from app.jobs import steps
+from app.jobs.steps import JobFailed, patiently
+
+
+class _Failing:
+    """Work that fails with the errors that are left."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    async def __call__(self, job_id: str) -> str:
+        if self.errors:
+            raise self.errors.pop(0)
+        return job_id
+
+
+async def test_a_step_waits_until_the_disk_has_room_and_the_database_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_RETRY_SECONDS", 0.01)
+    work = _Failing(
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        sa.exc.OperationalError("UPDATE", {}, Exception("database or disk is full")),
+    )
+    assert await patiently(work, "job") == "job"
+    assert work.errors == []
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone"), JobFailed("no", "No."), KeyError("defect")])
+async def test_another_error_ends_the_step_at_once(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        await patiently(_Failing(error, error), "job")
