@@ -31,6 +31,7 @@ def test_a_full_disk_refuses_studies_and_recovers(tmp_path: Path, margin_mb: int
     """With a margin the watermark refuses; without one the disk itself runs full in the middle of a write."""
     with small_disk(tmp_path / "disk", 24) as disk:
         settings = {"CXR_STATE_DIR": str(disk), "CXR_LIMITS__MIN_FREE_MB": str(margin_mb)}
+        settings["CXR_STUDY__QUIET_SECONDS"] = "0"  # so that some are being read when the disk is full
         with ServiceProcess(tmp_path / "service", **settings) as service:
             images = [instance() for _ in range(14)]  # 2 MB each
             statuses = []
