@@ -92,7 +92,9 @@ def _short(value: float) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4g}" if abs(value) < 10_000.0 else f"{value:.0f}"
 
 
 def _plot(out: Path, result: Result) -> None:

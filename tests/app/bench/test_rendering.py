@@ -61,8 +61,10 @@ def test_figures_of_one_kind_share_a_table(tmp_path: Path) -> None:
 
 def test_large_figures_have_no_exponent(tmp_path: Path) -> None:
     ratio = Ratio("reports a second", Spread.of([1612.4]), 400.0, 1000.0)
-    write(tmp_path, [Result("gateway", "Gateway", {}, (ratio,))], {})
-    assert "| 1612 | 1612 to 1612, 1 |" in (tmp_path / "bench.md").read_text()
+    write(tmp_path, [Result("gateway", "Gateway", {"milliseconds": 18_230.4}, (ratio,))], {})
+    page = (tmp_path / "bench.md").read_text()
+    assert "| 1612 | 1612 to 1612, 1 |" in page
+    assert "milliseconds: 18230" in page
 
 
 def test_stages_are_stacked_on_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
