@@ -1,5 +1,6 @@
 """Documents that the service wrote: instances of origin `result` in the spool."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,17 +27,30 @@ class Results:
         """Keep documents durably, those that are held already excepted; returns their SOP Instance UIDs."""
         uids = [str(dataset.SOPInstanceUID) for dataset in written]
         held = {row.sop_instance_uid for row in self._rows(uids)}
-        rows = []
-        for dataset in written:
-            if dataset.SOPInstanceUID in held:
-                continue
-            data = to_bytes(dataset)
-            file = self._spool.write(data)
-            row = instance_row(_header(dataset), file.name, "", len(data))
-            rows.append({**row, "origin": "result", "sender": "", "job": job_id, "received": time.time()})
-        with self._database.transaction() as connection:
-            self._database.insert_new(connection, instances, rows)
+        rows: list[dict[str, object]] = []
+        files: list[Path] = []
+        try:
+            for dataset in written:
+                if dataset.SOPInstanceUID in held:
+                    continue
+                data = to_bytes(dataset)
+                files.append(self._spool.write(data))
+                row = instance_row(_header(dataset), files[-1].name, "", len(data))
+                rows.append({**row, "origin": "result", "sender": "", "job": job_id, "received": time.time()})
+            with self._database.transaction() as connection:
+                self._database.insert_new(connection, instances, rows)
+        except (OSError, sa.exc.SQLAlchemyError):
+            self._remove_unnamed(files, uids)
+            raise
         return uids
+
+    def _remove_unnamed(self, files: Sequence[Path], uids: Sequence[str]) -> None:
+        """Remove files that no row names: keeping is tried again. A commit that seemed to fail may have been one."""
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            named = {row.file for row in self._rows(uids)}
+            for file in files:
+                if file.name not in named:
+                    file.unlink(missing_ok=True)
 
     def files(self, uids: Sequence[str]) -> list[Path]:
         """The documents' files, in the order of their UIDs."""

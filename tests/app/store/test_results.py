@@ -1,0 +1,54 @@
+"""Documents that could not be kept leave nothing, so that keeping them again does not fill the disk."""
+
+import errno
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from studies_support import instance, parsed
+
+from app.store.database import Database, database_url
+from app.store.results import Results
+from app.store.spool import Spool
+
+
+class _Spool(Spool):
+    """A spool with room for `left` more files."""
+
+    left = 99
+
+    def write(self, data: bytes) -> Path:
+        if not self.left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.left -= 1
+        return super().write(data)
+
+
+def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_path: Path) -> None:
+    spool = _Spool(tmp_path / "spool", 0)
+    results = Results(Database(database_url(None, tmp_path)), spool)
+    documents = [parsed(instance()) for _ in range(2)]
+    spool.left = 1
+    with pytest.raises(OSError, match="No space left"):
+        results.keep("job", documents)
+    assert spool.names() == set()
+    spool.left = 2
+    uids = results.keep("job", documents)
+    assert {path.name for path in results.files(uids)} == spool.names()
+
+
+def test_files_whose_rows_could_not_be_written_are_removed_and_those_that_have_rows_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, database = Spool(tmp_path / "spool", 0), Database(database_url(None, tmp_path))
+    results = Results(database, spool)
+    kept = results.keep("job", [parsed(instance())])
+    error = sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(database, "insert_new", refuse)
+    with pytest.raises(sa.exc.OperationalError):
+        results.keep("job", [parsed(instance())])
+    assert {path.name for path in results.files(kept)} == spool.names()
