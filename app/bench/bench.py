@@ -28,7 +28,7 @@ class Bench:
     bundle: Bundle = field(init=False)
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _service: Service | None = None
-    _services: int = 0
+    _services_begun: int = 0
 
     def __post_init__(self) -> None:
         self.bundle = load(self.path)
@@ -62,9 +62,9 @@ class Bench:
         It reads a study as soon as it comes, and all of them at once: no scenario waits for studies to be complete.
         """
         if self._service is None:
-            self._services += 1
+            self._services_begun += 1
             settings = {"CXR_STUDY__QUIET_SECONDS": "0", "CXR_STUDY__CONCURRENCY": "600"}
-            self._service = self._running.enter_context(self.new_service(f"service-{self._services}", settings))
+            self._service = self._running.enter_context(self.new_service(f"service-{self._services_begun}", settings))
         return self._service
 
     def end_service(self) -> None:
