@@ -1,4 +1,4 @@
-"""The exceptions of the service. Nothing here knows HTTP; `app/api/problems.py` maps each class to a status.
+"""The exceptions of the service. Nothing here knows HTTP; `app/api/http/problems.py` maps each class to a status.
 
 CxrError
 ├── InputError                what the client sent cannot be used

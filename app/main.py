@@ -9,22 +9,24 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app.api import chat, codes, dicomweb, health, images, jobs, models, problems, readings, ui
-from app.api.gate import Gate
-from app.api.middleware import BodyLimit, RequestContext
+from app.api.asgi.gate import Gate
+from app.api.asgi.middleware import BodyLimit, RequestContext
+from app.api.http import problems
+from app.api.routes import chat, codes, dicomweb, health, images, jobs, models, ui
+from app.api.routes import reports as readings
 from app.codec import Codec
 from app.engine import Engine
 from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
-from app.jobs.runtime import Studies
-from app.lifecycle import Lifecycle
-from app.reuse import Recent
+from app.inference.backend import Services
+from app.inference.cache import Recent
+from app.inference.lifecycle import Lifecycle
+from app.inference.priority import Share
+from app.jobs.service import Studies
 from app.security.audit import AuditLog, audit_file
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
-from app.services import Services
 from app.settings import Settings
-from app.share import Share
 from app.telemetry import tracing
 from app.telemetry.metrics import BUNDLE_INFO
 from models import bundle as bundles

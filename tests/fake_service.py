@@ -17,7 +17,7 @@ from app.codec.fake import FakeCodec  # noqa: E402
 from app.engine.fake import FakeEngine  # noqa: E402
 from app.imaging import InlineReader  # noqa: E402
 from app.main import create_app  # noqa: E402
-from app.serving import Server, run  # noqa: E402
+from app.server.run import Server, run  # noqa: E402
 from app.settings import load_settings  # noqa: E402
 from app.telemetry import logs  # noqa: E402
 

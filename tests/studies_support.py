@@ -12,7 +12,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from app.sample import sample_dicom
+from app.dicom.sample import sample_dicom
 from app.settings import Settings
 
 DONE = ("done", "failed", "cancelled")

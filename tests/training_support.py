@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from models.training.manifest import BACTERIAL, COVID, NORMAL, VIRAL, Record, write_manifest
+from models.data.dataset import BACTERIAL, COVID, NORMAL, VIRAL, Record, write_manifest
 from models.training.vqgan import VQGANRecipe, VQGANTrainer
 from models.vqgan import VQGANConfig
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.data.dataset import DataError, Record
 from models.evaluation.subject import Subject
-from models.training.manifest import DataError, Record
 from models.training.recipe import Recipe
 
 PARTS = ("images", "reports", "vqa", "drawings")

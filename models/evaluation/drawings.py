@@ -10,13 +10,13 @@ from PIL import Image
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from models.classifier import Classifier
-from models.evaluation.generation import draw
-from models.evaluation.images import distances
+from models.data.dataset import DataError
+from models.data.images import grid
+from models.evaluation.reconstruction import distances
 from models.evaluation.reports import THREE
 from models.evaluation.statistics import accuracy, balanced_accuracy, scored
 from models.evaluation.subject import Subject
-from models.training.images import grid
-from models.training.manifest import DataError
+from models.generate import draw
 from models.vqgan.pixels import to_pixels
 
 REQUESTS = {

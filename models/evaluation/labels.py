@@ -2,8 +2,8 @@
 
 import re
 
-from models.training.manifest import LABELS, NORMAL
-from models.training.wording import PNEUMONIA, stated_condition
+from models.data.dataset import LABELS, NORMAL
+from models.data.wording import PNEUMONIA, stated_condition
 
 _SENTENCE = re.compile(r"[.;\n]")
 _NEGATION = re.compile(r"\b(no|not|without|negative for|free of|absence of|resolved)\b")

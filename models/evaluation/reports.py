@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.evaluation.adapters import score_texts
-from models.evaluation.generation import write
+from models.data.dataset import BACTERIAL, NORMAL, VIRAL
+from models.data.wording import PNEUMONIA, stated_condition
 from models.evaluation.labels import stated_labels
 from models.evaluation.statistics import balanced_accuracy, macro_f1, micro_f1, scored
 from models.evaluation.subject import Subject
-from models.training.manifest import BACTERIAL, NORMAL, VIRAL
-from models.training.wording import PNEUMONIA, stated_condition
+from models.evaluation.text_scores import score_texts
+from models.generate import write
 
 THREE = (NORMAL, BACTERIAL, VIRAL)
 _EXAMPLES = 6

@@ -10,9 +10,9 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from models import bundle as bundles
 from models.bundle import Bundle, Manifest
-from models.training.codes import tokenise
-from models.training.images import load_data
-from models.training.manifest import DataError, Record, rows_of
+from models.data.codes import tokenise
+from models.data.dataset import DataError, Record, rows_of
+from models.data.images import load_data
 from models.vqgan import VQGAN
 from models.vqgan.pixels import to_grey
 

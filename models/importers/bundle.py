@@ -15,9 +15,9 @@ from models.bundle import (
     VocabularySpec,
     write_manifest,
 )
+from models.bundle.writer import Writer, fingerprint
 from models.importers import llm, taming
 from models.importers.errors import ImportRefused
-from models.importers.writer import Writer, fingerprint
 from models.vocabulary import PADDING, Vocabulary, VocabularyError
 from models.vqgan import VQGANConfig
 

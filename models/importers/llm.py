@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
 
+from models.bundle.writer import Writer
 from models.importers.errors import ImportRefused
 from models.importers.pickles import load_pickle
-from models.importers.writer import Writer
 
 _SHARD_BYTES = 512 * 2**20
 _DTYPE = torch.bfloat16

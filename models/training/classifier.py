@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from torch.nn import functional as F
 
 from models.classifier import Classifier, ClassifierConfig
-from models.training.codes import varied
+from models.data.codes import varied
+from models.data.dataset import DataError, Record
 from models.training.loop import finite, learning_rate, run
-from models.training.manifest import DataError, Record
 from models.vqgan.pixels import to_pixels
 
 NAME = "classifier"

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from models.data.dataset import BACTERIAL, NORMAL, VIRAL
 from models.training.language_model import ImageEmbeddings
 from models.training.loop import finite, learning_rate, run
-from models.training.manifest import BACTERIAL, NORMAL, VIRAL
 from models.training.mixture import Mixture, Stage
 
 NAME = "instruct"

@@ -13,9 +13,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from models.data.dataset import DataError, Exchange, Record
+from models.data.wording import drawing_request, exchanges, report
 from models.prompts import Prompts
-from models.training.manifest import DataError, Exchange, Record
-from models.training.wording import drawing_request, exchanges, report
 
 # Nearly every image of a hospital has the same view and age group: those questions soon teach little.
 _QUESTION_WEIGHTS = {"view": 0.2, "age group": 0.2, "sex": 0.2}

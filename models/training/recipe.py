@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.bundle import DecodingDefaults
+from models.data.dataset import DataError
 from models.training.classifier import ClassifierRecipe
 from models.training.instruct import InstructRecipe
-from models.training.manifest import DataError
 from models.training.vqgan import VQGANRecipe
 from models.vqgan import VQGANConfig
 

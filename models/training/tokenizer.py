@@ -6,9 +6,9 @@ from random import Random
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from models.data.dataset import Record
+from models.data.wording import drawing_request, exchanges, report
 from models.prompts import DRAW_INSTRUCTION, INTRO, REPORT_INSTRUCTION
-from models.training.manifest import Record
-from models.training.wording import drawing_request, exchanges, report
 from models.vocabulary import IMAGE_WORD, SPECIAL_TOKENS
 
 _SPECIAL = [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.data.images import grid
 from models.features import load_features
 from models.training.codebook import CodebookAverage
 from models.training.discriminator import PatchDiscriminator, balance, hinge_loss
-from models.training.images import grid
 from models.training.loop import finite, learning_rate, run
 from models.training.losses import edges, preservation_losses, reconstruction_loss
 from models.vqgan import VQGAN, VQGANConfig

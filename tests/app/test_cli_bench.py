@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.bench import scenarios
-from app.bench.bench import Bench
-from app.bench.measure import Result
 from app.cli import app
+from benchmarks import scenarios
+from benchmarks.bench import Bench
+from benchmarks.measure import Result
 from models.bundle import load
 
 RUN = CliRunner()

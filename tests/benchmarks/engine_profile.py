@@ -14,11 +14,11 @@ from typing import Any
 
 from vllm import LLM
 
-from app.bench.machine import machine
-from app.bench.peers.protocol import Work
-from app.bench.peers.raw import Ceiling
-from app.bench.scenarios.drawing import work_of
 from app.settings import EngineSettings
+from benchmarks.contenders.protocol import Work
+from benchmarks.contenders.raw import Ceiling
+from benchmarks.machine import machine
+from benchmarks.scenarios.drawing import work_of
 from models.bundle import Bundle, load
 
 _ROWS = 15

@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from app.bench.machine import machine
 from app.codec import Codec
 from app.codec.worker import VqganCodec
 from app.engine.vllm import VllmEngine
-from app.generation import Options
 from app.imaging import InlineReader
-from app.partials import faded, filled
-from app.pipelines import draw
-from app.services import Services
+from app.inference.backend import Services
+from app.inference.generation import Options
+from app.inference.partials import faded, filled
+from app.inference.pipelines import draw
 from app.settings import CodecSettings, EngineSettings, ImagingSettings, Settings
+from benchmarks.machine import machine
 from models import bundle as bundles
 
 KINDS = ("Normal chest radiograph.", "Bacterial pneumonia.", "Viral pneumonia.", "Clear lungs.")

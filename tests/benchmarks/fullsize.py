@@ -24,7 +24,7 @@ from importer_support import published_names  # noqa: E402
 from integration_support import start  # noqa: E402
 from support import byte_tokenizer, encoded, gradient  # noqa: E402
 
-from app.bench.bundles import PRESETS, TEXT_SIZE, llm_config, vqgan_config  # noqa: E402
+from models.bundle.random import PRESETS, TEXT_SIZE, llm_config, vqgan_config  # noqa: E402
 from models.vqgan import VQGAN  # noqa: E402
 
 SHARD_BYTES = 2 * 2**30

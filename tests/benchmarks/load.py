@@ -25,7 +25,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from integration_support import Running, start  # noqa: E402
 
-from app.bench.machine import machine  # noqa: E402
+from benchmarks.machine import machine  # noqa: E402
 from tests.benchmarks.memory import WARM_MINUTES, Memory  # noqa: E402
 from tests.benchmarks.overload import NICE, pressed  # noqa: E402
 from tests.benchmarks.overload import render as overload_lines  # noqa: E402

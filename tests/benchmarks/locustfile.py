@@ -8,7 +8,7 @@ from locust import HttpUser, between, task
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
 
-from app.sample import sample_dicom  # noqa: E402
+from app.dicom.sample import sample_dicom  # noqa: E402
 
 DICOM = sample_dicom()
 WAIT = float(os.environ.get("LOAD_WAIT_SECONDS", "1"))

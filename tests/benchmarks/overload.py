@@ -16,11 +16,11 @@ from typing import Any
 import uvloop
 from PIL import Image
 
-from app.bench.client import Body
-from app.bench.sender import Sender, whole
+from app.dicom.sample import sample_dicom
 from app.imaging import read_radiograph
-from app.sample import sample_dicom
 from app.settings import ImagingSettings
+from benchmarks.clients.http import Body
+from benchmarks.clients.raw import Sender, whole
 
 NICE = 19
 _DICOM = sample_dicom()

@@ -16,7 +16,7 @@ from service_process import ServiceProcess
 from studies_support import instance, multipart
 from support import ROOT, SHARED, encoded, gradient
 
-from app.sample import sample_dicom
+from app.dicom.sample import sample_dicom
 from app.security.identity import Scope
 from app.security.keys import Keys
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from integration_support import Running, start
 
-from app.serving import FAILED_STATUS
+from app.server.run import FAILED_STATUS
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from support import SHARED, encoded
 
-from app.sample import sample_dicom
+from app.dicom.sample import sample_dicom
 
 pytestmark = pytest.mark.engine
 TIMEOUT = httpx.Timeout(120.0)

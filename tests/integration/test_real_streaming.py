@@ -70,7 +70,7 @@ def test_a_redrawn_radiograph_keeps_its_upper_part(client: httpx.Client) -> None
 
 
 def test_a_report_streams_the_words_of_the_unstreamed_one(client: httpx.Client) -> None:
-    from app.sample import sample_dicom
+    from app.dicom.sample import sample_dicom
 
     files = {"image": sample_dicom()}
     whole = client.post("/v1/reports", files=files, data={"temperature": "0"}).json()["report"]["text"]

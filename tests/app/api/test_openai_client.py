@@ -15,7 +15,7 @@ from PIL import Image
 from service_process import ServiceProcess
 from support import encoded, gradient
 
-from app.sample import sample_dicom
+from app.dicom.sample import sample_dicom
 
 IMAGE = encoded(gradient())
 REPORT = "The lungs are clear."

@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from app.bench.bench import Bench
-from app.bench.measure import Result
-from app.bench.service import Service
 from app.settings import Settings
+from benchmarks.bench import Bench
+from benchmarks.measure import Result
+from benchmarks.service import Service
 
 
 class _Held:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from app.bench import bundles
-from app.bench.bundles import PRESETS, Geometry, llm_config, make_bundle, vqgan_config
 from models.bundle import BundleError, load
+from models.bundle import random as bundles
+from models.bundle.random import PRESETS, Geometry, llm_config, make_bundle, vqgan_config
 from models.importers.llm import shapes_of
 from models.vqgan import VQGAN
 

@@ -10,10 +10,10 @@ import pytest
 import uvicorn
 from support import encoded, gradient, running
 
-from app.bench.client import Body, Client
-from app.bench.scenarios.reading import radiographs
-from app.bench.scenarios.studies import stow
 from app.settings import Settings
+from benchmarks.clients.http import Body, Client
+from benchmarks.scenarios.reports import radiographs
+from benchmarks.scenarios.studies import stow
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from app.bench.measure import Ratio, Spread, by_round, closed_loop, in_turn, percentile, without_collections
+from benchmarks.measure import Ratio, Spread, by_round, closed_loop, in_turn, percentile, without_collections
 
 
 def test_a_spread_is_median_least_and_most() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from matplotlib.axes import Axes
 
-from app.bench.measure import Ratio, Result, Spread
-from app.bench.rendering import write
+from benchmarks.measure import Ratio, Result, Spread
+from benchmarks.report import write
 
 RESULT = Result(
     "drawing",

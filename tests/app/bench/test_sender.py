@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 
-from app.bench.client import Body
-from app.bench.sender import Sender, whole
+from benchmarks.clients.http import Body
+from benchmarks.clients.raw import Sender, whole
 
 _REQUEST = whole(Body("/v1/reports", b"image", "text/plain"))
 

@@ -19,8 +19,8 @@ from app.dicom.draft import Draft
 from app.dicom.fhir import diagnostic_report
 from app.dicom.measurement_report import measurement_report
 from app.dicom.report_capture import report_capture
+from app.dicom.sample import sample_dicom
 from app.dicom.secondary_capture import Provenance, synthetic_capture, to_bytes
-from app.sample import sample_dicom
 
 WRITERS = [basic_text_report, measurement_report, report_capture]
 Writer = Callable[[Draft], Dataset]

@@ -1,15 +1,10 @@
 """From stored values to grey levels, in the standard's order."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from dicom_factory import file_of, radiograph, sequence_item
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dicom_factory import file_of, radiograph, sequence_item
 from support import gradient
 
 from app.imaging import Radiograph, read_radiograph

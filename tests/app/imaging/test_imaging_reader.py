@@ -1,17 +1,13 @@
 """Bytes of every kind: what is read, what is refused and in which words."""
 
 import io
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_factory import file_of, radiograph, sequence_item
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dicom_factory import file_of, radiograph, sequence_item
 from pydicom.sequence import Sequence
 from support import encoded, gradient
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.evaluation.adapters import score_texts
+from models.data.dataset import DataError
 from models.evaluation.drawings import judged, nearest, similarity
-from models.evaluation.images import codebook_use, distances, psnr, ssim
 from models.evaluation.labels import stated_labels
+from models.evaluation.reconstruction import codebook_use, distances, psnr, ssim
 from models.evaluation.reports import finding_scores
 from models.evaluation.statistics import accuracy, balanced_accuracy, interval, macro_f1, micro_f1
-from models.training.manifest import DataError
+from models.evaluation.text_scores import score_texts
 
 TRUTH = ["a", "a", "a", "b"]
 STATED = ["a", "b", None, "b"]

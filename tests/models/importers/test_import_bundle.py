@@ -22,9 +22,9 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from models.bundle import load
+from models.bundle.check import smoke
+from models.bundle.writer import Writer
 from models.importers import ImportRefused, Source, import_bundle, llm, load_taming_vqgan
-from models.importers.writer import Writer
-from models.smoke import smoke
 from models.vqgan import VQGAN
 
 GOLDEN = SHARED / "taming-golden"

@@ -12,12 +12,12 @@ from accelerate import Accelerator
 from rich.console import Console
 from training_support import RECORDS, TINY, record
 
+from models.data.dataset import COVID, NORMAL, VIRAL, DataError, Exchange, Record
 from models.prompts import Prompts
-from models.training import selection
+from models.training import rejection_sampling as selection
 from models.training.checkpoints import load_state, save_state
 from models.training.instruct import InstructRecipe, InstructTrainer, SelectionRecipe, weighted_loss
 from models.training.language_model import build_model, image_rows, load_base
-from models.training.manifest import COVID, NORMAL, VIRAL, DataError, Exchange, Record
 from models.training.mixture import Drawn, Mixture, Stage, read_instructions
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.vocabulary import Vocabulary

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from models.bundle import load
-from models.training.manifest import DataError
+from models.data.dataset import DataError
 from models.training.recipe import load_recipe, names
 
 cli = CliRunner()

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.bench.bundles import Geometry, make_bundle
 from models.bundle import Bundle, load
+from models.bundle.random import Geometry, make_bundle
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import httpx
 
-from app.bench.peers.served import ServedPeer
+from benchmarks.contenders.served import ServedPeer
 
 
 def test_it_reads_a_body_and_answers(tmp_path: Path) -> None:
-    with ServedPeer([sys.executable, "-m", "app.bench.peers.bare"], tmp_path / "log") as peer:
+    with ServedPeer([sys.executable, "-m", "benchmarks.contenders.bare"], tmp_path / "log") as peer:
         answered = httpx.post(f"{peer.url}/v1/reports", content=b"x" * 1_000_000, trust_env=False)
     assert answered.status_code == 200
     assert answered.json() == {}

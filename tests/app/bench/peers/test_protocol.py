@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app.bench.peers.process import PeerError
-from app.bench.peers.protocol import Done, Handler, Peer, Work, serve
+from benchmarks.contenders.process import PeerError
+from benchmarks.contenders.protocol import Done, Handler, Peer, Work, serve
 
 WORK = Work([[1, 2], [3]], [0, 1], decode=False, limit=5)
 
 CHILD = """
 import contextlib, os, subprocess, sys
-from app.bench.peers.protocol import Done, claim_stdout, serve
+from benchmarks.contenders.protocol import Done, claim_stdout, serve
 channel = claim_stdout()
 print("printed")
 os.write(1, b"written to the descriptor\\n")
@@ -102,7 +102,7 @@ def test_a_peer_that_never_becomes_ready_shows_why(log: Path) -> None:
 
 
 def test_a_slow_peer_is_given_up_and_killed(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.bench.peers.process._STOP_SECONDS", 0.1)
+    monkeypatch.setattr("benchmarks.contenders.process._STOP_SECONDS", 0.1)
     began = time.monotonic()
     with peer(log) as started, pytest.raises(PeerError, match="within 0 s"):
         started.work(limited(3), timeout=0.2)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.bench.peers.huggingface import Sampler
-from app.bench.peers.process import peer_command
-from app.bench.peers.protocol import Peer, Work
+from benchmarks.contenders.huggingface import Sampler
+from benchmarks.contenders.process import peer_command
+from benchmarks.contenders.protocol import Peer, Work
 from models.bundle import Bundle
 
 pytestmark = pytest.mark.engine
@@ -24,8 +24,8 @@ def test_whole_images_come_of_the_command(tiny: Bundle, prompts: list[list[int]]
 
 @pytest.mark.filterwarnings("ignore")  # Importing parts of torch on the first use warns of their end.
 def test_the_greedy_codes_are_those_of_hugging_face(tiny: Bundle, prompts: list[list[int]], tmp_path: Path) -> None:
-    from app.bench.peers.raw import Ceiling
     from app.settings import EngineSettings
+    from benchmarks.contenders.raw import Ceiling
 
     ceiling = Ceiling(tiny, "cpu", EngineSettings(enforce_eager=True), tmp_path / "cache")
     try:

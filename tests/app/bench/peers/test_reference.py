@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from app.bench.peers.decoding import Decoder
-from app.bench.peers.huggingface import Sampler
-from app.bench.peers.protocol import Work
-from app.bench.peers.reference import MOST_NEW_TOKENS, Reference
+from benchmarks.contenders.decoding import Decoder
+from benchmarks.contenders.huggingface import Sampler
+from benchmarks.contenders.protocol import Work
+from benchmarks.contenders.reference import MOST_NEW_TOKENS, Reference
 from models.bundle import Bundle
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.bench.peers.process import PeerError
-from app.bench.peers.served import ServedPeer
+from benchmarks.contenders.process import PeerError
+from benchmarks.contenders.served import ServedPeer
 
 SERVER = """
 import http.server, subprocess, sys

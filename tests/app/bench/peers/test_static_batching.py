@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.bench.peers.process import peer_command
-from app.bench.peers.served import ServedPeer
+from benchmarks.contenders.process import peer_command
+from benchmarks.contenders.served import ServedPeer
 from models.bundle import Bundle
 
 pytest.importorskip("litserve")
@@ -22,7 +22,7 @@ def pixels(answer: dict[str, str]) -> np.ndarray:
 
 
 def test_a_batch_is_generated_decoded_and_answered_one_by_one(tiny: Bundle, prompts: list[list[int]]) -> None:
-    from app.bench.peers.static_batching import StaticBatches
+    from benchmarks.contenders.static_batching import StaticBatches
 
     api = StaticBatches(tiny.path, 1)
     assert (api.max_batch_size, api.batch_timeout) == (8, 0.05)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.bench.scenarios.stages import parts
+from benchmarks.scenarios.stages import parts
 
 
 def test_the_parts_of_a_request_add_up_to_its_time() -> None:

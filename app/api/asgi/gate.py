@@ -1,0 +1,97 @@
+"""ASGI middleware in front of every route: authentication, limits and the audit log, before a body is read."""
+
+from functools import cache
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.asgi.headers import RawHeaders, header_of, raw, replaced
+from app.api.asgi.rules import Rule
+from app.api.http.problems import refusal
+from app.errors import CxrError, Overloaded
+from app.security.audit import AuditLog
+from app.security.guard import Guard
+from app.security.identity import ANONYMOUS
+
+# No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+_DOCS_POLICY = f"{_POLICY}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+_DOCS = ("/docs", "/openapi")
+_HSTS = "max-age=31536000"
+
+
+class Gate:
+    """Identifies the client of every request that its path's rule asks one for, and holds it to its limits.
+
+    A request that is one too many for the service costs next to nothing: its body is not read, and it is counted, not
+    audited. What a client does past its own limits is audited as everything else.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+        rule: Rule = scope["cxr_rule"]
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                ours = _protection(
+                    docs=scope["path"].startswith(_DOCS), tls=scope["scheme"] == "https", private=rule.scope is not None
+                )
+                message["headers"] = replaced(message["headers"], ours)
+            await send(message)
+
+        scope["cxr_identity"] = ANONYMOUS
+        if rule.scope is None:
+            await self._app(scope, receive, send_with_headers)
+            return
+        guard: Guard = scope["app"].state.guard
+        identity, admitted = None, False
+        try:
+            identity = await guard.identify(header_of(scope, b"authorization"), header_of(scope, b"x-api-key"))
+            guard.authorise(identity, rule.scope)
+            scope["cxr_identity"] = identity
+            with guard.limiter.admitted(identity):
+                admitted = True
+                await self._app(scope, receive, send_with_headers)
+        except CxrError as error:
+            scope["cxr_shed"] = type(error) is Overloaded and not admitted
+            await refusal(Request(scope), error)(scope, receive, send_with_headers)
+        finally:
+            audit: AuditLog | None = scope["app"].state.audit
+            if audit is not None and rule.audited and not scope.get("cxr_shed"):
+                route = getattr(scope.get("route"), "path", rule.prefix)
+                audit.note(
+                    "unknown" if identity is None else identity.id,
+                    f"{scope['method']} {route}",
+                    str(status or "aborted"),
+                    request_id=scope.get("cxr_request_id", ""),
+                )
+
+
+@cache
+def _protection(*, docs: bool, tls: bool, private: bool) -> RawHeaders:
+    headers = {**_HEADERS, "Content-Security-Policy": _DOCS_POLICY if docs else _POLICY}
+    if tls:
+        headers["Strict-Transport-Security"] = _HSTS
+    if private:
+        headers["Cache-Control"] = "no-store"
+    return raw(headers)

@@ -1,7 +1,0 @@
-"""DICOMweb: STOW-RS, QIDO-RS and WADO-RS (PS3.18)."""
-
-from app.api.dicomweb import retrieve, search, store
-
-routers = (store.router, search.router, retrieve.router)
-
-__all__ = ["routers"]

@@ -1,0 +1,119 @@
+"""Multipart forms as models, and how the OpenAPI document shows them.
+
+The framework inspects the annotation of every field of a form anew in every request, and its parser calls back for
+every piece of every header: together a seventh of what the gateway did for a request.
+"""
+
+import asyncio
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeVar, get_origin
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
+
+from app.api.http.requests import check_content_type
+from app.errors import ClientGone, MalformedInput
+
+M = TypeVar("M", bound=BaseModel)
+MULTIPART = "multipart/form-data"
+_MOST_PARTS = 1_000
+_LONGEST_TEXT = 1_000_000
+_IN_MEMORY = 1_000_000
+
+
+async def read_form(request: Request, model: type[M]) -> M:
+    """The request's form as `model`, uploads as their bytes. What is larger than a megabyte waits on disk.
+
+    Raises UnsupportedMedia, MalformedInput, RequestValidationError, ClientGone.
+    """
+    check_content_type(request, MULTIPART)
+    given: dict[str, Any] = {}
+    for name, values in (await _values(request)).items():
+        field = model.model_fields.get(name)
+        if field is not None and get_origin(field.annotation) is list:
+            given[name] = values
+        elif values[-1] != "":  # as pages send a field that nobody filled in
+            given[name] = values[-1]
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
+
+
+class _Part:
+    """A part of a form: bytes where it has a file name, else text (RFC 7578 4.2). It goes to disk by the megabyte."""
+
+    def __init__(self, segment: MultipartSegment) -> None:
+        self.name = str(segment.name)
+        self._segment = segment
+        self._held = bytearray()
+        self._file: IO[bytes] | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Add to it. Raises MalformedInput where a text grows too long."""
+        if self._segment.filename is None and self._segment.bytes_received > _LONGEST_TEXT:
+            raise MalformedInput("A text of the form is too long.")
+        self._held += data
+        if len(self._held) > _IN_MEMORY:
+            await asyncio.to_thread(self._spill)
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = TemporaryFile()  # noqa: SIM115  lives as long as the part
+        self._file.write(self._held)
+        self._held.clear()
+
+    def _read(self) -> bytes:
+        assert self._file is not None
+        self._file.seek(0)
+        return self._file.read() + self._held
+
+    async def value(self) -> bytes | str:
+        """All of it. Raises MalformedInput."""
+        data = bytes(self._held) if self._file is None else await asyncio.to_thread(self._read)
+        try:
+            return data if self._segment.filename is not None else data.decode()
+        except UnicodeDecodeError as error:
+            raise MalformedInput("A text of the form is not UTF-8.") from error
+
+    def close(self) -> None:
+        """Remove what is on disk."""
+        if self._file is not None:
+            self._file.close()
+
+
+async def _values(request: Request) -> dict[str, list[bytes | str]]:
+    """What was sent under each name, in order. Raises MalformedInput, ClientGone."""
+    boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
+    found: dict[str, list[bytes | str]] = {}
+    part: _Part | None = None
+    try:
+        with PushMultipartParser(boundary, max_segment_count=_MOST_PARTS) as parser:
+            async for chunk in request.stream():
+                # The framework ends a stream with an empty chunk, which the parser takes for the end of the body.
+                for event in parser.parse(chunk) if chunk else ():
+                    if isinstance(event, MultipartSegment):
+                        part = _Part(event)
+                    elif part is not None and event is not None:
+                        await part.write(event)
+                    elif part is not None:
+                        found.setdefault(part.name, []).append(await part.value())
+                        part.close()
+                        part = None
+    except MultipartError as error:
+        raise MalformedInput("The multipart body is malformed.") from error
+    except ClientDisconnect as error:
+        raise ClientGone("The client left.") from error
+    finally:
+        if part is not None:
+            part.close()
+    return found
+
+
+def form_body(model: type[BaseModel]) -> dict[str, Any]:
+    """The form in the OpenAPI document, as a route's `openapi_extra`."""
+    schema = model.model_json_schema()
+    return {"requestBody": {"content": {MULTIPART: {"schema": schema}}, "required": True}}

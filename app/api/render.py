@@ -1,0 +1,40 @@
+"""A drawn radiograph as a file: PNG, JPEG, WebP or DICOM, with its provenance inside."""
+
+import io
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from app.api.schemas.images import OutputFormat
+from app.api.schemas.reports import NOTICE
+from app.dicom.secondary_capture import Provenance, synthetic_capture, to_bytes
+
+MEDIA_TYPES: dict[str, str] = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "dicom": "application/dicom",
+}
+
+
+def render(pixels: np.ndarray, output_format: OutputFormat, provenance: Provenance) -> bytes:
+    """Encode uint8 (H, W), grey. Every format says that the image is synthetic and which model drew it."""
+    if output_format == "dicom":
+        return to_bytes(synthetic_capture(pixels, provenance))
+    image, buffer = Image.fromarray(pixels), io.BytesIO()
+    if output_format == "png":
+        text = PngInfo()
+        text.add_itxt("Description", provenance.sentence)
+        text.add_itxt("Disclaimer", NOTICE)
+        text.add_itxt("Software", provenance.model)
+        image.save(buffer, "PNG", pnginfo=text)
+        return buffer.getvalue()
+    exif = Image.Exif()
+    exif[0x010E] = f"{provenance.sentence}. {NOTICE}"  # ImageDescription
+    exif[0x0131] = provenance.model  # Software
+    if output_format == "jpeg":
+        image.save(buffer, "JPEG", quality=95, exif=exif)
+    else:
+        image.save(buffer, "WEBP", lossless=True, exif=exif)
+    return buffer.getvalue()

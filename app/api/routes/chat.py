@@ -1,0 +1,183 @@
+"""OpenAI's chat completions: the model reads the latest image, or draws where it is asked to."""
+
+import asyncio
+import base64
+import binascii
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.api.http.requests import (
+    REQUIRE_JSON,
+    caller_of,
+    check_prompt,
+    limits_of,
+    services_of,
+    while_connected,
+    within,
+)
+from app.api.http.responses import OPENAI_READING_ERRORS, respond_json
+from app.api.http.sse import EVENT_STREAM, event, respond_with_events
+from app.api.render import render
+from app.api.routes.models import check_model
+from app.api.schemas.chat import (
+    AssistantMessage,
+    ChatBody,
+    ChatRequest,
+    ChatUsage,
+    Choice,
+    ImagePart,
+    ImageUrl,
+    Message,
+    TextPart,
+)
+from app.dicom.secondary_capture import Provenance
+from app.errors import InvalidRequest, MalformedInput
+from app.ids import new_id
+from app.inference import pipelines
+from app.inference.backend import Services
+from app.inference.drawing import Drawing
+from app.inference.generation import Options, Show, nobody
+from app.telemetry.timings import Timings
+
+router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[REQUIRE_JSON])
+
+_DATA_URI = re.compile(r"data:(?:image/(?:png|jpe?g)|application/dicom|application/octet-stream);base64,", re.I)
+_ASKS_TO_DRAW = re.compile(r"\s*(?:please\s+)?(?:draw|generate|create|synthesi[sz]e|paint|show me)\b", re.I)
+_DONE = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a conversation comes to: the last user's words, the latest image, and whether to draw."""
+
+    text: str
+    image: bytes | None
+    draws: bool
+
+    @classmethod
+    def of(cls, body: ChatRequest) -> "Turn":
+        """Raises InvalidRequest, MalformedInput."""
+        spoken = next((message for message in reversed(body.messages) if message.role == "user"), None)
+        if spoken is None:
+            raise InvalidRequest("messages: there is no message of the user")
+        urls = [part.image_url.url for message in body.messages for part in _parts(message, ImagePart)]
+        text = "\n".join(part.text for part in _parts(spoken, TextPart)).strip()
+        asked = not urls and _ASKS_TO_DRAW.match(text) is not None
+        draws = asked if body.modalities is None else "image" in body.modalities
+        if not text and (draws or not urls):
+            raise InvalidRequest("messages: the user's last message has no words")
+        return cls(text, _bytes_of(urls[-1]) if urls and not draws else None, draws)
+
+
+def _parts(message: Message, kind: type[Any]) -> list[Any]:
+    content = [TextPart(type="text", text=message.content)] if isinstance(message.content, str) else message.content
+    return [part for part in content if isinstance(part, kind)]
+
+
+def _bytes_of(url: str) -> bytes:
+    found = _DATA_URI.match(url)
+    if found is None:
+        raise InvalidRequest(
+            "image_url: give a data URI of image/png, image/jpeg or application/dicom; URLs are not fetched",
+            code="invalid_image_url",
+        )
+    try:
+        return base64.b64decode(url[found.end() :], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedInput("image_url: the data is no base64") from error
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One request and its answer on the wire."""
+
+    services: Services
+    turn: Turn
+    options: Options
+    id: str
+    created: int
+
+    async def answer(self, show: Show = nobody) -> ChatBody:
+        """Read or draw."""
+        services, turn = self.services, self.turn
+        if turn.draws:
+            (drawing,), _ = await pipelines.draw(services, turn.text, self.options)
+            return await asyncio.to_thread(self._drawn, drawing)
+        if turn.image is None:
+            prompt = services.bundle.prompts.instruct(turn.text)
+            sampling = self.options.sampling(services.bundle.manifest.decoding.answer)
+            text = await pipelines.write(services, prompt, sampling, self.options.caller, Timings(), show)
+        elif turn.text:
+            _, (text,) = await pipelines.answers(services, turn.image, [turn.text], self.options, show)
+        else:
+            _, text = await pipelines.report(services, turn.image, self.options, show=show)
+        return self._body(
+            text.text, text.finish_reason, text.usage.prompt_tokens, text.usage.completion_tokens, text.seed
+        )
+
+    def _drawn(self, drawing: Drawing) -> ChatBody:
+        bundle = self.services.bundle
+        provenance = Provenance.of(bundle.manifest.label, bundle.sha256, drawing.seed, self.turn.text)
+        data = base64.b64encode(render(drawing.pixels, "png", provenance)).decode()
+        part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"))
+        usage = drawing.usage
+        return self._body([part], "stop", usage.prompt_tokens, usage.completion_tokens, drawing.seed)
+
+    def _body(self, content: Any, reason: Any, read: int, written: int, seed: int) -> ChatBody:
+        return ChatBody(
+            id=self.id,
+            created=self.created,
+            model=self.services.bundle.manifest.label,
+            choices=[Choice(message=AssistantMessage(content=content), finish_reason=reason)],
+            usage=ChatUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written),
+            seed=seed,
+        )
+
+    def events(self, item: object, *, usage: bool) -> Sequence[bytes]:
+        """Chunks of a piece of text, or the last ones."""
+        frame = self._body("", "stop", 0, 0, 0)
+        if isinstance(item, pipelines.Piece):
+            return [event(frame.chunk({"role": "assistant", "content": item.text}))]
+        body = cast(ChatBody, item)
+        message, chunks = body.choices[0], []
+        if not isinstance(message.message.content, str):
+            content = [part.model_dump() for part in message.message.content]
+            chunks.append(event(frame.chunk({"role": "assistant", "content": content})))
+        chunks.append(event(frame.chunk({}, message.finish_reason)))
+        if usage:
+            chunks.append(event({**frame.chunk({}), "choices": [], "usage": body.usage.model_dump()}))
+        return [*chunks, _DONE]
+
+
+@router.post(
+    "/completions",
+    response_model=ChatBody,
+    responses={**OPENAI_READING_ERRORS, 200: {"content": {EVENT_STREAM: {}}}},
+    summary="Read or draw, in the form of a chat",
+)
+async def create_completion(body: ChatRequest, request: Request) -> Response:
+    """The latest image of the conversation is read: a report without words, an answer with them.
+
+    Without an image, words that ask for one, or `modalities` with `image`, are drawn: the answer's content is then an
+    image part.
+    """
+    services, limits = services_of(request), limits_of(request)
+    check_model(body.model, services)
+    turn = Turn.of(body)
+    check_prompt("messages", turn.text, limits)
+    tokens = body.max_completion_tokens or body.max_tokens
+    within("max_tokens", tokens, limits.max_text_tokens)
+    options = Options(body.temperature, body.top_p, tokens, body.seed, caller_of(request))
+    conversation = Conversation(services, turn, options, f"chatcmpl-{new_id()}", int(time.time()))
+    if body.stream:
+        usage = body.stream_options is not None and body.stream_options.include_usage
+        return await respond_with_events(
+            request, limits, conversation.answer, lambda item: conversation.events(item, usage=usage)
+        )
+    return respond_json(await while_connected(request, limits, conversation.answer()))

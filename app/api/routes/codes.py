@@ -1,0 +1,87 @@
+"""Image codes: a radiograph's, the radiograph of given ones, and a preview of what was uploaded."""
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.http.forms import form_body, read_form
+from app.api.http.requests import REQUIRE_JSON, caller_of, limits_of, negotiate, services_of, while_connected
+from app.api.http.responses import DRAW_PROBLEMS, PROBLEMS
+from app.api.render import MEDIA_TYPES, render
+from app.api.routes.reports import image_body
+from app.api.schemas.reports import ImageForm, PixelsRequest, TokensBody
+from app.dicom.secondary_capture import Provenance
+from app.errors import InvalidRequest
+from app.inference import pipelines
+from app.telemetry.timings import Timings
+
+router = APIRouter(prefix="/v1/images", tags=["codes"])
+PGM = "image/x-portable-graymap"
+
+
+@router.post(
+    "/tokens",
+    responses=PROBLEMS,
+    response_model_exclude_none=True,
+    summary="The codes of a radiograph",
+    openapi_extra=form_body(ImageForm),
+)
+async def create_tokens(request: Request) -> TokensBody:
+    """Tokenise a radiograph: one code per grid cell, row by row."""
+    services = services_of(request)
+    form = await read_form(request, ImageForm)
+    negotiate(request, ("application/json",))
+    work = pipelines.read(services, form.image, Timings(), caller_of(request))
+    reading = await while_connected(request, limits_of(request), work)
+    manifest = services.bundle.manifest
+    return TokensBody(
+        tokens=list(reading.codes),
+        grid=manifest.image.grid,
+        codebook_size=manifest.vocabulary.codebook_size,
+        image=image_body(reading.radiograph),
+    )
+
+
+@router.post(
+    "/pixels",
+    dependencies=[REQUIRE_JSON],
+    response_class=Response,
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}}, **DRAW_PROBLEMS},
+    summary="The radiograph of given codes",
+)
+async def create_pixels(body: PixelsRequest, request: Request) -> Response:
+    """Draw the radiograph that the codes stand for: one per grid cell, row by row."""
+    services = services_of(request)
+    bundle = services.bundle
+    if len(body.tokens) != bundle.image_tokens:
+        raise InvalidRequest(
+            f"tokens: {len(body.tokens)} given, an image has {bundle.image_tokens}", code="token_count"
+        )
+    try:
+        bundle.vocabulary.image_ids(body.tokens)
+    except ValueError as error:
+        highest = bundle.vocabulary.codebook_size - 1
+        raise InvalidRequest(f"tokens: every token must lie in 0..{highest}", code="token_range") from error
+    pixels = await while_connected(request, limits_of(request), services.codec.decode(body.tokens))
+    provenance = Provenance.of(bundle.manifest.label, bundle.sha256)
+    file = await asyncio.to_thread(render, pixels, body.output_format, provenance)
+    return Response(file, media_type=MEDIA_TYPES[body.output_format])
+
+
+@router.post(
+    "/preview",
+    response_class=Response,
+    responses={200: {"content": {PGM: {}}}, **PROBLEMS},
+    summary="An uploaded radiograph in its full range of grey, for display",
+    openapi_extra=form_body(ImageForm),
+)
+async def create_preview(request: Request) -> Response:
+    """A binary PGM of 16 bits, its longer side 1,024 pixels at most.
+
+    Comments in its header, in values after the modality LUT: `range LOW HIGH`, `window CENTER WIDTH`, `inverse 0|1`.
+    """
+    services = services_of(request)
+    form = await read_form(request, ImageForm)
+    negotiate(request, (PGM,))
+    preview = await while_connected(request, limits_of(request), services.reader.preview(form.image))
+    return Response(preview, media_type=PGM)

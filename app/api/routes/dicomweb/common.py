@@ -1,0 +1,43 @@
+"""What the DICOMweb routes share."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from fastapi.responses import Response
+from pydantic import AfterValidator
+
+from app.api.http.requests import lifecycle_of
+from app.dicom.uids import is_valid_uid
+from app.errors import Unavailable
+from app.inference.lifecycle import Phase
+from app.jobs.service import Studies
+
+DICOM_JSON = "application/dicom+json"
+
+
+async def _studies(request: Request) -> Studies:
+    studies: Studies | None = request.app.state.studies
+    if studies is None or not studies.accepting or lifecycle_of(request).phase is Phase.FAILED:
+        raise Unavailable("Studies are not taken at the moment.")
+    return studies
+
+
+def _valid(value: str) -> str:
+    if not is_valid_uid(value):
+        raise ValueError("this is no UID")
+    return value
+
+
+StudiesOf = Annotated[Studies, Depends(_studies)]
+Uid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
+
+
+class DicomJson(Response):
+    """DICOM JSON with exactly its media type: a charset parameter makes some clients drop the body."""
+
+    media_type = DICOM_JSON
+
+
+def base_url(request: Request) -> str:
+    """Where the DICOMweb services are, as the client reached them."""
+    return f"{str(request.base_url).rstrip('/')}/dicom-web"

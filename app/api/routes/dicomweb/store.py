@@ -1,0 +1,99 @@
+"""STOW-RS: instances in, receipts out (PS3.18 10.5)."""
+
+import json
+import uuid
+from collections import Counter
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.requests import ClientDisconnect
+
+from app.api.http.requests import limits_of, negotiate
+from app.api.http.responses import PROBLEMS
+from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, StudiesOf, Uid, base_url
+from app.dicom.multipart import boundary_of, read_parts
+from app.dicom.status import Receipt
+from app.errors import ClientGone, MalformedInput
+from app.ingest.stow import Reception, response_of, status_of, warning_of
+from app.jobs.service import Studies
+from app.settings import LimitsSettings
+from app.telemetry.metrics import INSTANCES
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"])
+
+_ANSWER = {"content": {DICOM_JSON: {"schema": {"type": "object"}}}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "All instances are stored", **_ANSWER},
+    202: {"description": "Some are stored; the others' reasons are in the body", **_ANSWER},
+    409: {"description": "None is stored; the reasons are in the body and the Warning header", **_ANSWER},
+    507: {"description": "None is stored, since the disk is full", **_ANSWER},
+    **{status: PROBLEMS[status] for status in (400, 406, 413, 415, 500, 503)},
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            'multipart/related; type="application/dicom"': {
+                "schema": {"type": "array", "items": {"type": "string", "format": "binary"}}
+            }
+        },
+    }
+}
+
+
+async def _store(request: Request, studies: Studies, limits: LimitsSettings, study: str | None) -> Response:
+    negotiate(request, (DICOM_JSON,))
+    boundary = boundary_of(request.headers.get("content-type", ""))
+    sender = f"stow-{uuid.uuid4().hex}"
+    reception = Reception(studies.custody, sender, study, limits.max_instance_mb * 1_000_000, limits.max_instances)
+    try:
+        with studies.custody.sending(sender):
+            well_formed = await read_parts(boundary, request.stream(), reception, reception.catch_up)
+            receipts = await reception.finish()
+    except ClientDisconnect as error:
+        raise ClientGone("The client left.") from error
+    if not receipts:
+        raise MalformedInput("The request holds no instance.")
+    if not well_formed and all(receipt.failure for receipt in receipts):
+        raise MalformedInput("The multipart body is malformed.")
+    return _respond(request, receipts, study)
+
+
+def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Response:
+    for receipt in receipts:
+        INSTANCES.labels(
+            source="stow", outcome="stored" if receipt.failure is None else receipt.failure.name.lower()
+        ).inc()
+    refused = Counter(receipt.outcome for receipt in receipts if receipt.failure is not None)
+    if refused:
+        log.warning("instances refused", source="stow", **refused)
+    headers = {}
+    warning = warning_of(receipts)
+    if warning is not None:
+        headers["Warning"] = warning
+    status = status_of(receipts)
+    if status == 507:
+        headers["Retry-After"] = "60"
+    return DicomJson(json.dumps(response_of(receipts, base_url(request), study)), status, headers)
+
+
+@router.post("/studies", response_class=DicomJson, responses=_RESPONSES, openapi_extra=_BODY, summary="Store instances")
+async def store(request: Request, studies: StudiesOf) -> Response:
+    """Store instances of any studies. One that is answered as stored is durable, and its study's report under way."""
+    return await _store(request, studies, limits_of(request), None)
+
+
+@router.post(
+    "/studies/{study}",
+    response_class=DicomJson,
+    responses=_RESPONSES,
+    openapi_extra=_BODY,
+    summary="Store instances of one study",
+)
+async def store_in_study(request: Request, study: Uid, studies: StudiesOf) -> Response:
+    """The same for one study; instances of another fail with A900."""
+    return await _store(request, studies, limits_of(request), study)

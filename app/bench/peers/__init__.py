@@ -1,8 +1,0 @@
-"""What the service is measured against, each in a process of its own: `python -m app.bench.peers NAME --bundle DIR`.
-
-    raw               the ceiling: vLLM's offline LLM.generate with the service's mask, then one batched decode
-    reference         the published loop: Hugging Face generate, one image after the other
-    static-batching   a LitServe server that batches requests, generates to the end, decodes
-
-The parent's side (`protocol.Peer`, `served.ServedPeer`) imports none of what the peers import.
-"""

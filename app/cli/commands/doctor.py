@@ -1,0 +1,161 @@
+"""`cxr doctor`: what the environment gives, before the service is started in it."""
+
+import asyncio
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.preflight import problems
+from app.delivery.destinations import destinations
+from app.errors import CxrError, DeliveryFailed
+from app.security.guard import LOOPBACK
+from app.security.keys import Keys
+from app.settings import Settings
+from app.store.database import Database, database_url
+
+_MEMORY_GIB = 6.0
+_DISK_GIB = 5.0
+_GIB = 1 << 30
+
+
+class Mark(StrEnum):
+    """What a finding means for the service."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table."""
+
+    what: str
+    mark: Mark
+    detail: str
+
+
+_COLOURS = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.FAULT: "red"}
+
+
+def run_doctor(settings: Settings, console: Console) -> int:
+    """Print the findings; returns 1 where one keeps the service from working."""
+    found = [*examine(settings)]
+    table = Table("what", "", "found", title="cxr doctor", title_justify="left")
+    for finding in found:
+        table.add_row(finding.what, f"[{_COLOURS[finding.mark]}]{finding.mark.value}[/]", finding.detail)
+    console.print(table)
+    return int(any(finding.mark is Mark.FAULT for finding in found))
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Everything that is looked at, in the order in which a start would meet it."""
+    for problem in problems(settings):
+        yield Finding("settings", Mark.FAULT, problem)
+    yield from _machine(settings)
+    yield from _bundle(settings.bundle)
+    yield _port("port", settings.host, settings.port)
+    if settings.dimse.port is not None:
+        yield _port("DIMSE port", settings.dimse.host or settings.host, settings.dimse.port)
+        yield from _dimse_access(settings)
+    yield _database(settings)
+    yield _keys(settings)
+    yield from _destinations(settings)
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    yield Finding("Python", Mark.OK, f"{platform.python_version()} on {platform.machine()}")
+    import torch
+
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(index)
+            name = torch.cuda.get_device_name(index)
+            yield Finding(f"GPU {index}", Mark.OK, f"{name}, {free / _GIB:.0f} of {total / _GIB:.0f} GiB free")
+    else:
+        capability = torch.backends.cpu.get_cpu_capability()
+        able = capability.startswith("AVX")
+        detail = f"none; the CPU has {capability}, {os.cpu_count()} cores"
+        yield Finding("GPU", Mark.NOTE if able else Mark.FAULT, detail)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / _GIB
+    yield Finding("memory", Mark.OK if memory >= _MEMORY_GIB else Mark.NOTE, f"{memory:.1f} GiB free")
+    if settings.state_dir.exists():
+        free_disk = shutil.disk_usage(settings.state_dir).free / _GIB
+        reserve = settings.limits.min_free_mb / 1024
+        mark = Mark.FAULT if free_disk < reserve else Mark.OK if free_disk >= _DISK_GIB else Mark.NOTE
+        yield Finding("disk", mark, f"{free_disk:.1f} GiB free for {settings.state_dir}")
+
+
+def _bundle(path: Path) -> Iterator[Finding]:
+    from models.bundle import BundleError, load
+
+    try:
+        manifest = load(path).manifest
+    except (BundleError, OSError) as error:
+        yield Finding("bundle", Mark.FAULT, str(error))
+    else:
+        yield Finding("bundle", Mark.OK, f"{manifest.label}, every SHA-256 as listed")
+
+
+def _port(what: str, host: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return Finding(what, Mark.FAULT, f"{host}:{port} cannot be listened on: {error.strerror}")
+    return Finding(what, Mark.OK, f"{host}:{port} is free")
+
+
+def _dimse_access(settings: Settings) -> Iterator[Finding]:
+    dimse = settings.dimse
+    if (dimse.host or settings.host) not in LOOPBACK and not dimse.allowed_aes and dimse.tls_client_ca is None:
+        yield Finding(
+            "DIMSE access", Mark.NOTE, "any AE is let in: set CXR_DIMSE__ALLOWED_AES or CXR_DIMSE__TLS_CLIENT_CA"
+        )
+
+
+def _database(settings: Settings) -> Finding:
+    configured = settings.database_url
+    url = database_url(None if configured is None else configured.get_secret_value(), settings.state_dir)
+    kind = url.partition(":")[0].partition("+")[0]
+    try:
+        Database(url).close()
+    except (CxrError, OSError) as error:
+        return Finding("database", Mark.FAULT, getattr(error, "detail", "cannot be used"))
+    return Finding("database", Mark.OK, f"{kind} answers")
+
+
+def _keys(settings: Settings) -> Finding:
+    try:
+        count = len(Keys(settings.keys_file).list())
+    except CxrError as error:
+        return Finding("API keys", Mark.FAULT, error.detail)
+    oidc = ", and bearer tokens by OIDC" if settings.auth.oidc_issuer else ""
+    if count or oidc:
+        return Finding("API keys", Mark.OK, f"{count}{oidc}")
+    off = settings.auth.mode == "off" or settings.host in LOOPBACK
+    return Finding("API keys", Mark.NOTE, "none: everybody who reaches the port is let in" if off else "none")
+
+
+def _destinations(settings: Settings) -> Iterator[Finding]:
+    for destination in destinations(settings):
+        yield _checked(f"destination {destination.name}", lambda one=destination: asyncio.run(one.check()))  # type: ignore[misc]
+
+
+def _checked(what: str, check: Callable[[], None]) -> Finding:
+    try:
+        check()
+    except DeliveryFailed as error:
+        return Finding(what, Mark.FAULT, f"{error.detail} ({error.code})")
+    return Finding(what, Mark.OK, "answers")

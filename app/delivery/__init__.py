@@ -1,0 +1,1 @@
+"""Sends results: to PACS, and words of them to a webhook."""

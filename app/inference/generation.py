@@ -1,0 +1,113 @@
+"""One generation: what a client may ask of it, its ids as they come, timed and accounted."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from app.engine import Delta, Generation, Kind, Sampling
+from app.engine.protocol import FinishReason
+from app.ids import new_id, new_seed
+from app.inference.backend import Services
+from app.telemetry.timings import Timings
+from models.bundle import Decoding
+
+Show = Callable[[object], None]
+T = TypeVar("T")
+BACKGROUND = 10  # priority of work that nobody waits for
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whom a generation is for: what keeps its prefix cache apart, its priority, and where its tokens are counted."""
+
+    cache_salt: str | None = None
+    priority: int = 0
+    spend: Callable[[int], None] | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a client may set of the sampling; unset fields are the bundle's defaults, an unset seed is drawn."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    caller: Caller = field(default_factory=Caller)
+
+    def sampling(self, defaults: Decoding, *, tokens: int | None = None, index: int = 0) -> Sampling:
+        """Sampling of the `index`-th of several generations; `tokens` fixes their length."""
+        seed = new_seed() if self.seed is None else self.seed + index
+        return Sampling(
+            temperature=defaults.temperature if self.temperature is None else self.temperature,
+            top_p=defaults.top_p if self.top_p is None else self.top_p,
+            max_tokens=tokens or self.max_tokens or defaults.max_tokens,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens in and out of one generation. `image_tokens` counts those of the prompt that are an image's."""
+
+    prompt_tokens: int
+    image_tokens: int
+    completion_tokens: int
+
+
+async def stream(
+    services: Services, prompt: Sequence[int], kind: Kind, sampling: Sampling, caller: Caller, timings: Timings
+) -> AsyncGenerator[Delta]:
+    """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted."""
+    generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
+    started, written = time.perf_counter(), 0
+    try:
+        async with aclosing(services.engine.generate(generation)) as deltas:
+            async for delta in deltas:
+                if not written:
+                    timings.note("first_token", time.perf_counter() - started)
+                    if delta.queue_seconds is not None:
+                        timings.note("queue", delta.queue_seconds)
+                written += len(delta.ids)
+                yield delta
+    finally:
+        if caller.spend is not None and written:
+            caller.spend(len(prompt) + written)
+
+
+def nobody(_: object) -> None:
+    """A `Show` that nobody looks at."""
+
+
+async def told(work: Callable[[Show], Awaitable[T]]) -> AsyncGenerator[object]:
+    """What `work` shows while it runs, and at the end its result. Closing the iterator cancels it."""
+    shown: asyncio.Queue[object] = asyncio.Queue()
+    over = object()
+
+    async def run() -> T:
+        try:
+            return await work(shown.put_nowait)
+        finally:
+            shown.put_nowait(over)
+
+    task = asyncio.create_task(run())
+    try:
+        while (item := await shown.get()) is not over:
+            yield item
+        yield await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:
+    """All ids of a generation and why it ended."""
+    ids: list[int] = []
+    reason: FinishReason = "length"
+    async for delta in deltas:
+        ids.extend(delta.ids)
+        reason = delta.finish_reason or reason
+    return ids, reason

@@ -1,0 +1,1 @@
+"""Receives DICOM instances and makes them durable."""

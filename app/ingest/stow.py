@@ -1,0 +1,174 @@
+"""A STOW-RS request: parts into custody, receipts into the response (PS3.18 10.5 and Annex I)."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.dicom.status import FailureReason, Receipt
+from app.errors import OutOfSpace
+from app.ingest.protocol import Intake
+
+_UNDER_WAY = 32
+
+
+class Reception:
+    """The sink of one request: writes each part into the spool and gathers its receipt."""
+
+    def __init__(self, intake: Intake, sender: str, study: str | None, max_bytes: int, max_parts: int) -> None:
+        self._intake = intake
+        self._sender = sender
+        self._study = study
+        self._max_bytes = max_bytes
+        self._max_parts = max_parts
+        self._path: Path | None = None
+        self._refusal: Receipt | None = None
+        self._pending: deque[Future[Receipt]] = deque()
+        self.receipts: list[Receipt] = []
+
+    def open(self, content_type: str) -> BinaryIO | None:
+        """A file for a part of application/dicom."""
+        self._refusal = self._path = None
+        if len(self.receipts) + len(self._pending) >= self._max_parts:
+            self._refuse(FailureReason.OUT_OF_RESOURCES, f"A request holds at most {self._max_parts} instances.")
+        elif content_type != "application/dicom":
+            self._refuse(FailureReason.CANNOT_UNDERSTAND, "The part is not application/dicom.")
+        else:
+            try:
+                self._path = self._intake.new_file()
+                return _Bounded(self._path, self._max_bytes)  # type: ignore[return-value]
+            except (OutOfSpace, OSError):
+                self._path = None
+                self._refuse(FailureReason.OUT_OF_RESOURCES, "The disk is full.")
+        return None
+
+    def _refuse(self, reason: FailureReason, detail: str) -> None:
+        self._refusal = Receipt(None, None, failure=reason, detail=detail)
+
+    def close(self, file: BinaryIO | None, *, complete: bool) -> None:
+        """Hand the part over, or drop what is left of it."""
+        if isinstance(file, _Bounded) and self._path is not None:
+            fault = file.finish()
+            if not complete:
+                fault = Receipt(None, None, failure=FailureReason.CANNOT_UNDERSTAND, detail="The part broke off.")
+            if fault is None:
+                self._pending.append(self._intake.accept(self._path, sender=self._sender, study=self._study))
+                return
+            self._path.unlink(missing_ok=True)
+            self._refusal = fault
+        if self._refusal is not None:
+            done: Future[Receipt] = Future()
+            done.set_result(self._refusal)
+            self._pending.append(done)
+
+    async def catch_up(self) -> None:
+        """Wait until few enough instances are under way."""
+        while len(self._pending) > _UNDER_WAY:
+            self.receipts.append(await asyncio.wrap_future(self._pending.popleft()))
+
+    async def finish(self) -> list[Receipt]:
+        """The receipts of all parts, in their order."""
+        while self._pending:
+            self.receipts.append(await asyncio.wrap_future(self._pending.popleft()))
+        return self.receipts
+
+
+class _Bounded:
+    """A file that takes so many bytes, and remembers instead of raising what went wrong."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self._file = path.open("xb")
+        self._left = max_bytes
+        self._fault: Receipt | None = None
+
+    def write(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self._fail("The instance is larger than is taken.")
+        if self._fault is None:
+            try:
+                self._file.write(data)
+            except OSError:
+                self._fail("The disk is full.")
+
+    def _fail(self, detail: str) -> None:
+        self._fault = self._fault or Receipt(None, None, failure=FailureReason.OUT_OF_RESOURCES, detail=detail)
+
+    def finish(self) -> Receipt | None:
+        """Close it; what went wrong, if anything."""
+        try:
+            self._file.close()
+        except OSError:
+            self._fail("The disk is full.")
+        return self._fault
+
+
+def status_of(receipts: Sequence[Receipt]) -> int:
+    """HTTP status of a request (PS3.18 Table 10.5.3-1); 507 where nothing could be stored for want of room."""
+    failures = [receipt.failure for receipt in receipts if receipt.failure is not None]
+    if len(failures) < len(receipts):
+        return 202 if failures or any(receipt.warning for receipt in receipts) else 200
+    if all(failure is FailureReason.OUT_OF_RESOURCES for failure in failures):
+        return 507
+    return 409
+
+
+def response_of(receipts: Sequence[Receipt], base_url: str, study: str | None) -> dict[str, Any]:
+    """The Store Instances Response Module (PS3.18 Table I.1-1) in DICOM JSON."""
+    stored = [receipt for receipt in receipts if receipt.failure is None]
+    failed = [receipt for receipt in receipts if receipt.failure is not None and receipt.sop_instance_uid]
+    others = [receipt for receipt in receipts if receipt.failure is not None and not receipt.sop_instance_uid]
+    studies = {receipt.study_instance_uid for receipt in stored}
+    whole = study or (studies.pop() if len(studies) == 1 else None)
+    body: dict[str, Any] = {
+        # Type 2: there even where no study is the request's.
+        "00081190": {"vr": "UR", "Value": [f"{base_url}/studies/{whole}"]} if whole and stored else {"vr": "UR"}
+    }
+    if stored:
+        body["00081199"] = _sequence(_stored_item(receipt, base_url) for receipt in stored)
+    if failed:
+        body["00081198"] = _sequence(_failed_item(receipt) for receipt in failed)
+    if others:
+        body["0008119A"] = _sequence({"00081197": _number(receipt.failure)} for receipt in others)
+    return body
+
+
+def _stored_item(receipt: Receipt, base_url: str) -> dict[str, Any]:
+    place = f"studies/{receipt.study_instance_uid}/series/{receipt.series_instance_uid}"
+    item = {
+        **_reference(receipt),
+        "00081190": {"vr": "UR", "Value": [f"{base_url}/{place}/instances/{receipt.sop_instance_uid}"]},
+    }
+    if receipt.warning is not None:
+        item["00081196"] = _number(receipt.warning)
+    return item
+
+
+def _failed_item(receipt: Receipt) -> dict[str, Any]:
+    return {**_reference(receipt), "00081197": _number(receipt.failure)}
+
+
+def _reference(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "00081150": {"vr": "UI", "Value": [receipt.sop_class_uid]},
+        "00081155": {"vr": "UI", "Value": [receipt.sop_instance_uid]},
+    }
+
+
+def _number(value: int | None) -> dict[str, Any]:
+    return {"vr": "US", "Value": [int(value or 0)]}
+
+
+def _sequence(items: Any) -> dict[str, Any]:
+    return {"vr": "SQ", "Value": list(items)}
+
+
+def warning_of(receipts: Sequence[Receipt]) -> str | None:
+    """A Warning header in words (RFC 7234 5.5): clients often drop the body of a failure."""
+    details = dict.fromkeys(receipt.detail for receipt in receipts if receipt.failure is not None and receipt.detail)
+    if not details:
+        return None
+    failures = sum(receipt.failure is not None for receipt in receipts)
+    return f'299 llm-cxr "{failures} of {len(receipts)} instances failed: {" ".join(list(details)[:3])}"'

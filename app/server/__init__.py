@@ -1,0 +1,1 @@
+"""The process: the application, its server, its settings of the interpreter."""

@@ -1,0 +1,103 @@
+"""A process of a peer, as its parent sees it: its log, its death, its end."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_ROOT = Path(__file__).resolve().parents[2]
+_STOP_SECONDS = 30.0
+_TAIL_BYTES = 3000
+
+
+class PeerError(RuntimeError):
+    """A peer that did not start, died, took too long or refused its work; the message ends with its log's tail."""
+
+
+def peer_command(name: str, bundle: Path, device: str, threads: int, *flags: str) -> list[str]:
+    """The command that runs a peer with the interpreter of this process."""
+    common = ["--bundle", str(bundle.resolve()), "--device", device, "--threads", str(threads)]
+    return [sys.executable, "-m", "benchmarks.contenders", name, *common, *flags]
+
+
+class Child(ABC):
+    """A command in a session of its own, as a context that starts it, waits until it is ready, and ends it.
+
+    stderr, and stdout where it is not piped, go to the file `log`. `environment` is added to this process's.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        *,
+        start_timeout: float = 900.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.start_seconds = 0.0
+        self._command = list(command)
+        self._log = log
+        self._start_timeout = start_timeout
+        self._environment = dict(environment or {})
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the process; returns when it is ready, with `start_seconds` set. Raises PeerError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the process and everything that it started."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _spawn(self, *, piped: bool) -> subprocess.Popen[bytes]:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("wb") as log:
+            return subprocess.Popen(  # noqa: S603 - peers of this package
+                self._command,
+                cwd=_ROOT,
+                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else log,
+                stderr=log,
+                env={**os.environ, **self._environment},
+                start_new_session=True,
+            )
+
+    def _failure(self, what: str) -> PeerError:
+        tail = self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace") if self._log.exists() else ""
+        return PeerError(f"{what}; its log {self._log} ends:\n{tail}")
+
+
+def ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended. It is not reaped, so that its number stays the name of its session."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def end(process: subprocess.Popen[bytes], kindly: signal.Signals | None = None) -> None:
+    """Ask it to end by a signal, if one is given; wait half a minute at most; kill what is left of its session."""
+    if kindly is not None and not ended(process):
+        os.kill(process.pid, kindly)
+    until = time.monotonic() + _STOP_SECONDS
+    while not ended(process) and time.monotonic() < until:
+        time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,156 @@
+"""Drawings at 1, 8 and 32 at once: the service beside the raw pipeline, static batching and the reference loop."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+
+from app.engine.environment import preloads
+from benchmarks.bench import Bench
+from benchmarks.clients.http import Body, Client
+from benchmarks.contenders.process import peer_command
+from benchmarks.contenders.protocol import Peer, Work
+from benchmarks.contenders.served import ServedPeer
+from benchmarks.measure import Ratio, Result, Run, Spread, by_round, in_turn, timed
+from models.bundle import Bundle
+
+CONCURRENCY = (1, 8, 32)
+_MOST = CONCURRENCY[-1]
+_STATIC = 8  # one of its batches: it takes as long for each however many wait
+_PROMPT = "AP chest radiograph of a child. Viral pneumonia."
+
+
+def drawings(count: int, first_seed: int) -> list[Body]:
+    """Requests for different drawings."""
+    path = "/v1/images/generations"
+    return [Body.of_json(path, {"prompt": f"{_PROMPT} {seed}", "seed": seed}) for seed in _seeds(count, first_seed)]
+
+
+def _seeds(count: int, first: int) -> range:
+    return range(first, first + count)
+
+
+def work_of(bundle: Bundle, count: int, first_seed: int) -> Work:
+    """The same drawings as work for a peer."""
+    prompts, decoding = bundle.prompts, bundle.manifest.decoding.draw
+    seeds = list(_seeds(count, first_seed))
+    texts = [[*prompts.draw(f"{_PROMPT} {seed}"), *prompts.image_opening()] for seed in seeds]
+    return Work(texts, seeds, temperature=decoding.temperature, top_p=decoding.top_p)
+
+
+async def drawing(bench: Bench) -> Result:
+    """Seconds for so many drawings at once, by contender; each round draws other ones."""
+    # What the service's engine is given.
+    libraries = {"LD_PRELOAD": ":".join(str(path) for path in preloads())} if bench.device == "cpu" else {}
+    with ExitStack() as peers:
+        raw = Peer(_command(bench, "raw"), bench.folder / "raw.log")
+        reference = Peer(_command(bench, "reference"), bench.folder / "reference.log", environment=libraries)
+        static = ServedPeer(_command(bench, "static-batching"), bench.folder / "static.log", environment=libraries)
+        _start(
+            [bench.service, partial(peers.enter_context, raw)],
+            [partial(peers.enter_context, reference), partial(peers.enter_context, static)],
+            # An engine measures the memory of a GPU that is left, while nobody else may take any.
+            together=bench.device == "cpu",
+        )
+        async with Client(bench.service().url) as client, Client(static.url) as static_client:
+
+            async def of_service(count: int, number: int) -> float:
+                bodies = drawings(count, 1000 * number)
+                return await timed(asyncio.gather(*(client.post(body) for body in bodies)))
+
+            async def of_peer(peer: Peer, count: int, number: int) -> float:
+                done = await asyncio.to_thread(peer.work, work_of(bench.bundle, count, 1000 * number))
+                return done.seconds
+
+            async def of_static(count: int, number: int) -> float:
+                work = work_of(bench.bundle, count, 1000 * number)
+                bodies = [
+                    Body.of_json("/predict", {"prompt": prompt, "seed": seed})
+                    for prompt, seed in zip(work.prompts, work.seeds, strict=True)
+                ]
+                return await timed(asyncio.gather(*(static_client.post(body) for body in bodies)))
+
+            await of_service(2, 999)
+            await of_peer(raw, 2, 999)
+            await of_static(1, 999)
+            seconds: dict[str, dict[int, list[float]]] = {}
+            for count in CONCURRENCY:
+                contenders: dict[str, Run] = {
+                    "service": partial(of_service, count),
+                    "raw pipeline": partial(of_peer, raw, count),
+                }
+                if count == _MOST:
+                    contenders["static batching"] = partial(of_static, _STATIC)
+                    # One at a time whatever the concurrency, so one tells the time of all.
+                    contenders["reference loop"] = partial(of_peer, reference, 1)
+                # No ratio is asked for between one and the most.
+                rounds = bench.rounds if count in (1, _MOST) else max(1, bench.rounds - 1)
+                for name, values in (await in_turn(contenders, rounds)).items():
+                    seconds.setdefault(name, {})[count] = values
+    loop = [value * _MOST for value in seconds["reference loop"][_MOST]]
+    static_batches = [value * _MOST / _STATIC for value in seconds["static batching"][_MOST]]
+    service_most = seconds["service"][_MOST]
+    drawn = {"reference loop": 1, "static batching": _STATIC}
+    return Result(
+        "drawing",
+        "Drawings at once",
+        {
+            "seconds": {
+                name: {count: vars(Spread.of(values)) for count, values in found.items()}
+                for name, found in seconds.items()
+            },
+            "drawings_per_second": {
+                name: {
+                    count: round(drawn.get(name, count) / Spread.of(values).median, 4)
+                    for count, values in found.items()
+                }
+                for name, found in seconds.items()
+            },
+        },
+        (
+            Ratio(
+                f"drawings/s at {_MOST}: service / raw",
+                by_round(seconds["raw pipeline"][_MOST], service_most),
+                0.90,
+                0.97,
+            ),
+            Ratio(f"drawings/s at {_MOST}: service / reference loop", by_round(loop, service_most), 9.0, 11.0),
+            Ratio(
+                f"drawings/s at {_MOST}: service / static batching",
+                by_round(static_batches, service_most),
+                2.0,
+                4.0,
+            ),
+            Ratio(
+                "one drawing alone: latency of service / raw",
+                by_round(seconds["service"][1], seconds["raw pipeline"][1]),
+                1.10,
+                1.03,
+                at_most=True,
+            ),
+        ),
+        "The reference loop draws one image after the other, masked, so that none is lost; one tells the time of all. "
+        f"Static batching draws {_STATIC}.",
+    )
+
+
+def _start(*rows: Sequence[Callable[[], object]], together: bool) -> None:
+    """Start what stands in a row one after the other, the rows at the same time if `together`."""
+
+    def one_by_one(row: Sequence[Callable[[], object]]) -> None:
+        for start in row:
+            start()
+
+    with ThreadPoolExecutor(len(rows) if together else 1) as starting:
+        list(starting.map(one_by_one, rows))
+
+
+def _command(bench: Bench, name: str) -> list[str]:
+    decoding = bench.bundle.manifest.decoding.draw
+    flags = {
+        "raw": ("--cache", str(bench.cache), "--gpu-memory-utilization", str(bench.engine_share)),
+        "static-batching": ("--temperature", str(decoding.temperature), "--top-p", str(decoding.top_p)),
+    }
+    return peer_command(name, bench.path, bench.device, os.cpu_count() or 1, *flags.get(name, ()))

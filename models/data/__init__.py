@@ -1,0 +1,1 @@
+"""Radiographs to train on and to evaluate with."""

@@ -1,0 +1,135 @@
+"""Forms are read as their models say."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fastapi import Request
+from starlette.types import Message
+from support import Service, encoded, gradient
+
+from app.api.http.forms import form_body, read_form
+from app.api.schemas.reports import AnswerForm, ReportForm
+from app.errors import ClientGone
+
+URL = "/v1/reports"
+
+
+async def test_a_field_that_nobody_filled_in_counts_as_not_given(service: Service) -> None:
+    fields = {"temperature": "", "instruction": "", "seed": "7"}
+    response = await service.client.post(URL, files={"image": encoded(gradient())}, data=fields)
+    assert response.status_code == 200, response.text
+    assert response.json()["seed"] == 7
+
+
+async def test_text_in_the_place_of_a_file_is_400_and_named(service: Service) -> None:
+    response = await service.client.post(URL, files={"image": (None, "no file"), "seed": (None, "1")})
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("image: ")
+    nothing = await service.client.post(URL, files={"image": (None, ""), "seed": (None, "1")})
+    assert nothing.json()["detail"] == "image: Field required"
+
+
+async def test_a_list_takes_every_part_of_its_name_and_a_value_the_last(service: Service) -> None:
+    parts = [("image", ("a.png", encoded(gradient()))), ("seed", (None, "1")), ("seed", (None, "2"))]
+    questions = [("question", (None, "One?")), ("question", (None, "Two?"))]
+    response = await service.client.post("/v1/answers", files=[*parts, *questions])
+    assert response.status_code == 200, response.text
+    answers = response.json()["answers"]
+    assert [answer["question"] for answer in answers] == ["One?", "Two?"]
+    assert [answer["seed"] for answer in answers] == [2, 3]
+
+
+async def test_a_large_upload_that_went_to_disk_is_read_whole(service: Service) -> None:
+    image = encoded(gradient())
+    padded = image + bytes(3_000_000)  # the framework keeps a megabyte in memory
+    response = await service.client.post("/v1/images/tokens", files={"image": padded})
+    assert response.status_code == 200, response.text
+
+
+def _form(*parts: tuple[str, bytes], boundary: str = "x", end: str = "--") -> bytes:
+    lines = [
+        f"--{boundary}\r\nContent-Disposition: form-data; {names}\r\n\r\n".encode() + data for names, data in parts
+    ]
+    return b"\r\n".join([*lines, f"--{boundary}{end}".encode()])
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (_form(('name="image"; filename="a"', b"1"), end=""), "The multipart body is malformed."),
+        (_form(('filename="a"', b"1"))[:-9], "The multipart body is malformed."),
+        (b"no form at all", "The multipart body is malformed."),
+        (b"", "The multipart body is malformed."),
+        (_form(*[('name="image"', b"1")] * 1001), "The multipart body is malformed."),
+        (_form(('name="instruction"', b"\xff\xfe")), "A text of the form is not UTF-8."),
+        (_form(('name="instruction"', b"a" * 1_000_001)), "A text of the form is too long."),
+        (
+            _form(('name="surprise"; filename="a"', b"1"), ('name="image"; filename="a"', b"1")),
+            "surprise: Extra inputs",
+        ),
+    ],
+)
+async def test_a_form_that_is_none_is_400_and_says_why(service: Service, body: bytes, detail: str) -> None:
+    response = await service.client.post(URL, content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(detail)
+
+
+async def test_a_form_is_read_whatever_its_boundary_and_its_chunks(service: Service) -> None:
+    boundary = "a b'(c)+_,-./:=?"
+    upload = encoded(gradient()) + f"\r\n--{boundary[:-1]}".encode() + b"\r"
+    body = b"before\r\n" + _form(('name="seed"', b"5"), ('name="image"; filename="a"', upload), boundary=boundary)
+
+    async def one_by_one() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), 7):
+            yield body[at : at + 7]
+
+    headers = {"Content-Type": f'Multipart/Form-Data; boundary="{boundary}"'}
+    response = await service.client.post(URL, content=one_by_one(), headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.json()["seed"] == 5
+    assert response.json()["image"]["sha256"] == hashlib.sha256(upload).hexdigest()
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_form_has_gone() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"--x\r\n", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=x")]
+    with pytest.raises(ClientGone):
+        await read_form(Request({"type": "http", "method": "POST", "headers": headers}, receive), ReportForm)
+
+
+async def test_nothing_of_an_upload_stays_on_disk(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    part = ('name="image"; filename="a"', encoded(gradient()) + bytes(2_000_000))
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    for body, status in ((_form(part), 200), (_form(part)[:-5], 400)):
+        response = await service.client.post("/v1/images/tokens", content=body, headers=headers)
+        assert response.status_code == status, response.text
+    open_files = [
+        os.readlink(f"/proc/self/fd/{number}")
+        for number in os.listdir("/proc/self/fd")
+        if os.path.exists(f"/proc/self/fd/{number}")
+    ]
+    assert not [path for path in open_files if path.startswith(str(tmp_path))]
+
+
+def test_the_document_shows_the_form_and_its_upload() -> None:
+    (content,) = form_body(AnswerForm)["requestBody"]["content"].items()
+    assert content[0] == "multipart/form-data"
+    schema = content[1]["schema"]
+    assert schema["properties"]["image"]["contentMediaType"] == "application/octet-stream"
+    assert sorted(schema["required"]) == ["image", "question"]
+    assert "$defs" not in schema

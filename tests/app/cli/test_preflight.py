@@ -1,0 +1,68 @@
+"""What keeps a service from starting is one list."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.cli.preflight import problems
+from app.security.identity import Scope
+from app.security.keys import Keys
+from app.settings import AuthSettings, Settings, TlsSettings
+
+
+def test_the_defaults_have_no_problem(settings: Settings) -> None:
+    assert problems(settings) == []
+
+
+def test_a_network_address_needs_a_key_or_to_be_told(settings: Settings) -> None:
+    outside = settings.model_copy(update={"host": "0.0.0.0"})
+    assert "cxr keys create" in problems(outside)[0]
+    assert problems(outside.model_copy(update={"auth": AuthSettings(mode="off")})) == []
+    Keys(outside.keys_file).create("a", (Scope.INFER,))
+    assert problems(outside) == []
+
+
+def test_everything_that_is_wrong_is_said_at_once(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = problems(
+        settings.model_copy(
+            update={
+                "bundle": tmp_path,
+                "tls": TlsSettings(certificate=tmp_path / "no.pem", key=tmp_path / "no.key"),
+                "auth": AuthSettings(mode="required"),
+                "state_dir": tmp_path / "file" / "state",
+            }
+        )
+    )
+    assert [line.partition(":")[0] for line in found] == [
+        "CXR_BUNDLE",
+        "CXR_TLS__CERTIFICATE",
+        "CXR_TLS__KEY",
+        "CXR_AUTH__MODE",
+        "CXR_STATE_DIR",
+    ]
+
+
+def test_serve_says_so_and_does_not_start(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0", "--state-dir", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "CXR_HOST" in result.output
+
+
+def test_doctor_shows_what_is_there_and_fails_where_something_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("CXR_PORT", "0")
+    run = CliRunner()
+    good = run.invoke(app, ["doctor", "--state-dir", str(tmp_path)])
+    assert good.exit_code == 0, good.output
+    assert "every SHA-256 as listed" in good.output
+    monkeypatch.setenv(
+        "CXR_DESTINATIONS", '[{"name": "pacs", "dicomweb_url": "http://127.0.0.1:9/dicom-web", "timeout_seconds": 2}]'
+    )
+    bad = run.invoke(app, ["doctor", "--state-dir", str(tmp_path)])
+    assert bad.exit_code == 1
+    assert "could not be reached" in bad.output

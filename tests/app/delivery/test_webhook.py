@@ -1,0 +1,46 @@
+"""The webhook's signature and its errors."""
+
+import json
+
+import httpx
+import pytest
+
+from app.delivery.webhook import Webhook, is_genuine, signature
+from app.errors import DeliveryFailed
+from app.settings import WebhookSettings
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_the_signature_is_that_of_the_specifications_example() -> None:
+    body = b'{"test": 2432232314}'
+    assert signature(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body) == (
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    )
+
+
+async def test_an_event_is_signed_and_a_changed_one_is_not_genuine() -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(204)
+
+    settings = WebhookSettings(url="http://receiver/hook", secret=SECRET)
+    await Webhook(settings, httpx.MockTransport(answer)).send("job.done", {"job": "1"}, "1-1")
+    assert json.loads(sent[0].content)["data"] == {"job": "1"}
+    assert is_genuine(SECRET, sent[0].headers, sent[0].content)
+    assert not is_genuine(SECRET, sent[0].headers, sent[0].content + b" ")
+    assert not is_genuine("other", sent[0].headers, sent[0].content)
+    assert not is_genuine(
+        SECRET, sent[0].headers, sent[0].content, now=float(sent[0].headers["webhook-timestamp"]) + 999
+    )
+    assert not is_genuine(SECRET, {}, sent[0].content)
+
+
+@pytest.mark.parametrize(("status", "permanent"), [(400, True), (410, True), (408, False), (429, False), (500, False)])
+async def test_only_refusals_that_will_not_change_are_permanent(status: int, permanent: bool) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status))
+    with pytest.raises(DeliveryFailed) as caught:
+        await Webhook(WebhookSettings(url="http://receiver"), transport).send("job.done", {}, "1")
+    assert caught.value.permanent is permanent

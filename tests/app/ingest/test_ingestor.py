@@ -1,0 +1,136 @@
+"""Custody: what is held back, what is cleaned up, what is enqueued once."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from studies_support import instance, parsed
+
+from app.dicom.status import FailureReason
+from app.ingest import ingestor as module
+from app.ingest.ingestor import Custody, content_digest
+from app.store.database import Database
+from app.store.jobs import Jobs
+from app.store.spool import Spool
+
+
+class Held:
+    """Custody on an empty database, and the jobs that it enqueued."""
+
+    def __init__(self, folder: Path) -> None:
+        self.enqueued: list[str] = []
+        self.spool = Spool(folder / "spool", 0)
+        self.database = Database(f"sqlite:///{folder / 'x.sqlite'}")
+        self.custody = Custody(self.spool, self.database, self._enqueue)
+        self.fault: Exception | None = None
+
+    def _enqueue(self, connection: sa.Connection, job: str, trace: str | None) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.enqueued.append(job)
+
+    def accept(self, data: bytes, sender: str = "A") -> Any:
+        path = self.spool.new_file()
+        path.write_bytes(data)
+        return self.custody.accept(path, sender=sender).result(10)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Held]:
+    made = Held(tmp_path)
+    made.custody.start()
+    yield made
+    made.custody.close()
+    made.database.close()
+
+
+def test_a_studys_work_is_enqueued_once_with_its_first_instance(held: Held) -> None:
+    first = instance()
+    uid = parsed(first).StudyInstanceUID
+    for data in (first, instance(StudyInstanceUID=uid), instance(StudyInstanceUID=uid), first):
+        assert held.accept(data).failure is None
+    assert len(held.enqueued) == 1
+    assert len(held.spool.names()) == 3
+    assert Jobs(held.database).get(held.enqueued[0]).state == "received"
+
+
+def test_an_instance_whose_work_cannot_be_enqueued_is_not_acknowledged_and_not_kept(held: Held) -> None:
+    held.fault = RuntimeError("no queue")
+    assert held.accept(instance()).failure is FailureReason.PROCESSING_FAILURE
+    assert held.spool.names() == set()
+    held.fault = None
+    with held.database.reading() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM cxr_instances")).scalar_one() == 0
+
+
+async def test_an_instance_is_recorded_although_nobody_waits_for_its_receipt_any_more(held: Held) -> None:
+    path = held.spool.new_file()
+    path.write_bytes(instance())
+    waiting = asyncio.wrap_future(held.custody.accept(path, sender="A"))
+    waiting.cancel()
+    receipt = await asyncio.to_thread(held.accept, instance())
+    assert receipt.failure is None
+    assert len(held.enqueued) == 2
+
+
+def test_the_intake_outlives_what_nobody_foresaw(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(held.custody, "_commit", fail)
+    assert held.accept(instance()).failure is FailureReason.PROCESSING_FAILURE
+    monkeypatch.undo()
+    assert held.accept(instance()).failure is None
+
+
+def test_a_study_is_held_back_while_its_sender_is_connected_but_not_for_ever(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = instance()
+    uid = parsed(data).StudyInstanceUID
+    with held.custody.sending("A"):
+        held.accept(data)
+        assert held.custody.is_being_sent(uid)
+        assert not held.custody.is_being_sent("1.2.3")
+        monkeypatch.setattr(module, "_HELD_SECONDS", 0.0)
+        assert not held.custody.is_being_sent(uid)
+        monkeypatch.undo()
+    assert not held.custody.is_being_sent(uid)
+
+
+def test_remains_of_a_killed_process_are_removed_and_what_is_held_is_not(tmp_path: Path) -> None:
+    made = Held(tmp_path)
+    made.custody.start()
+    made.accept(instance())
+    made.custody.close()
+    remains = made.spool.folder / "remains.dcm"
+    remains.write_bytes(b"x")
+    old = time.time() - 3600
+    os.utime(remains, (old, old))
+    young = made.spool.folder / "young.dcm"  # another process may be writing it
+    young.write_bytes(b"x")
+    again = Held(tmp_path)
+    again.custody.start()
+    assert not remains.exists()
+    assert young.exists()
+    assert len(again.spool.names()) == 2
+    again.custody.close()
+    again.database.close()
+    made.database.close()
+
+
+def test_the_digest_is_that_of_the_data_set_whoever_wrote_the_meta_information(tmp_path: Path) -> None:
+    dataset = parsed(instance())
+    paths = []
+    for name in ("ONE", "ANOTHER-AND-LONGER"):
+        dataset.file_meta.ImplementationVersionName = name[:16]
+        path = tmp_path / f"{name}.dcm"
+        dataset.save_as(path, enforce_file_format=True)
+        paths.append(path)
+    assert content_digest(paths[0]) == content_digest(paths[1])
+    assert paths[0].read_bytes() != paths[1].read_bytes()

@@ -1,0 +1,39 @@
+"""Threads share the allocator's arenas."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+_COUNT = """
+import ctypes, sys, threading
+from app.server.process import share_arenas
+
+if sys.argv[1] == "shared":
+    assert share_arenas()
+libc, found, together = ctypes.CDLL(None), [], threading.Barrier(8)
+libc.malloc.restype = ctypes.c_void_p
+
+def allocate():
+    together.wait()
+    found.append(libc.malloc(2000))
+    together.wait()
+
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len({address >> 26 for address in found}))  # glibc aligns the heaps of an arena to 64 MiB
+"""
+
+
+def _arenas(how: str) -> int:
+    run = subprocess.run([sys.executable, "-c", _COUNT, how], capture_output=True, text=True, check=True)
+    return int(run.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_threads_share_two_arenas_instead_of_one_each() -> None:
+    assert _arenas("shared") <= 2 < _arenas("apart")
