@@ -52,10 +52,10 @@ test-slow: setup-dev  ## the long tests
 	$(BIN)/pytest -m slow
 
 fullsize: setup-dev  ## import and serve random weights of the published size: 24 GB of memory, 20 GB of disk
-	$(BIN)/python -m tests.benchmarks.fullsize $(or $(FOLDER),out/fullsize)
+	$(BIN)/python -m benchmarks.fullsize $(or $(FOLDER),out/fullsize)
 
 soak: setup-dev  ## nothing is lost: 60 studies, five SIGKILLs, a destination that is down (needs make peers)
-	$(BIN)/python -m tests.soak $(ARGS)
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 sbom: setup-dev  ## what is installed, as CycloneDX, in out/sbom.json
 	@mkdir -p out
@@ -65,7 +65,7 @@ audit: setup-dev sbom  ## known vulnerabilities of what is installed (asks PyPI)
 	$(BIN)/pip-audit --no-deps --disable-pip -r requirements/cpu.txt
 
 load: setup-dev  ## ten times what it can do, then 64 mixed clients for half an hour; writes docs/benchmarks/load.md
-	$(BIN)/python -m tests.benchmarks.load $(ARGS)
+	$(BIN)/python -m benchmarks.load.load $(ARGS)
 
 # The ratios; `bench-all` adds the curves.
 BENCH := floor codec imaging gateway drawing streaming second_question studies
@@ -82,7 +82,7 @@ bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the p
 	cxr bench --device cuda --preset published $(BENCH_GPU:%=--scenario %) --out docs/benchmarks/gpu $(ARGS)
 
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
-	$(BIN)/python -m tests.benchmarks.ingest $(ARGS)
+	$(BIN)/python -m benchmarks.ingest $(ARGS)
 
 lock:  ## resolve the locks again (needs uv)
 	uv pip compile pyproject.toml --extra cpu --extra train --override requirements/excluded.txt \

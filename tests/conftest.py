@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support import Service, running
 
 from app.settings import Settings
+from tests.support.service import Service, running
 
 
 @pytest.fixture(autouse=True)

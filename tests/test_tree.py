@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support import ROOT
+
+from tests.support.service import ROOT
 
 _LONGEST = 250
 

@@ -1,9 +1,14 @@
-"""The gateway alone: the service on the fake engine, the fake codec and an unconfined reader, with the real everything
-else. `python -m app.server.fakes --port N --state-dir DIR`; settings by CXR_* variables.
+"""The service on fakes, as a process: real HTTP, DIMSE, database and workflows; engine, codec and decoder are fakes.
+
+`python -m app.server.fakes --port N [--state-dir DIR] [--step-seconds S]`; everything else by CXR_* variables. Tests
+kill it, benchmarks measure the gateway with it.
 """
 
 import argparse
+import faulthandler
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.codec.fake import FakeCodec
@@ -16,24 +21,25 @@ from app.telemetry import logs
 from models.bundle import load
 
 
-def main() -> int:
-    """Serve until stopped."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until stopped; returns the exit status. SIGUSR1 writes the stacks of all threads to standard error."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--state-dir", type=Path, required=True)
-    given = parser.parse_args()
+    parser.add_argument("--state-dir", type=Path)
+    parser.add_argument("--step-seconds", type=float, default=0.0, help="time of one engine step")
+    given = parser.parse_args(arguments)
     logs.configure()
+    faulthandler.register(signal.SIGUSR1, file=2)
     settings = load_settings(port=given.port, state_dir=given.state_dir)
     bundle = load(settings.bundle)
-    size = bundle.manifest.image.size
+    image = bundle.manifest.image
+    codebook_size = bundle.manifest.vocabulary.codebook_size
     app = create_app(
         settings,
         bundle=bundle,
-        engine=FakeEngine(bundle.vocabulary),
-        codec=FakeCodec(
-            size=size, grid=bundle.manifest.image.grid, codebook_size=bundle.manifest.vocabulary.codebook_size
-        ),
-        reader=InlineReader(settings.imaging, size),
+        engine=FakeEngine(bundle.vocabulary, step_seconds=given.step_seconds),
+        codec=FakeCodec(size=image.size, grid=image.grid, codebook_size=codebook_size),
+        reader=InlineReader(settings.imaging, image.size),
     )
     return run(Server(app, settings).serve())
 

@@ -71,7 +71,7 @@ class Child(ABC):
     def _spawn(self, *, piped: bool) -> subprocess.Popen[bytes]:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
-            return subprocess.Popen(  # noqa: S603 - peers of this package
+            return subprocess.Popen(
                 self._command,
                 cwd=_ROOT,
                 stdin=subprocess.PIPE if piped else subprocess.DEVNULL,

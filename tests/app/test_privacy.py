@@ -13,10 +13,10 @@ import httpx
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
-from service_process import ServiceProcess
-from studies_support import instance, multipart, parsed
 
 from app.security.audit import audit_file, records
+from tests.support.process import ServiceProcess
+from tests.support.studies import instance, multipart, parsed
 
 NAME, IDENTITY, COMMENT = "SENTINEL^NAME", "SENTINEL-ID-4711", "sentinel free text"
 PROMPT, QUESTION = "sentinel prompt words", "sentinel question words"
@@ -97,7 +97,7 @@ def _use_everything(service: ServiceProcess, dimse_port: int, image: bytes) -> l
 
 
 def test_nothing_of_a_patient_is_written_anywhere_but_in_its_study(tmp_path: Path) -> None:
-    from orthanc_support import free_port
+    from tests.support.orthanc import free_port
 
     port = free_port()
     image = instance(PatientName=NAME, PatientID=IDENTITY, ImageComments=COMMENT, StudyDescription=COMMENT)

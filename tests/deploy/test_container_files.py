@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support import ROOT
+
+from tests.support.service import ROOT
 
 BIN = Path(sys.executable).parent
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))

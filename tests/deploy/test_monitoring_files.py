@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry
-from support import ROOT, Service, encoded, gradient
 
 from app.telemetry import metrics
+from tests.support.service import ROOT, Service, encoded, gradient
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_process import ServiceProcess
-from studies_support import instance
-from support import ROOT
+
+from tests.support.process import ServiceProcess
+from tests.support.service import ROOT
+from tests.support.studies import instance
 
 TEXT = (ROOT / "docs" / "clients.md").read_text()
 BLOCKS = re.findall(r"^## (.+?)\n(?:.*?)^```(\w+)\n(.*?)^```", TEXT, re.M | re.S)

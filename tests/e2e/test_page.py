@@ -10,15 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from e2e_support import browser, needs_chromium
 from playwright.sync_api import Browser, Page, expect
-from service_process import ServiceProcess
-from studies_support import instance, multipart
-from support import ROOT, SHARED, encoded, gradient
 
 from app.dicom.sample import sample_dicom
 from app.security.identity import Scope
 from app.security.keys import Keys
+from tests.support.browser import browser, needs_chromium
+from tests.support.process import ServiceProcess
+from tests.support.service import ROOT, SHARED, encoded, gradient
+from tests.support.studies import instance, multipart
 
 pytestmark = [needs_chromium, pytest.mark.filterwarnings("ignore")]
 SHOTS = ROOT / "out" / "screenshots"
@@ -28,7 +28,7 @@ REAL = SHARED / "dicom" / "chest" / "RG1_J2KI.dcm"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with ServiceProcess(tmp_path_factory.mktemp("page"), FAKE_STEP_SECONDS="0.05") as started:
+    with ServiceProcess(tmp_path_factory.mktemp("page"), step_seconds=0.05) as started:
         yield started
 
 

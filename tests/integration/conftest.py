@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from integration_support import Running, start
+
+from tests.support.served import Running, start
 
 
 @pytest.fixture(scope="session")

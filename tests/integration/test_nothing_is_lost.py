@@ -6,11 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from full_disk_support import small_disk
-from postgres_support import postgresql
-from service_process import ServiceProcess
 from soak import soak
-from studies_support import instance, multipart
+
+from tests.support.full_disk import small_disk
+from tests.support.postgres import postgresql
+from tests.support.process import ServiceProcess
+from tests.support.studies import instance, multipart
 
 
 def test_no_study_is_lost_or_reported_twice_when_the_service_is_killed(tmp_path: Path) -> None:

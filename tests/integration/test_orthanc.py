@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from orthanc_support import Orthanc, free_port, orthanc
-from peers_support import dciodvfy_errors
-from service_process import ServiceProcess
-from studies_support import instance, parsed
+
+from tests.support.orthanc import Orthanc, free_port, orthanc
+from tests.support.peers import dciodvfy_errors
+from tests.support.process import ServiceProcess
+from tests.support.studies import instance, parsed
 
 
 def _await_report(

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from orthanc_support import free_port
-from service_process import ServiceProcess
-from support import ROOT, encoded, gradient
 
 from app.security.identity import Scope
 from app.security.keys import Keys
+from tests.support.orthanc import free_port
+from tests.support.process import ServiceProcess
+from tests.support.service import ROOT, encoded, gradient
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed: make peers")
 FOLDER = ROOT / "deploy" / "prometheus"

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from importer_support import source_in, write_llm, write_vqgan
-from integration_support import start
-from support import SHARED, encoded, gradient
 from tokenizers import Tokenizer
 
 from models.importers import import_bundle
+from tests.support.published import source_in, write_llm, write_vqgan
+from tests.support.served import start
+from tests.support.service import SHARED, encoded, gradient
 
 pytestmark = pytest.mark.engine
 DOLLY = SHARED / "dolly-tokenizer" / "tokenizer.json"

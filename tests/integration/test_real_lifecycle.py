@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from integration_support import Running, start
 
 from app.server.run import FAILED_STATUS
+from tests.support.served import Running, start
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 

@@ -15,9 +15,9 @@ import openai
 import pydicom
 import pytest
 from PIL import Image
-from support import SHARED, encoded
 
 from app.dicom.sample import sample_dicom
+from tests.support.service import SHARED, encoded
 
 pytestmark = pytest.mark.engine
 TIMEOUT = httpx.Timeout(120.0)

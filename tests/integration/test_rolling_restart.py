@@ -10,10 +10,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
-from postgres_support import postgresql
-from service_process import ServiceProcess
-from studies_support import instance, multipart, parsed
-from support import encoded, gradient
+
+from tests.support.postgres import postgresql
+from tests.support.process import ServiceProcess
+from tests.support.service import encoded, gradient
+from tests.support.studies import instance, multipart, parsed
 
 IMAGE = encoded(gradient())
 
@@ -97,8 +98,8 @@ class Balancer:
 
 
 def _roll(folder: Path, **settings: str) -> None:
-    common = {"CXR_DRAIN__GRACE_SECONDS": "1.5", "FAKE_STEP_SECONDS": "0.01", **settings}
-    nodes = [ServiceProcess(folder, CXR_NODE=f"node-{number}", **common) for number in range(3)]
+    common = {"CXR_DRAIN__GRACE_SECONDS": "1.5", **settings}
+    nodes = [ServiceProcess(folder, step_seconds=0.01, CXR_NODE=f"node-{number}", **common) for number in range(3)]
     with ExitStack() as stack:
         for node in nodes:
             stack.push(node)
@@ -141,9 +142,7 @@ def test_rolling_over_postgresql_fails_no_request_and_loses_no_study(tmp_path: P
 def test_a_node_ends_although_its_database_is_gone(tmp_path: Path) -> None:
     with ExitStack() as stack:
         with postgresql() as url:
-            node = stack.enter_context(
-                ServiceProcess(tmp_path / "service", CXR_DATABASE_URL=url, FAKE_STEP_SECONDS="0.2")
-            )
+            node = stack.enter_context(ServiceProcess(tmp_path / "service", step_seconds=0.2, CXR_DATABASE_URL=url))
             for _ in range(8):
                 body, headers = multipart([instance()])
                 httpx.post(f"{node.url}/dicom-web/studies", content=body, headers=headers, timeout=30)

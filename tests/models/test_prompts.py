@@ -5,10 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CODEBOOK, SHARED, byte_vocabulary
 
 from models.prompts import INTRO, Prompts
 from models.vocabulary import Vocabulary
+from tests.support.service import CODEBOOK, SHARED, byte_vocabulary
 
 VOCABULARY = byte_vocabulary()
 PROMPTS = Prompts(VOCABULARY)

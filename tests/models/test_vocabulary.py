@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CODEBOOK, SHARED, byte_tokenizer, byte_vocabulary
 from tokenizers import Tokenizer
 from tokenizers import models as tokenizer_models
 
 from models.vocabulary import SPECIAL_TOKENS, Vocabulary, VocabularyError
+from tests.support.service import CODEBOOK, SHARED, byte_tokenizer, byte_vocabulary
 
 VOCABULARY = byte_vocabulary()
 

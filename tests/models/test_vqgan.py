@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
-from support import SHARED
 
 from models.preprocessing import fit
 from models.vqgan import VQGAN, VQGANConfig
 from models.vqgan.pixels import to_grey, to_pixels
+from tests.support.service import SHARED
 
 GOLDEN = SHARED / "taming-golden"
 SMALL = {

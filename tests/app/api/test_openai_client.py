@@ -12,10 +12,10 @@ import numpy as np
 import openai
 import pytest
 from PIL import Image
-from service_process import ServiceProcess
-from support import encoded, gradient
 
 from app.dicom.sample import sample_dicom
+from tests.support.process import ServiceProcess
+from tests.support.service import encoded, gradient
 
 IMAGE = encoded(gradient())
 REPORT = "The lungs are clear."
@@ -23,7 +23,7 @@ REPORT = "The lungs are clear."
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with ServiceProcess(tmp_path_factory.mktemp("openai"), FAKE_STEP_SECONDS="0.02") as started:
+    with ServiceProcess(tmp_path_factory.mktemp("openai"), step_seconds=0.02) as started:
         yield started
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from service_process import ServiceProcess
 
 from app.main import create_app
 from app.settings import Settings
+from tests.support.process import ServiceProcess
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from support import ROOT
 from typer.testing import CliRunner
 
 from app.cli import app
 from app.dicom.sample import sample_dicom
 from app.imaging import read_radiograph
 from app.settings import ImagingSettings, Settings, load_settings
+from tests.support.service import ROOT
 
 RUN = CliRunner()
 

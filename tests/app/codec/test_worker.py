@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import bundle_in_memory
 
 from app.codec.worker import VqganCodec
 from app.errors import CodecDead, WorkerFailed
 from app.settings import CodecSettings
 from models.vqgan import VQGAN, VQGANConfig
+from tests.support.service import bundle_in_memory
 
 CONFIG = VQGANConfig(
     resolution=256,

@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from studies_support import instance
 
 from app.delivery.circuit_breaker import Circuit, Position
 from app.delivery.destinations import DimseDestination, StowDestination
 from app.delivery.outbox import Outbox
 from app.errors import DeliveryFailed
 from app.settings import DestinationSettings, StudySettings
+from tests.support.studies import instance
 
 # pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from peers_support import dciodvfy_errors
 from pydicom.dataset import Dataset
-from support import SHARED
 
 from app.dicom.basic_text import basic_text_report
 from app.dicom.draft import Draft
@@ -21,6 +19,8 @@ from app.dicom.measurement_report import measurement_report
 from app.dicom.report_capture import report_capture
 from app.dicom.sample import sample_dicom
 from app.dicom.secondary_capture import Provenance, synthetic_capture, to_bytes
+from tests.support.peers import dciodvfy_errors
+from tests.support.service import SHARED
 
 WRITERS = [basic_text_report, measurement_report, report_capture]
 Writer = Callable[[Draft], Dataset]

@@ -1,10 +1,9 @@
 """What runs before the first request on a GPU."""
 
-from support import bundle_in_memory
-
 from app.engine.fake import FakeEngine
 from app.engine.protocol import Kind
 from app.engine.warmup import generations, warm_up
+from tests.support.service import bundle_in_memory
 
 
 async def test_it_runs_as_every_number_of_sequences_down_to_one() -> None:

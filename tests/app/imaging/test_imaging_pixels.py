@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from dicom_factory import file_of, radiograph, sequence_item
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
-from support import gradient
 
 from app.imaging import Radiograph, read_radiograph
 from app.settings import ImagingSettings
+from tests.support.radiographs import file_of, radiograph, sequence_item
+from tests.support.service import gradient
 
 LIMITS = ImagingSettings()
 

@@ -4,18 +4,18 @@ import io
 
 import numpy as np
 import pytest
-from dicom_factory import file_of, radiograph, sequence_item
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydicom.sequence import Sequence
-from support import encoded, gradient
 
 from app.errors import CxrError
 from app.imaging import read_radiograph
 from app.imaging.codestream import without_trailing_segments
 from app.imaging.sniff import sniff
 from app.settings import ImagingSettings
+from tests.support.radiographs import file_of, radiograph, sequence_item
+from tests.support.service import encoded, gradient
 
 LIMITS = ImagingSettings()
 GOOD = gradient(200, 160, 16)

@@ -4,11 +4,11 @@ import csv
 
 import numpy as np
 import pytest
-from support import SHARED
 
 from app.errors import InputError
 from app.imaging import Radiograph, read_radiograph
 from app.settings import ImagingSettings
+from tests.support.service import SHARED
 
 FOLDER = SHARED / "dicom"
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="the shared DICOM files are not here")

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
-from support import encoded, gradient
 
 from app.errors import MalformedInput, Overloaded, UnusableImage
 from app.imaging import Sandbox, sandbox
 from app.settings import ImagingSettings
+from tests.support.service import encoded, gradient
 
 PNG = encoded(gradient())
 

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from support import running
-
 from app.engine.protocol import Kind
 from app.settings import EngineSettings, Settings
+from tests.support.service import running
 
 
 def reference(tmp_path: Path, attempts: int) -> Settings:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from studies_support import instance, parsed
 
 from app.dicom.status import FailureReason
 from app.ingest import ingestor as module
@@ -17,6 +16,7 @@ from app.ingest.ingestor import Custody, content_digest
 from app.store.database import Database
 from app.store.jobs import Jobs
 from app.store.spool import Spool
+from tests.support.studies import instance, parsed
 
 
 class Held:

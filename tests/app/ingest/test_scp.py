@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
-from studies_support import instance, parsed
 
 from app.dicom.header import NotStorable, read_header
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace
 from app.ingest.scp import StorageScp
 from app.settings import DimseSettings
+from tests.support.studies import instance, parsed
 
 # pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

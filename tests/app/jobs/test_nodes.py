@@ -9,9 +9,6 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from dbos import DBOS
-from service_process import ServiceProcess
-from studies_support import instance, multipart, parsed, quick, stow
-from support import running
 
 from app.errors import CxrError
 from app.jobs import nodes as nodes_module
@@ -19,6 +16,9 @@ from app.jobs.nodes import NodeLock
 from app.settings import Settings
 from app.store.database import Database
 from app.store.tables import nodes
+from tests.support.process import ServiceProcess
+from tests.support.service import running
+from tests.support.studies import instance, multipart, parsed, quick, stow
 
 
 def test_a_second_process_of_the_same_node_waits_and_then_says_so(tmp_path: Path) -> None:

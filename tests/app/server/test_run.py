@@ -3,9 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orthanc_support import free_port
+from tests.support.orthanc import free_port
+from tests.support.service import ROOT
 
-_TESTS = Path(__file__).parents[2]
 _INTERRUPTED = """
 import os, signal, sys
 
@@ -19,16 +19,16 @@ class Interrupted:
         sys.__stderr__.flush()
 
 sys.stderr = Interrupted()
-import fake_service
-sys.exit(fake_service.main())
+from app.server import fakes
+sys.exit(fakes.main())
 """
 
 
 def test_a_signal_in_the_middle_of_a_log_line_still_drains(tmp_path: Path) -> None:
     environment = {**os.environ, "CXR_STATE_DIR": str(tmp_path), "CXR_DRAIN__GRACE_SECONDS": "0.1"}
     done = subprocess.run(
-        [sys.executable, "-c", _INTERRUPTED, str(free_port())],
-        cwd=_TESTS,
+        [sys.executable, "-c", _INTERRUPTED, "--port", str(free_port())],
+        cwd=ROOT,
         env=environment,
         capture_output=True,
         timeout=60,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from studies_support import instance, parsed
 
 from app.store.database import Database, database_url
 from app.store.results import Results
 from app.store.spool import Spool
+from tests.support.studies import instance, parsed
 
 
 class _Spool(Spool):

@@ -7,11 +7,11 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from studies_support import finished, instance, parsed, quick, stow
-from support import Service, encoded, gradient, running
 
 from app.settings import OtlpSettings, Settings
 from app.telemetry import tracing
+from tests.support.service import Service, encoded, gradient, running
+from tests.support.studies import finished, instance, parsed, quick, stow
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE = int("0af7651916cd43dd8448eb211c80319c", 16)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from training_support import RECORDS, record
 
 from models.data.dataset import (
     NORMAL,
@@ -15,6 +14,7 @@ from models.data.dataset import (
     validation_part,
     write_manifest,
 )
+from tests.support.training import RECORDS, record
 
 HEADER = "image,split,group,view,labels,findings,questions,severity\n"
 

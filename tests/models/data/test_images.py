@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_support import record, write_data
 
 from models.data.dataset import DataError
 from models.data.images import grid, load_data, pack, preprocess
+from tests.support.training import record, write_data
 
 
 def test_images_are_preprocessed_once(tmp_path: Path) -> None:

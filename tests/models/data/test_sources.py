@@ -5,11 +5,11 @@ import gzip
 from pathlib import Path
 
 import pytest
-from support import SHARED
 
 from models.data.dataset import DataError, read_manifest, write_manifest
 from models.data.sources.mimic import read_mimic, sections
 from models.data.sources.open_cxr import read_open_cxr
+from tests.support.service import SHARED
 
 REPORT = """                                 FINAL REPORT
  EXAMINATION:  CHEST (PA AND LAT)

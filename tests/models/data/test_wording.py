@@ -3,11 +3,11 @@
 from random import Random
 
 import pytest
-from training_support import CONDITIONS, record
 
 from models.data.dataset import COVID, NORMAL, Exchange
 from models.data.wording import KINDS, drawing_request, exchanges, report, stated_condition
 from models.evaluation.labels import stated_labels
+from tests.support.training import CONDITIONS, record
 
 
 @pytest.mark.parametrize("labels", CONDITIONS)

@@ -45,7 +45,7 @@ def test_reconstruction_figures() -> None:
 def test_distances_are_small_for_the_same_images_and_large_for_brighter_ones() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 120, (16, 32, 32)).astype(np.uint8)
-    reference = "training_support:Brightness"
+    reference = "tests.support.training:Brightness"
     same = distances(images, images, reference)
     other = distances(images, images + np.uint8(100), reference)
     assert same["fid"] == pytest.approx(0.0, abs=1e-3)

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from importer_support import DD, source_in, write_llm, write_vqgan
 from safetensors.torch import save_file
-from support import SHARED
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
@@ -26,6 +24,8 @@ from models.bundle.check import smoke
 from models.bundle.writer import Writer
 from models.importers import ImportRefused, Source, import_bundle, llm, load_taming_vqgan
 from models.vqgan import VQGAN
+from tests.support.published import DD, source_in, write_llm, write_vqgan
+from tests.support.service import SHARED
 
 GOLDEN = SHARED / "taming-golden"
 DOLLY = SHARED / "dolly-tokenizer"

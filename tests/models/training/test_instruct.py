@@ -10,7 +10,6 @@ import pytest
 import torch
 from accelerate import Accelerator
 from rich.console import Console
-from training_support import RECORDS, TINY, record
 
 from models.data.dataset import COVID, NORMAL, VIRAL, DataError, Exchange, Record
 from models.prompts import Prompts
@@ -22,6 +21,7 @@ from models.training.mixture import Drawn, Mixture, Stage, read_instructions
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.vocabulary import Vocabulary
 from models.vqgan import VQGAN
+from tests.support.training import RECORDS, TINY, record
 
 CODES = np.random.default_rng(0).integers(0, 16, (len(RECORDS), 2, 64))
 

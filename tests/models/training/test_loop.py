@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import ROOT
-from training_support import VQGAN_RECIPE, vqgan_trainer
 
 from models.training.loop import finite, learning_rate, run
+from tests.support.service import ROOT
+from tests.support.training import VQGAN_RECIPE, vqgan_trainer
 
 STEPS = 30
 SCRIPT = """
 import sys
 from pathlib import Path
 import torch
-from training_support import VQGAN_RECIPE, vqgan_trainer
+from tests.support.training import VQGAN_RECIPE, vqgan_trainer
 from models.training.loop import run
 torch.set_num_threads(1)
 out, curve, slow = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from integration_support import start
 from PIL import Image
-from training_support import write_data
 from typer.testing import CliRunner
 
 from app.cli import app
 from models.bundle import load
 from models.data.dataset import DataError
 from models.training.recipe import load_recipe, names
+from tests.support.served import start
+from tests.support.training import write_data
 
 cli = CliRunner()
 

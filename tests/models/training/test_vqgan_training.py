@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_support import VQGAN_RECIPE, vqgan_trainer
 
 from models.classifier import Classifier, ClassifierConfig
 from models.training.checkpoints import load_state, save_state
@@ -12,6 +11,7 @@ from models.training.codebook import CodebookAverage
 from models.training.discriminator import PatchDiscriminator, balance, hinge_loss
 from models.training.losses import preservation_losses
 from models.vqgan.quantizer import Quantizer
+from tests.support.training import VQGAN_RECIPE, vqgan_trainer
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
-from support import Service, encoded, gradient, running
 
 from app.api.asgi.rules import RULES, rule_of
 from app.engine.fake import FakeEngine
@@ -16,6 +15,7 @@ from app.security.audit import audit_file, records
 from app.security.identity import Scope
 from app.security.keys import Keys
 from app.settings import Settings
+from tests.support.service import Service, encoded, gradient, running
 
 OPEN = {"/livez", "/readyz", "/startupz", "/version", "/docs", "/openapi.json", "/"}
 

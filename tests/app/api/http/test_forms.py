@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from fastapi import Request
 from starlette.types import Message
-from support import Service, encoded, gradient
 
 from app.api.http.forms import form_body, read_form
 from app.api.schemas.reports import AnswerForm, ReportForm
 from app.errors import ClientGone
+from tests.support.service import Service, encoded, gradient
 
 URL = "/v1/reports"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from support import Service, encoded, gradient
 
 from app.api.http import sse
 from app.errors import EngineDead, Overloaded, WorkerFailed
+from tests.support.service import Service, encoded, gradient
 
 IMAGE = encoded(gradient())
 STREAM = {"Accept": "text/event-stream"}

@@ -9,10 +9,10 @@ import httpx
 import pytest
 import uvicorn
 from dicomweb_client.api import DICOMwebClient
-from studies_support import failures, finished, instance, other_failures, parsed, quick, stored, stow
-from support import SHARED, Service, running
 
 from app.settings import Settings
+from tests.support.service import SHARED, Service, running
+from tests.support.studies import failures, finished, instance, other_failures, parsed, quick, stored, stow
 
 
 @pytest.fixture

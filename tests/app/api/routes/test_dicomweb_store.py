@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from studies_support import failures, finished, instance, multipart, other_failures, parsed, quick, stored, stow
-from support import Service, running
 
 from app.settings import Settings
+from tests.support.service import Service, running
+from tests.support.studies import failures, finished, instance, multipart, other_failures, parsed, quick, stored, stow
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 import asyncio
 
-from support import Service, encoded, gradient, running
-
 from app.engine.fake import FakeEngine
 from app.errors import Unavailable
 from app.settings import Settings
+from tests.support.service import Service, encoded, gradient, running
 
 
 async def test_a_ready_service_says_so_part_by_part(service: Service) -> None:
@@ -44,7 +43,8 @@ def running_without_waiting(settings: Settings, engine: type[FakeEngine]):  # ty
     import contextlib
 
     import httpx
-    from support import bundle_in_memory
+
+    from tests.support.service import bundle_in_memory
 
     @contextlib.asynccontextmanager
     async def context():  # type: ignore[no-untyped-def]

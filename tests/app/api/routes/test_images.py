@@ -8,7 +8,8 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from support import Service
+
+from tests.support.service import Service
 
 URL = "/v1/images/generations"
 

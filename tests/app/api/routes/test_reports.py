@@ -3,10 +3,10 @@
 import base64
 
 import pytest
-from support import Service, encoded, gradient, running
 
 from app.errors import EngineDead, Overloaded, WorkerFailed
 from app.settings import LimitsSettings, Settings
+from tests.support.service import Service, encoded, gradient, running
 
 PNG = encoded(gradient())
 

@@ -21,7 +21,7 @@ from models.bundle import Bundle, ImageSpec, Manifest, VocabularySpec
 from models.prompts import Prompts
 from models.vocabulary import SPECIAL_TOKENS, Vocabulary
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 CODEBOOK = 1024
 
@@ -100,7 +100,8 @@ def gradient(width: int = 300, height: int = 280, depth: int = 8) -> np.ndarray:
     rows, columns = np.mgrid[0:height, 0:width]
     share = (rows / (height - 1) + columns / (width - 1)) / 2
     kind = np.uint8 if depth == 8 else np.uint16
-    return (share * (2**depth - 1)).astype(kind)
+    pixels: np.ndarray = (share * (2**depth - 1)).astype(kind)
+    return pixels
 
 
 def encoded(pixels: np.ndarray, image_format: str = "PNG") -> bytes:

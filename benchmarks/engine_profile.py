@@ -1,6 +1,6 @@
 """vLLM's own profiler over drawings of the raw pipeline: what the engine's steps consist of.
 
-`python -m tests.benchmarks.engine_profile BUNDLE [--drawings 1 32] [--tokens 64] [--device cpu|cuda] [--out FILE]`
+`python -m benchmarks.engine_profile BUNDLE [--drawings 1 32] [--tokens 64] [--device cpu|cuda] [--out FILE]`
 
 Where a GPU's kernels run less than the time from the first to the last, it waits for the processor.
 """
@@ -37,7 +37,7 @@ class Profiled(Ceiling):
 
     @property
     def llm(self) -> LLM:
-        """vLLM itself."""
+        """VLLM itself."""
         return self._llm
 
 

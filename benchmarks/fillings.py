@@ -2,7 +2,7 @@
 
 Draws 20 prompts on the embedded bundle, decodes each after 4, 8 and 12 of its 16 rows with every filling, and compares
 with the finished image: SSIM and mean absolute difference, over the whole image and over what is drawn already, since
-the decoder's view reaches across the border. `python -m tests.benchmarks.fillings [--out docs/benchmarks]`
+the decoder's view reaches across the border. `python -m benchmarks.fillings [--out docs/benchmarks]`
 """
 
 import argparse
@@ -109,7 +109,7 @@ def render(found: dict[str, dict[str, list[float]]]) -> str:
     lines = [
         "# Fillings of unfinished drawings",
         "",
-        f"`python -m tests.benchmarks.fillings` on {machine()}, embedded bundle, {len(PROMPTS)} prompts; means after "
+        f"`python -m benchmarks.fillings` on {machine()}, embedded bundle, {len(PROMPTS)} prompts; means after "
         f"{LOOKS[0]}, {LOOKS[1]} and {LOOKS[2]} of 16 rows, against the finished drawing. The last column is the mean "
         "absolute difference, in grey levels, of the part that is drawn already.",
         "",

@@ -1,14 +1,11 @@
-"""What 64 mixed clients ask of the service; `tests.benchmarks.load` runs it."""
+"""What 64 mixed clients ask of the service; `benchmarks.load.load` starts it."""
 
 import os
-import sys
-from pathlib import Path
+from typing import Any
 
 from locust import HttpUser, between, task
 
-sys.path[:0] = [str(Path(__file__).parents[2])]
-
-from app.dicom.sample import sample_dicom  # noqa: E402
+from app.dicom.sample import sample_dicom
 
 DICOM = sample_dicom()
 WAIT = float(os.environ.get("LOAD_WAIT_SECONDS", "1"))
@@ -19,7 +16,7 @@ class Client(HttpUser):
 
     wait_time = between(WAIT / 2, WAIT * 1.5)
 
-    def _ask(self, method: str, path: str, **arguments: object) -> None:
+    def _ask(self, method: str, path: str, **arguments: Any) -> None:
         with self.client.request(method, path, catch_response=True, timeout=120, **arguments) as response:
             if response.status_code == 429 and "Retry-After" in response.headers:
                 response.success()

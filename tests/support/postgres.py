@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from orthanc_support import free_port
+
+from tests.support.orthanc import free_port
 
 
 @contextlib.contextmanager

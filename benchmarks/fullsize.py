@@ -1,7 +1,7 @@
 """Import and serve random weights of the published geometry: 2.8 B parameters in bf16, a VQ-GAN of 128 channels.
 
 Prints the import's time and peak memory, the engine's time to load, and tokens a second, as JSON.
-`python -m tests.benchmarks.fullsize FOLDER`, with 20 GB of disk in FOLDER.
+`python -m benchmarks.fullsize FOLDER`, with 20 GB of disk in FOLDER.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -17,18 +18,15 @@ import yaml
 from tokenizers import AddedToken
 from transformers import AutoModelForCausalLM
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from importer_support import published_names  # noqa: E402
-from integration_support import start  # noqa: E402
-from support import byte_tokenizer, encoded, gradient  # noqa: E402
-
-from models.bundle.random import PRESETS, TEXT_SIZE, llm_config, vqgan_config  # noqa: E402
-from models.vqgan import VQGAN  # noqa: E402
+from models.bundle.random import PRESETS, TEXT_SIZE, llm_config, vqgan_config
+from models.vqgan import VQGAN
+from tests.support.published import published_names
+from tests.support.served import start
+from tests.support.service import byte_tokenizer, encoded, gradient
 
 SHARD_BYTES = 2 * 2**30
 PUBLISHED = PRESETS["published"]
+assert PUBLISHED.vqgan_channels is not None
 VQGAN_CONFIG = vqgan_config(PUBLISHED.vqgan_channels)
 # What taming's `ddconfig` holds; the rest of a configuration stands beside it, or is taming's own constant.
 BESIDE = {"embed_dim", "n_embed", "resamp_with_conv", "norm_groups", "norm_eps"}
@@ -105,7 +103,7 @@ def measured_import(folder: Path) -> dict[str, float]:
 def served(folder: Path) -> dict[str, float]:
     """Serve the bundle; seconds to ready, memory, and tokens a second of one text and one image."""
     started = time.monotonic()
-    settings = {
+    settings: dict[str, Any] = {
         "CXR_BUNDLE": str(folder / "bundle"),
         "CXR_ENGINE__MAX_MODEL_LEN": "1024",
         "CXR_ENGINE__DTYPE": "bfloat16",

@@ -1,4 +1,4 @@
-"""The service on fakes as a process (`fake_service.py`): started, killed, started again."""
+"""The service on fakes as a process (`app.server.fakes`): started, killed, started again."""
 
 import os
 import signal
@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from orthanc_support import free_port
 
-_SCRIPT = Path(__file__).with_name("fake_service.py")
+from tests.support.orthanc import free_port
 
 
 class ServiceProcess:
     """One service on one state folder and one port, in changing processes."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, step_seconds: float = 0.0, **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "service.log"
         self.state = folder / "state"
+        self._command = [sys.executable, "-m", "app.server.fakes", "--port", str(self.port)]
+        self._command += ["--step-seconds", str(step_seconds)]
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CXR_")},
             "CXR_STATE_DIR": str(self.state),
@@ -38,9 +39,7 @@ class ServiceProcess:
     def start(self, seconds: float = 60.0) -> "ServiceProcess":
         """Start a process; returns when it is ready."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(_SCRIPT), str(self.port)], stdout=log, stderr=log, env=self._environment
-            )
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environment)
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.process.poll() is None:
             try:

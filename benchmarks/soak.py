@@ -1,6 +1,6 @@
 """Nothing is lost: studies are posted while the service is killed, its destination is down, its disk is full.
 
-`python -m tests.soak --studies 60 --kills 5 [--database URL]` prints one JSON line per scenario and fails on a loss.
+`python -m benchmarks.soak --studies 60 --kills 5 [--database URL]` prints a JSON line per scenario; fails on a loss.
 """
 
 import argparse
@@ -19,11 +19,9 @@ from typing import Any
 
 import httpx
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-
-from orthanc_support import free_port, orthanc  # noqa: E402
-from service_process import ServiceProcess  # noqa: E402
-from studies_support import instance, multipart, parsed  # noqa: E402
+from tests.support.orthanc import free_port, orthanc
+from tests.support.process import ServiceProcess
+from tests.support.studies import instance, multipart, parsed
 
 _SENDERS = 4
 
@@ -56,7 +54,7 @@ def _pacs(folder: Path, port: int) -> Iterator[Any]:
         yield running
 
 
-def soak(folder: Path, studies: int, kills: int, down_seconds: float = 0.0, **settings: str) -> dict[str, Any]:
+def soak(folder: Path, studies: int, kills: int, down_seconds: float = 0.0, **settings: Any) -> dict[str, Any]:
     """One scenario; returns what it counted. Raises AssertionError on a loss or a duplicate."""
     port = free_port()
     destination = [{"name": "pacs", "dicomweb_url": f"http://127.0.0.1:{port}/dicom-web", "timeout_seconds": 5}]

@@ -130,7 +130,8 @@ async def overload(url: str, rate: float) -> dict[str, Any]:
         # A process of its own: a client as busy as this one would measure itself.
         probe = subprocess.Popen([sys.executable, "-c", _PROBE, url, f"{folder}/livez.json"])
         try:
-            sender, deck, tasks, started = Sender(url), _Deck(), [], time.monotonic()
+            sender, deck, started = Sender(url), _Deck(), time.monotonic()
+            tasks: list[asyncio.Task[None]] = []
             warm, counted, since = started + _SETTLING_SECONDS, 0, started
             while (now := time.monotonic()) < warm + _MEASURED_SECONDS:
                 if now < warm:

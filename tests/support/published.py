@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 import yaml
-from support import byte_tokenizer
 from tokenizers import Tokenizer
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from models.importers import Source
 from models.vqgan import VQGAN, VQGANConfig
+from tests.support.service import byte_tokenizer
 
 DD: dict[str, Any] = {
     "double_z": False,

@@ -1,6 +1,6 @@
 """Overload and load of the real service on the embedded bundle, on loopback and bounded; writes a report.
 
-`python -m tests.benchmarks.load [--minutes 30] [--clients 64] [--out docs/benchmarks]`
+`python -m benchmarks.load.load [--minutes 30] [--clients 64] [--out docs/benchmarks]`
 
 1. The peak, as many mixed requests a second as 64 clients without a pause get answered, and overload, ten times the
    peak, in turn: what is answered, and whether the process lives.
@@ -21,14 +21,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-
-from integration_support import Running, start  # noqa: E402
-
-from benchmarks.machine import machine  # noqa: E402
-from tests.benchmarks.memory import WARM_MINUTES, Memory  # noqa: E402
-from tests.benchmarks.overload import NICE, pressed  # noqa: E402
-from tests.benchmarks.overload import render as overload_lines  # noqa: E402
+from benchmarks.load.memory import WARM_MINUTES, Memory
+from benchmarks.load.overload import NICE, pressed
+from benchmarks.load.overload import render as overload_lines
+from benchmarks.machine import machine
+from tests.support.served import Running, start
 
 _LEAST_MINUTES = 4
 

@@ -1,6 +1,6 @@
 """How fast instances are taken into custody: STOW-RS with 8 senders, C-STORE with 4 associations, and a bare loop.
 
-`python -m tests.benchmarks.ingest [--instances 5000]`. The bare loop parses, writes, fsyncs and inserts (a commit each)
+`python -m benchmarks.ingest [--instances 5000]`. The bare loop parses, writes, fsyncs and inserts (a commit each)
 one instance after the other, in this process, on the same disk. The service runs on the fakes and waits for its
 studies, so that no model shares the cores with it; the senders do. Prints JSON.
 """
@@ -25,11 +25,9 @@ import numpy as np
 import pydicom
 from pydicom.uid import generate_uid
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-
-from orthanc_support import free_port  # noqa: E402
-from service_process import ServiceProcess  # noqa: E402
-from studies_support import instance, parsed  # noqa: E402
+from tests.support.orthanc import free_port
+from tests.support.process import ServiceProcess
+from tests.support.studies import instance, parsed
 
 _SIDE = 362  # 256 KB of 16-bit pixels
 _SENDERS, _ASSOCIATIONS = 8, 4

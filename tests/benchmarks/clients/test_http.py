@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from support import encoded, gradient, running
 
 from app.settings import Settings
 from benchmarks.clients.http import Body, Client
 from benchmarks.scenarios.reports import radiographs
 from benchmarks.scenarios.studies import stow
+from tests.support.service import encoded, gradient, running
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ROOT
 
 from models.bundle import BundleError, file_entries, load, read_manifest, write_manifest
+from tests.support.service import ROOT
 
 DEMO = ROOT / "models" / "bundles" / "demo"
 
