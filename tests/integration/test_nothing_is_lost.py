@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from soak import soak
 
+from benchmarks.soak import soak
 from tests.support.full_disk import small_disk
 from tests.support.postgres import postgresql
 from tests.support.process import ServiceProcess
