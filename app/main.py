@@ -9,20 +9,22 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app.api.asgi.gate import Gate
-from app.api.asgi.middleware import BodyLimit, RequestContext
+from app.api.asgi.access import RequestContext
+from app.api.asgi.auth import AuthMiddleware
+from app.api.asgi.body_limit import BodyLimit
 from app.api.http import problems
-from app.api.routes import chat, codes, dicomweb, health, images, jobs, models, ui
-from app.api.routes import reports as readings
+from app.api.readiness import ReadinessProbe
+from app.api.routes import chat, codes, dicomweb, health, images, jobs, models, reports, ui
+from app.api.state import ServiceState
 from app.codec import Codec
 from app.engine import Engine
 from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
-from app.inference.backend import Services
-from app.inference.cache import Recent
+from app.inference.backend import Backend
+from app.inference.cache import EncodedImageCache
 from app.inference.lifecycle import Lifecycle
-from app.inference.priority import Share
-from app.jobs.service import Studies
+from app.inference.priority import PriorityGate
+from app.jobs.service import StudyService
 from app.security.audit import AuditLog, audit_file
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
@@ -45,13 +47,14 @@ def _load(settings: Settings) -> Bundle:
 
 
 def _codec(bundle: Bundle, settings: Settings) -> Codec:
+    # Imported here: torch takes seconds to import, and a process with fakes does without it.
     from app.codec.worker import VqganCodec
 
     return VqganCodec(bundle, settings.codec)
 
 
 def _engine(bundle: Bundle, settings: Settings) -> Engine:
-    # Imported here: vLLM takes seconds to import, and a process with a fake engine does without it.
+    # As above, vLLM.
     from app.engine.vllm import VllmEngine
 
     return VllmEngine(bundle, settings.engine, settings.state_dir / "cache")
@@ -78,39 +81,47 @@ def create_app(
     Without `durable` no studies are taken: there is no database then.
     """
 
-    async def build() -> Services:
+    async def build() -> Backend:
         loaded = await asyncio.to_thread(_load, settings) if bundle is None else bundle
         manifest = loaded.manifest
         BUNDLE_INFO.labels(name=manifest.name, version=manifest.version, sha256=loaded.sha256).set(1)
-        return Services(
+        return Backend(
             bundle=loaded,
             reader=reader or Sandbox(settings.imaging, manifest.image.size),
             codec=await asyncio.to_thread(_codec, loaded, settings) if codec is None else codec,
             engine=await asyncio.to_thread(_engine, loaded, settings) if engine is None else engine,
-            readings=Recent(settings.codec.keep_readings),
+            encoded_images=EncodedImageCache(settings.codec.keep_readings),
             reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,
         )
 
+    state = ServiceState(
+        settings=settings,
+        lifecycle=Lifecycle(build),
+        gate=PriorityGate(settings.study.max_running, settings.study.patience_seconds),
+        readiness=ReadinessProbe(),
+    )
+
     async def open_studies() -> None:
-        studies = await asyncio.to_thread(Studies, settings, app.state.lifecycle, app.state.share, app.state.audit)
-        await studies.start()
-        app.state.studies = studies
+        opened = await asyncio.to_thread(StudyService, settings, state.lifecycle, state.gate, state.audit)
+        # Known before it has started: a start that fails is closed, too.
+        state.studies = opened
+        await opened.start()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         _prepare_state(settings)
         tracing.configure(settings.otlp, _version())
-        app.state.guard = Guard(settings, Pseudonyms.of(settings.state_dir))
-        audit = app.state.audit = AuditLog(audit_file(settings.state_dir))
+        state.guard = Guard(settings, Pseudonyms.of(settings.state_dir))
+        audit = state.audit = AuditLog(audit_file(settings.state_dir))
         audit.note("service", "start", "ok", node=settings.node, version=_version())
-        lifecycle: Lifecycle = app.state.lifecycle
+        lifecycle = state.lifecycle
         lifecycle.start(before=open_studies if durable else None)
         try:
             yield
         finally:
             lifecycle.drain()
-            if app.state.studies is not None:
-                await app.state.studies.close()
+            if state.studies is not None:
+                await state.studies.close()
             await lifecycle.close()
             audit.note("service", "stop", lifecycle.phase.value, node=settings.node)
             await asyncio.to_thread(audit.close)
@@ -125,14 +136,9 @@ def create_app(
         license_info={"name": "Apache-2.0"},
         lifespan=lifespan,
     )
-    app.state.settings = settings
-    app.state.lifecycle = Lifecycle(build)
-    app.state.studies = None
-    app.state.share = Share(settings.study.max_running, settings.study.patience_seconds)
-    app.state.audit = None
-    app.state.readiness = health.ReadinessProbe()
+    app.state.service = state
     for router in (
-        readings.router,
+        reports.router,
         images.router,
         codes.router,
         chat.router,
@@ -151,7 +157,7 @@ def create_app(
         json_limit=limits.max_json_mb * 1_000_000,
         study_limit=limits.max_study_mb * 1_000_000,
     )
-    app.add_middleware(Gate)
+    app.add_middleware(AuthMiddleware)
     app.add_middleware(RequestContext)
     return app
 

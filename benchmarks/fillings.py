@@ -21,11 +21,12 @@ from app.codec import Codec
 from app.codec.worker import VqganCodec
 from app.engine.vllm import VllmEngine
 from app.imaging import InlineReader
-from app.inference.backend import Services
+from app.inference.backend import Backend
 from app.inference.generation import Options
-from app.inference.partials import faded, filled
+from app.inference.partials import fade, fill
 from app.inference.pipelines import draw
 from app.settings import CodecSettings, EngineSettings, ImagingSettings, Settings
+from app.telemetry.timings import Timings
 from benchmarks.machine import machine
 from models import bundle as bundles
 
@@ -70,16 +71,16 @@ async def measured(settings: Settings) -> dict[str, dict[str, list[float]]]:
     engine = VllmEngine(loaded, EngineSettings(enforce_eager=True), settings.state_dir)
     codec = VqganCodec(loaded, CodecSettings())
     size, (rows, columns) = loaded.manifest.image.size, loaded.manifest.image.grid
-    services = Services(loaded, InlineReader(ImagingSettings(), size), codec, engine)
+    backend = Backend(loaded, InlineReader(ImagingSettings(), size), codec, engine)
     await codec.start()
     await engine.start()
     try:
         drawn = await asyncio.gather(
-            *(draw(services, prompt, Options(seed=seed)) for seed, prompt in enumerate(PROMPTS))
+            *(draw(backend, prompt, Options(seed=seed), Timings()) for seed, prompt in enumerate(PROMPTS))
         )
         codes = await _flat_codes(codec, size)
         fillings: dict[str, Filling] = {
-            "last row repeated": filled,
+            "last row repeated": fill,
             "mirrored": mirrored,
             **{f"flat {name}": flat(code) for name, code in codes.items()},
         }
@@ -89,10 +90,10 @@ async def measured(settings: Settings) -> dict[str, dict[str, list[float]]]:
             for done in LOOKS:
                 border = size * done // rows
                 figures = []
-                for (drawing,), _ in drawn:
+                for (drawing,) in drawn:
                     pixels = await codec.decode(filling(drawing.codes[: done * columns], rows, columns))
                     plain, _ = likeness(pixels, drawing.pixels)
-                    shown, _ = likeness(faded(pixels, done, rows), drawing.pixels)
+                    shown, _ = likeness(fade(pixels, done, rows), drawing.pixels)
                     _, above = likeness(pixels[:border], drawing.pixels[:border])
                     figures.append((plain, shown, above))
                 rowed.append(np.mean(figures, axis=0))

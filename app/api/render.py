@@ -6,9 +6,10 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from app.api.schemas.common import NOTICE
 from app.api.schemas.images import OutputFormat
-from app.api.schemas.reports import NOTICE
-from app.dicom.secondary_capture import Provenance, synthetic_capture, to_bytes
+from app.dicom.part10 import to_bytes
+from app.dicom.secondary_capture import Provenance, synthetic_capture
 
 MEDIA_TYPES: dict[str, str] = {
     "png": "image/png",

@@ -1,4 +1,4 @@
-"""A circuit per destination: after several failures in a row it is left alone for a while."""
+"""A circuit breaker per destination: after several failures in a row, no attempts for a while."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ _FAILURES = 5
 _REST_SECONDS = 15.0
 
 
-class Position(StrEnum):
+class CircuitState(StrEnum):
     """Whether a circuit lets attempts through."""
 
     CLOSED = "closed"
@@ -20,7 +20,7 @@ class Position(StrEnum):
     TRIAL = "trial"  # one attempt is under way that decides
 
 
-class Circuit:
+class CircuitBreaker:
     """Lets attempts through while the destination answers; one at a time as a trial when it has not for a while.
 
     A permanent refusal is an answer: it says something of the object and nothing of the destination.
@@ -37,25 +37,25 @@ class Circuit:
         self._clock = clock
         self._failures = 0
         self._opened = 0.0
-        self.position = Position.CLOSED
+        self.state = CircuitState.CLOSED
         self._changed = asyncio.Event()
 
     async def _enter(self) -> None:
-        while self.position is not Position.CLOSED:
+        while self.state is not CircuitState.CLOSED:
             remaining = self._opened + self._rest - self._clock()
-            if self.position is Position.OPEN and remaining <= 0.0:
-                self._move(Position.TRIAL)
+            if self.state is CircuitState.OPEN and remaining <= 0.0:
+                self._move(CircuitState.TRIAL)
                 return
             changed = self._changed
             try:
-                async with asyncio.timeout(max(remaining, 0.0) if self.position is Position.OPEN else None):
+                async with asyncio.timeout(max(remaining, 0.0) if self.state is CircuitState.OPEN else None):
                     await changed.wait()
             except TimeoutError:
                 continue
 
-    def _move(self, position: Position) -> None:
-        self.position = position
-        # Whoever waits looks again.
+    def _move(self, state: CircuitState) -> None:
+        self.state = state
+        # Wakes those that wait, who check the state.
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -70,17 +70,17 @@ class Circuit:
             raise
         except BaseException:
             # Cancelled: nothing was learnt; another has to make the trial.
-            if self.position is Position.TRIAL:
-                self._move(Position.OPEN)
+            if self.state is CircuitState.TRIAL:
+                self._move(CircuitState.OPEN)
             raise
         self._answered()
 
     def _answered(self) -> None:
         self._failures = 0
-        self._move(Position.CLOSED)
+        self._move(CircuitState.CLOSED)
 
     def _failed(self) -> None:
         self._failures += 1
-        if self.position is Position.TRIAL or self._failures >= self._most:
+        if self.state is CircuitState.TRIAL or self._failures >= self._most:
             self._opened = self._clock()
-            self._move(Position.OPEN)
+            self._move(CircuitState.OPEN)

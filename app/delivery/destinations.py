@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from app.errors import DeliveryFailed
 from app.settings import DestinationSettings, Settings
 from app.telemetry import tracing
 
-# Neither the object nor its next attempt will be another; 401 and 403 are mended by a change of the peer's settings.
+# These statuses are final. 401 and 403 are retried: the PACS may be reconfigured.
 _REFUSED = {400, 404, 405, 406, 409, 410, 413, 415, 422}
 _VERIFICATION = "1.2.840.10008.1.1"
 
@@ -125,13 +126,18 @@ class DimseDestination:
 
     async def send(self, files: Sequence[Path]) -> None:
         """Send Part 10 files over one association. Raises DeliveryFailed."""
-        await asyncio.to_thread(self._send, files)
+        stopped = threading.Event()
+        try:
+            await asyncio.to_thread(self._send, files, stopped)
+        finally:
+            # A thread cannot be cancelled: where the job is, it ends before the next object.
+            stopped.set()
 
     async def check(self) -> None:
         """C-ECHO. Raises DeliveryFailed."""
         await asyncio.to_thread(self._echo)
 
-    def _send(self, files: Sequence[Path]) -> None:
+    def _send(self, files: Sequence[Path], stopped: threading.Event) -> None:
         datasets = [dcmread(path) for path in files]
         entity = self._entity()
         for dataset in datasets:
@@ -140,6 +146,8 @@ class DimseDestination:
         try:
             accepted = {context.abstract_syntax for context in association.accepted_contexts}
             for dataset in datasets:
+                if stopped.is_set():
+                    return
                 if dataset.SOPClassUID not in accepted:
                     raise DeliveryFailed("It takes no such SOP class.", code="dimse_no_context", permanent=True)
                 _check(association.send_c_store(dataset))

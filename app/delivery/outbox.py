@@ -1,4 +1,4 @@
-"""Delivers files to destinations: few at a time, again and again, each destination behind its circuit."""
+"""Delivers files to destinations: few at a time, with backoff, each destination behind its circuit breaker."""
 
 import asyncio
 import random
@@ -6,7 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from app.delivery.circuit_breaker import Circuit
+from app.delivery.backoff import backoff_seconds
+from app.delivery.circuit_breaker import CircuitBreaker
 from app.delivery.destinations import Destination, destinations
 from app.errors import DeliveryFailed
 from app.settings import Settings, StudySettings
@@ -23,7 +24,7 @@ class Outbox:
         self,
         found: Sequence[Destination],
         policy: StudySettings,
-        circuit: Callable[[], Circuit] = Circuit,
+        circuit: Callable[[], CircuitBreaker] = CircuitBreaker,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._destinations = {destination.name: destination for destination in found}
@@ -33,7 +34,7 @@ class Outbox:
         self._clock = clock
 
     @classmethod
-    def of(cls, settings: Settings) -> "Outbox":
+    def from_settings(cls, settings: Settings) -> "Outbox":
         """The outbox that is configured."""
         return cls(destinations(settings), settings.study)
 
@@ -43,7 +44,7 @@ class Outbox:
         return tuple(self._destinations)
 
     async def deliver(self, name: str, files: Sequence[Path], note: Note) -> None:
-        """Deliver files to one destination; `note` is told of each failed attempt (its number, the error's code).
+        """Deliver files to one destination; `note` is called with each failed attempt (its number, the error's code).
 
         Repeats with a growing wait until the configured hours are over. Raises DeliveryFailed then, and at once where
         the destination refuses for good.
@@ -60,6 +61,6 @@ class Outbox:
                 await note(attempts, error.code)
                 if error.permanent or self._clock() >= until:
                     raise
-            wait = min(self._policy.retry_seconds * 2.0 ** min(attempts - 1, 16), self._policy.max_retry_seconds)
-            # Spread, so that all that waited for a destination do not return to it at once.
+            wait = backoff_seconds(attempts, self._policy.retry_seconds, self._policy.max_retry_seconds)
+            # Jitter: what waited for a destination does not return to it all at once.
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))

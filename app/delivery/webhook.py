@@ -15,7 +15,7 @@ from app.settings import WebhookSettings
 from app.telemetry import tracing
 
 _TOLERANCE_SECONDS = 300.0
-_AGAIN = {408, 409, 425, 429}
+_RETRIED = {408, 409, 425, 429}
 
 
 def _key(secret: str) -> bytes:
@@ -52,7 +52,7 @@ class Webhook:
         self._transport = transport
 
     @classmethod
-    def of(cls, settings: WebhookSettings) -> "Webhook | None":
+    def from_settings(cls, settings: WebhookSettings) -> "Webhook | None":
         """The webhook that is configured, if any."""
         return cls(settings) if settings.url else None
 
@@ -70,5 +70,5 @@ class Webhook:
         except httpx.HTTPError as error:
             raise DeliveryFailed("The webhook could not be reached.", code="unreachable") from error
         if status >= 300:
-            permanent = status < 500 and status not in _AGAIN
+            permanent = status < 500 and status not in _RETRIED
             raise DeliveryFailed("The webhook refused the event.", code=f"http_{status}", permanent=permanent)

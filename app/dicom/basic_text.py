@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import BasicTextSRStorage
 
-from app.dicom.draft import Draft, document_header, referenced_instance, set_document_flags
+from app.dicom.document import Draft, document_header, referenced_instance, set_document_flags
 from app.dicom.equipment import MANUFACTURER, code, device_uid
 
 DOCUMENT = "basic_text"

@@ -7,7 +7,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from app.dicom.basic_text import DOCUMENT
-from app.dicom.draft import Draft
+from app.dicom.document import Draft
 from app.dicom.equipment import MANUFACTURER, device_uid
 from app.dicom.sanitise import copy_valid
 

@@ -1,15 +1,12 @@
 """The header of a received file: enough to store, find and rank an instance, read in bounded memory."""
 
 import io
-import logging
-import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
-from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
@@ -23,15 +20,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from app.dicom.part10 import PREAMBLE
 from app.dicom.status import FailureReason, WarningReason
 from app.dicom.uids import is_storage_class, is_transfer_syntax, is_valid_uid
-
-# Real files break VR rules often; a strange name or date is no reason to refuse an instance.
-config.settings.reading_validation_mode = config.IGNORE
-# pydicom's warnings and log lines quote values, which may be a patient's. Filters are global, as headers are read on
-# several threads.
-warnings.filterwarnings("ignore", module=r"pydicom\.")
-logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 # PS3.18 Tables 10.6.3-3 to 10.6.3-5: what a search returns by default.
 STUDY_KEYWORDS = (
@@ -48,7 +39,6 @@ _TAGS = [Tag(keyword) for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTAN
 _KEPT = [(Tag(keyword), f"{Tag(keyword):08X}") for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS)]
 _VALUE_LIMIT = 4_096
 _INFLATED_LIMIT = 1_000_000
-_PREFIX = b"\0" * 128 + b"DICM"
 
 
 class NotStorable(Exception):
@@ -128,7 +118,7 @@ def _parse(file: Path) -> tuple[Dataset, bytes]:
         return dataset, b""
     meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
     if "TransferSyntaxUID" in meta:
-        return dataset, _PREFIX  # group 2 is there; only the preamble is not
+        return dataset, PREAMBLE  # group 2 is there; only the preamble is not
     implicit, little = dataset.original_encoding
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = (
@@ -144,18 +134,18 @@ def _parse(file: Path) -> tuple[Dataset, bytes]:
         meta,
         enforce_standard=all(uid for uid in (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID)),
     )
-    return dataset, _PREFIX + buffer.getvalue()
+    return dataset, PREAMBLE + buffer.getvalue()
 
 
 def _deflated(stream: BinaryIO, meta: FileMetaDataset, tags: list[BaseTag] | None) -> Dataset:
     """The header of a deflated instance (PS3.5 A.5), inflating no more than a header needs."""
-    stream.seek(len(_PREFIX) + 12 + int(meta.FileMetaInformationGroupLength))
+    stream.seek(len(PREAMBLE) + 12 + int(meta.FileMetaInformationGroupLength))
     plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(_INFLATED_LIMIT), _INFLATED_LIMIT)
     syntax, meta.TransferSyntaxUID = meta.TransferSyntaxUID, ExplicitVRLittleEndian
     buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=False)
     dataset = pydicom.dcmread(
-        io.BytesIO(_PREFIX + buffer.getvalue() + plain), stop_before_pixels=True, force=True, specific_tags=tags
+        io.BytesIO(PREAMBLE + buffer.getvalue() + plain), stop_before_pixels=True, force=True, specific_tags=tags
     )
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset

@@ -18,7 +18,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
-from app.dicom.draft import Draft, document_header, set_document_flags
+from app.dicom.document import Draft, document_header, set_document_flags
 from app.dicom.equipment import MANUFACTURER, device_uid
 
 DOCUMENT = "measurement"

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from app.dicom.draft import Draft, document_header, evidence, referenced_instance
+from app.dicom.document import Draft, document_header, evidence, referenced_instance
 
 DOCUMENT = "capture"
 _WIDTH, _MARGIN, _SIZE, _LINE = 1024, 48, 24, 34

@@ -4,13 +4,14 @@ The picture is a drawing of the embedded model, so nothing real is shipped and e
 """
 
 import datetime
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from app.dicom.part10 import to_bytes
 
 SAMPLE_PICTURE = Path(__file__).with_name("sample.png")
 
@@ -41,7 +42,5 @@ def sample_dicom(picture: Path = SAMPLE_PICTURE) -> bytes:
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    buffer = io.BytesIO()
-    file = FileDataset("", dataset, file_meta=meta, preamble=b"\0" * 128)
-    file.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+    dataset.file_meta = meta
+    return to_bytes(dataset)

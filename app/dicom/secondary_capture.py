@@ -6,7 +6,6 @@ prompt only as a hash, since a prompt may name a patient.
 
 import datetime
 import hashlib
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +27,9 @@ class Provenance:
     prompt_sha256: str | None
 
     @classmethod
-    def of(cls, model: str, bundle_sha256: str, seed: int | None = None, prompt: str | None = None) -> "Provenance":
+    def from_prompt(
+        cls, model: str, bundle_sha256: str, seed: int | None = None, prompt: str | None = None
+    ) -> "Provenance":
         """Provenance of a drawing; the prompt is hashed here and goes no further."""
         digest = None if prompt is None else hashlib.sha256(prompt.encode()).hexdigest()
         return cls(model, bundle_sha256, seed, digest)
@@ -89,10 +90,3 @@ def synthetic_capture(pixels: np.ndarray, provenance: Provenance, now: datetime.
         ]
     )
     return image
-
-
-def to_bytes(dataset: Dataset) -> bytes:
-    """A Part 10 file (PS3.10) in memory."""
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()

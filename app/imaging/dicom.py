@@ -5,7 +5,6 @@ import warnings as python_warnings
 
 import numpy as np
 import pydicom
-from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -14,9 +13,9 @@ from app.imaging.acceptance import accept, facts_of, text_of
 from app.imaging.pixels import grey_image
 from app.imaging.radiograph import DicomFacts
 from app.settings import ImagingSettings
+from app.third_parties import set_up_pydicom
 
-# Real files break VR rules often; a strange name or date is no reason to refuse an image.
-config.settings.reading_validation_mode = config.IGNORE
+set_up_pydicom()
 
 _ASSUMED = "The transfer syntax is not stated; it was taken to be {}."
 

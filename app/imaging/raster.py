@@ -9,6 +9,9 @@ from PIL import Image, ImageOps
 from app.errors import MalformedInput, UnusableImage
 from app.imaging.acceptance import check_size
 from app.settings import ImagingSettings
+from app.third_parties import set_up_pillow
+
+set_up_pillow()
 
 _ORIENTATION = 0x0112
 
@@ -19,8 +22,6 @@ def read_raster(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, list[
     Raises MalformedInput, UnusableImage.
     """
     warnings: list[str] = []
-    # The size is checked against our own limit before any pixel is decoded.
-    Image.MAX_IMAGE_PIXELS = None
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")
         try:

@@ -1,21 +1,25 @@
-"""The parts that the jobs work with, as one value."""
+"""The parts that do the model's work, as one value."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from app.codec import Codec
 from app.engine import Engine
-from app.imaging import ImageReader
-from app.inference.cache import Recent
+from app.imaging import ImageReader, Radiograph
+from app.inference.cache import EncodedImageCache
 from app.inference.partials import PartialBudget
 from models.bundle import Bundle
 
-if TYPE_CHECKING:
-    from app.inference.pipelines import Reading
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """A radiograph as the model reads it: its codes, one a grid cell, row by row."""
+
+    radiograph: Radiograph
+    codes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Services:
+class Backend:
     """A verified bundle and the running parts that serve it."""
 
     bundle: Bundle
@@ -24,5 +28,5 @@ class Services:
     engine: Engine
     # Unconstrained attempts at a drawing; 0 constrains the sampling instead.
     reference_attempts: int = 0
-    readings: "Recent[Reading]" = field(default_factory=lambda: Recent(0))
+    encoded_images: EncodedImageCache[EncodedImage] = field(default_factory=lambda: EncodedImageCache(0))
     partials: PartialBudget = field(default_factory=PartialBudget)

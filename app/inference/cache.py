@@ -1,4 +1,4 @@
-"""Radiographs that were read lately, so that a second question about one does not decode and encode it again."""
+"""An LRU cache of encoded images: a second question about an image does not decode and encode it again."""
 
 import hashlib
 from collections import OrderedDict
@@ -18,20 +18,20 @@ class ContentKey:
     sha256: str
 
     @classmethod
-    def of(cls, salt: str | None, data: bytes) -> "ContentKey":
-        """The key of some bytes."""
+    def from_bytes(cls, salt: str | None, data: bytes) -> "ContentKey":
+        """The key of an upload."""
         return cls(salt, hashlib.sha256(data).hexdigest())
 
 
-class Recent(Generic[T]):
-    """The `most` values that were used last."""
+class EncodedImageCache(Generic[T]):
+    """The `capacity` values that were used last; a capacity of 0 keeps none."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
         self._held: OrderedDict[ContentKey, T] = OrderedDict()
 
     def find(self, key: ContentKey) -> T | None:
-        """The value, which becomes the last used one."""
+        """The value, which becomes the most recently used one."""
         found = self._held.get(key)
         if found is not None:
             self._held.move_to_end(key)
@@ -39,11 +39,11 @@ class Recent(Generic[T]):
         return found
 
     def keep(self, key: ContentKey, value: T) -> None:
-        """Hold a value; the one that was not used for longest makes room."""
-        if self._most:
+        """Hold a value, and evict the least recently used one past the capacity."""
+        if self._capacity:
             self._held[key] = value
             self._held.move_to_end(key)
-            while len(self._held) > self._most:
+            while len(self._held) > self._capacity:
                 self._held.popitem(last=False)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""One drawing, from its prompt to its pixels, and the looks at it on the way."""
+"""One drawing, from its prompt to its pixels, and the partial images on the way."""
 
 import asyncio
 import time
@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from app.engine import Kind, Sampling
 from app.errors import WorkerFailed
-from app.inference.backend import Services
-from app.inference.generation import Caller, Show, Usage, collect, stream
-from app.inference.partials import faded, filled, moments
+from app.inference.backend import Backend
+from app.inference.events import Drawing, Emit, PartialImage
+from app.inference.generation import Caller, Usage, collect, stream
+from app.inference.partials import fade, fill, partial_rows
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
 
@@ -20,102 +19,80 @@ from app.telemetry.timings import Timings
 _REFERENCE_ROOM = 44
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A generated radiograph: its codes and its pixels, uint8 (size, size)."""
-
-    codes: tuple[int, ...]
-    pixels: np.ndarray
-    seed: int
-    usage: Usage
-    index: int = 0
-
-
-@dataclass(frozen=True)
-class Partial:
-    """The `number`-th look at the `index`-th drawing while `rows` of its rows of codes are drawn."""
-
-    index: int
-    number: int
-    rows: int
-    pixels: np.ndarray
-    seed: int
-
-
 @dataclass
-class Artist:
-    """One drawing and the looks at it."""
+class DrawingRun:
+    """One drawing under way: the codes `kept` come first, `partials` unfinished images are emitted on the way."""
 
-    services: Services
+    backend: Backend
     sampling: Sampling
     caller: Caller
     timings: Timings
-    kept: Sequence[int]
-    partials: int
-    show: Show
-    index: int
-    _look: "asyncio.Task[None] | None" = None
+    kept: Sequence[int] = ()
+    partials: int = 0
+    emit: Emit | None = None
+    index: int = 0
+    _partial: "asyncio.Task[None] | None" = None
 
-    async def draw(self, prompt: list[int]) -> Drawing:
+    async def draw(self, prompt: Sequence[int]) -> Drawing:
         """Draw what the prompt asks for. Raises Overloaded, WorkerFailed, FatalError."""
         try:
-            with self.timings.stage("generate"), self.services.partials.drawing():
-                drawn = await self._codes(prompt)
+            with self.timings.stage("generate"), self.backend.partials.drawing():
+                drawn = await self._generate(prompt)
         finally:
-            if self._look is not None:
-                self._look.cancel()
-                await asyncio.gather(self._look, return_exceptions=True)
+            if self._partial is not None:
+                self._partial.cancel()
+                await asyncio.gather(self._partial, return_exceptions=True)
         codes = (*self.kept, *drawn)
         with self.timings.stage("detokenise"):
-            pixels = await self.services.codec.decode(codes)
+            pixels = await self.backend.codec.decode(codes)
         metrics.IMAGE_TOKENS.labels(direction="out").inc(len(drawn))
         usage = Usage(len(prompt) + len(self.kept), len(self.kept), len(drawn))
         drawing = Drawing(codes, pixels, self.sampling.seed, usage, self.index)
-        self.show(drawing)
+        if self.emit is not None:
+            self.emit(drawing)
         return drawing
 
-    async def _codes(self, prompt: list[int]) -> list[int]:
-        """The codes that are new: masked, in one pass; or, as the published code, unmasked until an attempt holds
-        exactly one image's ids, with seeds that count up. Raises WorkerFailed where no attempt does.
+    async def _generate(self, prompt: Sequence[int]) -> list[int]:
+        """The new codes: masked, in one pass; or, as the published code, unmasked until an attempt holds exactly one
+        image's ids, with seeds that count up. Raises WorkerFailed where no attempt does.
         """
-        services, vocabulary = self.services, self.services.bundle.vocabulary
-        if not services.reference_attempts:
-            opened = [*prompt, *services.bundle.prompts.image_opening(), *vocabulary.image_ids(self.kept)]
-            return await self._masked(opened)
-        for attempt in range(services.reference_attempts):
+        backend, vocabulary = self.backend, self.backend.bundle.vocabulary
+        if not backend.reference_attempts:
+            opened = [*prompt, *backend.bundle.prompts.image_opening(), *vocabulary.image_ids(self.kept)]
+            return await self._generate_masked(opened)
+        for attempt in range(backend.reference_attempts):
             sampling = self.sampling
             trial = replace(sampling, seed=sampling.seed + attempt, max_tokens=sampling.max_tokens + _REFERENCE_ROOM)
-            ids, _ = await collect(stream(services, prompt, Kind.ANY, trial, self.caller, self.timings))
+            ids, _ = await collect(stream(backend.engine, prompt, Kind.ANY, trial, self.caller, self.timings))
             found = [token for token in ids if token >= vocabulary.image_offset]
-            if len(found) == services.bundle.image_tokens:
+            if len(found) == backend.bundle.image_tokens:
                 return vocabulary.codes(found)
-        raise WorkerFailed(f"none of {services.reference_attempts} unconstrained attempts drew a whole image")
+        raise WorkerFailed(f"None of {backend.reference_attempts} unconstrained attempts drew a whole image.")
 
-    async def _masked(self, opened: list[int]) -> list[int]:
-        services = self.services
-        rows, columns = services.bundle.manifest.image.grid
-        due = moments(rows, len(self.kept) // columns, self.partials)
+    async def _generate_masked(self, opened: list[int]) -> list[int]:
+        backend, vocabulary = self.backend, self.backend.bundle.vocabulary
+        rows, columns = backend.bundle.manifest.image.grid
+        due = partial_rows(rows, len(self.kept) // columns, self.partials)
         ids: list[int] = []
         number = 0
-        deltas = stream(services, opened, Kind.IMAGE, self.sampling, self.caller, self.timings)
+        deltas = stream(backend.engine, opened, Kind.IMAGE, self.sampling, self.caller, self.timings)
         async with aclosing(deltas):
             async for delta in deltas:
                 ids.extend(delta.ids)
                 done = (len(self.kept) + len(ids)) // columns
                 if number < len(due) and due[number] <= done < rows:
-                    codes = [*self.kept, *services.bundle.vocabulary.codes(ids)]
-                    self._begin_look(codes, number, done)
+                    self._begin_partial([*self.kept, *vocabulary.codes(ids)], number, done)
                     number += sum(step <= done for step in due[number:])
-        return services.bundle.vocabulary.codes(ids)
+        return vocabulary.codes(ids)
 
-    def _begin_look(self, codes: list[int], number: int, done: int) -> None:
-        busy = self._look is not None and not self._look.done()
-        if not busy and self.services.partials.allows():
-            self._look = asyncio.create_task(self._show_partial(codes, number, done))
+    def _begin_partial(self, codes: list[int], number: int, done: int) -> None:
+        busy = self._partial is not None and not self._partial.done()
+        if self.emit is not None and not busy and self.backend.partials.allows():
+            self._partial = asyncio.create_task(self._emit_partial(self.emit, codes, number, done))
 
-    async def _show_partial(self, codes: list[int], number: int, done: int) -> None:
-        rows, columns = self.services.bundle.manifest.image.grid
+    async def _emit_partial(self, emit: Emit, codes: list[int], number: int, done: int) -> None:
+        rows, columns = self.backend.bundle.manifest.image.grid
         started = time.perf_counter()
-        pixels = await self.services.codec.decode(filled(codes, rows, columns))
-        self.services.partials.took(time.perf_counter() - started)
-        self.show(Partial(self.index, number, done, faded(pixels, done, rows), self.sampling.seed))
+        pixels = await self.backend.codec.decode(fill(codes, rows, columns))
+        self.backend.partials.record(time.perf_counter() - started)
+        emit(PartialImage(self.index, number, done, fade(pixels, done, rows), self.sampling.seed))

@@ -1,22 +1,17 @@
 """One generation: what a client may ask of it, its ids as they come, timed and accounted."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from app.engine import Delta, Generation, Kind, Sampling
+from app.engine import Delta, Engine, Generation, Kind, Sampling
 from app.engine.protocol import FinishReason
 from app.ids import new_id, new_seed
-from app.inference.backend import Services
 from app.telemetry.timings import Timings
 from models.bundle import Decoding
 
-Show = Callable[[object], None]
-T = TypeVar("T")
-BACKGROUND = 10  # priority of work that nobody waits for
+BACKGROUND = 10  # vLLM's priority of a study's generation: interactive requests have 0 and are scheduled first
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Options:
-    """What a client may set of the sampling; unset fields are the bundle's defaults, an unset seed is drawn."""
+    """What a client may set of the sampling; unset fields are the bundle's defaults, an unset seed is random."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -59,13 +54,13 @@ class Usage:
 
 
 async def stream(
-    services: Services, prompt: Sequence[int], kind: Kind, sampling: Sampling, caller: Caller, timings: Timings
+    engine: Engine, prompt: Sequence[int], kind: Kind, sampling: Sampling, caller: Caller, timings: Timings
 ) -> AsyncGenerator[Delta]:
     """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted."""
     generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
     started, written = time.perf_counter(), 0
     try:
-        async with aclosing(services.engine.generate(generation)) as deltas:
+        async with aclosing(engine.generate(generation)) as deltas:
             async for delta in deltas:
                 if not written:
                     timings.note("first_token", time.perf_counter() - started)
@@ -76,31 +71,6 @@ async def stream(
     finally:
         if caller.spend is not None and written:
             caller.spend(len(prompt) + written)
-
-
-def nobody(_: object) -> None:
-    """A `Show` that nobody looks at."""
-
-
-async def told(work: Callable[[Show], Awaitable[T]]) -> AsyncGenerator[object]:
-    """What `work` shows while it runs, and at the end its result. Closing the iterator cancels it."""
-    shown: asyncio.Queue[object] = asyncio.Queue()
-    over = object()
-
-    async def run() -> T:
-        try:
-            return await work(shown.put_nowait)
-        finally:
-            shown.put_nowait(over)
-
-    task = asyncio.create_task(run())
-    try:
-        while (item := await shown.get()) is not over:
-            yield item
-        yield await task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:

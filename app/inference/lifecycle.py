@@ -8,7 +8,7 @@ from enum import StrEnum
 import structlog
 
 from app.errors import CxrError, FatalError, Unavailable
-from app.inference.backend import Services
+from app.inference.backend import Backend
 from app.telemetry.metrics import READY, STARTED
 
 log = structlog.get_logger(__name__)
@@ -39,11 +39,11 @@ _WORDS = {
 
 
 class Lifecycle:
-    """Starts the services in the background, watches that they live, and stops them."""
+    """Starts the backend in the background, watches that its parts live, and stops them."""
 
-    def __init__(self, build: Callable[[], Awaitable[Services]]) -> None:
+    def __init__(self, build: Callable[[], Awaitable[Backend]]) -> None:
         self._build = build
-        self._services: Services | None = None
+        self._backend: Backend | None = None
         self._task: asyncio.Task[None] | None = None
         self._built = False
         self.phase = Phase.STARTING
@@ -51,18 +51,18 @@ class Lifecycle:
         self.failed = asyncio.Event()
 
     @property
-    def services(self) -> Services | None:
-        """The services, once built."""
-        return self._services
+    def backend(self) -> Backend | None:
+        """The backend, once built."""
+        return self._backend
 
-    def services_when_ready(self) -> Services:
-        """The services. Raises Unavailable before they are ready, and after they are closed.
+    def backend_when_ready(self) -> Backend:
+        """The backend. Raises Unavailable before they are ready, and after they are closed.
 
         While it drains, the service serves what still reaches it.
         """
-        if self.phase not in (Phase.READY, Phase.DRAINING) or self._services is None or not self._built:
+        if self.phase not in (Phase.READY, Phase.DRAINING) or self._backend is None or not self._built:
             raise Unavailable(_WORDS.get(self.phase, "The service is not ready."))
-        return self._services
+        return self._backend
 
     def _enter(self, phase: Phase) -> None:
         if phase is self.phase or phase not in _NEXT[self.phase]:
@@ -84,11 +84,11 @@ class Lifecycle:
         try:
             if before is not None:
                 await before()
-            self._services = await self._build()
-            services = self._services
-            await services.reader.start()
-            await services.codec.start()
-            await services.engine.start()
+            self._backend = await self._build()
+            backend = self._backend
+            await backend.reader.start()
+            await backend.codec.start()
+            await backend.engine.start()
         except CxrError as error:
             log.error("start failed", code=error.code, detail=error.detail)
             self._enter(Phase.FAILED)
@@ -101,7 +101,7 @@ class Lifecycle:
         self._built = True
         STARTED.set(time.time())
         self._enter(Phase.READY)
-        while services.engine.alive and services.codec.alive:
+        while backend.engine.alive and backend.codec.alive:
             await asyncio.sleep(_WATCH_SECONDS)
         self.fail()
 
@@ -125,7 +125,7 @@ class Lifecycle:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._services is not None:
-            await self._services.engine.close()
-            await self._services.codec.close()
-            self._services.reader.close()
+        if self._backend is not None:
+            await self._backend.engine.close()
+            await self._backend.codec.close()
+            self._backend.reader.close()

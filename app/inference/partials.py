@@ -1,4 +1,4 @@
-"""Unfinished drawings: when they are shown, what stands where the model has not drawn yet, what they may cost."""
+"""Partial images: after which rows they are made, how they are filled up and faded, and how much time they may take."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,23 +14,23 @@ _FREE_DRAWINGS = 2
 _FIRST_GUESS_SECONDS = 0.1
 
 
-def moments(rows: int, kept: int, partials: int) -> list[int]:
-    """Numbers of finished rows at which a drawing is shown: at equal distances between what was kept and the whole."""
+def partial_rows(rows: int, kept: int, partials: int) -> list[int]:
+    """Numbers of finished rows at which a partial image is made: at equal distances from what was kept to the whole."""
     steps = {kept + round((rows - kept) * step / (partials + 1)) for step in range(1, partials + 1)}
     return sorted(step for step in steps if kept < step < rows)
 
 
-def filled(codes: Sequence[int], rows: int, columns: int) -> list[int]:
-    """The codes of whole rows, and below them the last one again until the image is full.
+def fill(codes: Sequence[int], rows: int, columns: int) -> list[int]:
+    """The codes of whole rows, and below them the last one repeated until the image is full.
 
-    The filling that comes closest to the finished image of those measured: docs/benchmarks/fillings.md.
+    Of the fillings that were measured this is the closest to the finished image: docs/benchmarks/fillings.md.
     """
     whole = list(codes[: len(codes) // columns * columns])
     missing = rows - len(whole) // columns
     return whole + whole[-columns:] * missing
 
 
-def faded(pixels: np.ndarray, rows: int, of_rows: int) -> np.ndarray:
+def fade(pixels: np.ndarray, rows: int, of_rows: int) -> np.ndarray:
     """Darken what is not drawn yet, uint8 (H, W): it has to look unfinished, not wrong."""
     height = pixels.shape[0]
     begin = height * rows // of_rows
@@ -41,8 +41,9 @@ def faded(pixels: np.ndarray, rows: int, of_rows: int) -> np.ndarray:
 
 
 class PartialBudget:
-    """What unfinished drawings may cost: everything while hardly anything else is drawn, otherwise a twentieth of the
-    time. OpenAI's API allows fewer of them than were asked for.
+    """Admits partial images: all of them up to two drawings at once, otherwise a twentieth of the time.
+
+    OpenAI's API allows fewer of them than were asked for.
     """
 
     def __init__(self) -> None:
@@ -73,6 +74,6 @@ class PartialBudget:
         self._allowance -= self._cost
         return True
 
-    def took(self, seconds: float) -> None:
-        """Learn what one costs."""
+    def record(self, seconds: float) -> None:
+        """Note how long a partial image took: a moving average is what the next one is taken to cost."""
         self._cost += (seconds - self._cost) * 0.1

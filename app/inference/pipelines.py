@@ -4,23 +4,23 @@ report:  bytes -> radiograph -> codes -> prompt -> text
 answers: bytes -> radiograph -> codes -> prompts -> texts
 draw:    text -> prompt -> codes -> radiograph
 
-Each tells what it has so far by `show`, which streams pass on and the others ignore.
+Each emits what it has so far, where an `emit` is given: streams pass it on.
 """
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from app.engine import Kind, Sampling
 from app.engine.protocol import FinishReason
 from app.ids import new_seed
-from app.imaging import Radiograph
-from app.inference.backend import Services
+from app.inference.backend import Backend, EncodedImage
 from app.inference.cache import ContentKey
-from app.inference.drawing import Artist, Drawing
-from app.inference.generation import Caller, Options, Show, Usage, nobody, stream
+from app.inference.drawing import DrawingRun
+from app.inference.events import Drawing, Emit, TextDelta
+from app.inference.generation import Caller, Options, Usage, stream
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
 from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
@@ -30,7 +30,7 @@ _UNFINISHED_CHARACTER = "\ufffd"
 
 
 @dataclass(frozen=True)
-class Text:
+class GeneratedText:
     """A generated text."""
 
     text: str
@@ -39,151 +39,137 @@ class Text:
     usage: Usage
 
 
-@dataclass(frozen=True)
-class Piece:
-    """The next words of the `index`-th text."""
-
-    index: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A radiograph as the model reads it."""
-
-    radiograph: Radiograph
-    codes: tuple[int, ...]
-    timings: Timings = field(default_factory=Timings)
-
-
-async def read(services: Services, data: bytes, timings: Timings, caller: Caller | None = None) -> Reading:
-    """Decode an uploaded image and tokenise it, or find that `caller` has sent it lately.
+async def encode(backend: Backend, data: bytes, timings: Timings, caller: Caller | None = None) -> EncodedImage:
+    """Decode an uploaded image and encode it, or find it in the cache where `caller` has sent it before.
 
     Raises InputError, Overloaded, WorkerFailed, CodecDead.
     """
-    key = None if caller is None else ContentKey.of(caller.cache_salt, data)
-    known = None if key is None else services.readings.find(key)
+    key = None if caller is None else ContentKey.from_bytes(caller.cache_salt, data)
+    known = None if key is None else backend.encoded_images.find(key)
     if known is not None:
-        return replace(known, timings=timings)
+        return known
     with timings.stage("decode"):
-        radiograph = await services.reader.read(data)
+        radiograph = await backend.reader.read(data)
     with timings.stage("encode"):
-        codes = await services.codec.encode(radiograph.pixels)
+        codes = await backend.codec.encode(radiograph.pixels)
     metrics.IMAGE_TOKENS.labels(direction="in").inc(len(codes))
-    reading = Reading(radiograph, tuple(codes), timings)
+    image = EncodedImage(radiograph, tuple(codes))
     if key is not None:
-        services.readings.keep(key, reading)
-    return reading
+        backend.encoded_images.keep(key, image)
+    return image
 
 
 async def report(
-    services: Services, data: bytes, options: Options, instruction: str | None = None, show: Show = nobody
-) -> tuple[Reading, Text]:
+    backend: Backend,
+    data: bytes,
+    options: Options,
+    timings: Timings,
+    instruction: str | None = None,
+    emit: Emit | None = None,
+) -> tuple[EncodedImage, GeneratedText]:
     """Job 1: a report on a radiograph."""
-    reading = await read(services, data, Timings(), options.caller)
-    return reading, await report_on(services, reading.codes, options, instruction, reading.timings, show)
+    image = await encode(backend, data, timings, options.caller)
+    return image, await report_on(backend, image.codes, options, timings, instruction, emit)
 
 
 async def report_on(
-    services: Services,
+    backend: Backend,
     codes: Sequence[int],
     options: Options,
-    instruction: str | None = None,
     timings: Timings | None = None,
-    show: Show = nobody,
-) -> Text:
+    instruction: str | None = None,
+    emit: Emit | None = None,
+) -> GeneratedText:
     """A report on a radiograph that is encoded already."""
-    prompt = services.bundle.prompts.report(codes, instruction or REPORT_INSTRUCTION)
-    sampling = options.sampling(services.bundle.manifest.decoding.report)
+    prompt = backend.bundle.prompts.report(codes, instruction or REPORT_INSTRUCTION)
+    sampling = options.sampling(backend.bundle.manifest.decoding.report)
     timings = timings or Timings()
     with timings.stage("generate"):
-        return await write(services, prompt, sampling, options.caller, timings, show)
+        return await generate_text(backend, prompt, sampling, options.caller, timings, emit)
 
 
 async def answers(
-    services: Services, data: bytes, questions: Sequence[str], options: Options, show: Show = nobody
-) -> tuple[Reading, list[Text]]:
+    backend: Backend,
+    data: bytes,
+    questions: Sequence[str],
+    options: Options,
+    timings: Timings,
+    emit: Emit | None = None,
+) -> tuple[EncodedImage, list[GeneratedText]]:
     """Job 1, asked: answers about one radiograph, which is encoded once."""
-    reading = await read(services, data, Timings(), options.caller)
-    prompts = [services.bundle.prompts.answer(reading.codes, question) for question in questions]
-    defaults = services.bundle.manifest.decoding.answer
-    with reading.timings.stage("generate"):
-        texts = await together(
-            write(
-                services,
-                prompt,
-                options.sampling(defaults, index=index),
-                options.caller,
-                reading.timings,
-                show,
-                index,
+    image = await encode(backend, data, timings, options.caller)
+    prompts = [backend.bundle.prompts.answer(image.codes, question) for question in questions]
+    defaults = backend.bundle.manifest.decoding.answer
+    with timings.stage("generate"):
+        texts = await gather_or_cancel(
+            generate_text(
+                backend, prompt, options.sampling(defaults, index=index), options.caller, timings, emit, index
             )
             for index, prompt in enumerate(prompts)
         )
-    return reading, texts
+    return image, texts
 
 
-async def write(
-    services: Services,
+async def generate_text(
+    backend: Backend,
     prompt: Sequence[int],
     sampling: Sampling,
     caller: Caller,
     timings: Timings,
-    show: Show = nobody,
+    emit: Emit | None = None,
     index: int = 0,
-) -> Text:
-    """The text that follows a prompt; its pieces are shown as whole characters."""
-    kind = Kind.ANY if services.reference_attempts else Kind.TEXT
+) -> GeneratedText:
+    """The text that follows a prompt; its deltas are emitted in whole characters."""
+    kind = Kind.ANY if backend.reference_attempts else Kind.TEXT
+    vocabulary = backend.bundle.vocabulary
     ids: list[int] = []
-    shown, reason = "", "length"
-    async with aclosing(stream(services, prompt, kind, sampling, caller, timings)) as deltas:
+    emitted, reason = "", "length"
+    async with aclosing(stream(backend.engine, prompt, kind, sampling, caller, timings)) as deltas:
         async for delta in deltas:
             ids.extend(delta.ids)
             reason = delta.finish_reason or reason
-            if show is not nobody:
-                # A character may take several tokens, and what is white at the end may be cut off.
-                text = services.bundle.vocabulary.decode(ids).strip().rstrip(_UNFINISHED_CHARACTER)
-                if len(text) > len(shown) and text.startswith(shown):
-                    show(Piece(index, text[len(shown) :]))
-                    shown = text
+            if emit is not None:
+                # A character may take several tokens, and white space at the end is cut off where nothing follows it.
+                text = vocabulary.decode(ids).strip().rstrip(_UNFINISHED_CHARACTER)
+                if len(text) > len(emitted) and text.startswith(emitted):
+                    emit(TextDelta(index, text[len(emitted) :]))
+                    emitted = text
     metrics.TEXT_TOKENS.inc(len(ids))
-    text = services.bundle.vocabulary.decode(ids).strip()
-    if show is not nobody and text != shown:
-        show(Piece(index, text[len(shown) :]))
-    first_image = services.bundle.vocabulary.image_offset
-    images = sum([token >= first_image for token in prompt])
-    return Text(text, reason, sampling.seed, Usage(len(prompt), images, len(ids)))  # type: ignore[arg-type]
+    text = vocabulary.decode(ids).strip()
+    if emit is not None and text != emitted:
+        emit(TextDelta(index, text[len(emitted) :]))
+    images = sum([token >= vocabulary.image_offset for token in prompt])
+    return GeneratedText(text, reason, sampling.seed, Usage(len(prompt), images, len(ids)))  # type: ignore[arg-type]
 
 
 async def draw(
-    services: Services,
+    backend: Backend,
     text: str,
     options: Options,
+    timings: Timings,
     count: int = 1,
     *,
     instruction: str | None = None,
     kept: Sequence[int] = (),
     partials: int = 0,
-    show: Show = nobody,
-) -> tuple[list[Drawing], Timings]:
+    emit: Emit | None = None,
+) -> list[Drawing]:
     """Job 2: radiographs of what a text describes; seeds of several count up from the first.
 
-    They begin with the codes `kept`. `partials` looks at each and the drawings themselves are shown as they come.
+    They begin with the codes `kept`. `partials` unfinished images of each, and the drawings, are emitted as they come.
     """
-    timings = Timings()
-    bundle = services.bundle
+    bundle = backend.bundle
     prompt = bundle.prompts.draw(text, instruction or DRAW_INSTRUCTION)
     first = options if options.seed is not None else replace(options, seed=new_seed())
     tokens = bundle.image_tokens - len(kept)
     samplings = [first.sampling(bundle.manifest.decoding.draw, tokens=tokens, index=index) for index in range(count)]
-    drawings = await together(
-        Artist(services, sampling, options.caller, timings, kept, partials, show, index).draw(prompt)
+    return await gather_or_cancel(
+        DrawingRun(backend, sampling, options.caller, timings, kept, partials, emit, index).draw(prompt)
         for index, sampling in enumerate(samplings)
     )
-    return drawings, timings
 
 
-async def together(work: Iterable[Awaitable[T]]) -> list[T]:
+async def gather_or_cancel(work: Iterable[Awaitable[T]]) -> list[T]:
     """Results of several awaitables in order; where one fails the others are cancelled and its error is raised."""
     tasks = [asyncio.ensure_future(item) for item in work]
     try:

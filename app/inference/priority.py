@@ -1,17 +1,18 @@
-"""Fair share: somebody waits for an interactive request, nobody for a study's next step."""
+"""Admission by priority: interactive requests go before background studies."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 
-class Share:
-    """Slots of background work: `most` at once while no interactive request is under way; while one is, a step begins
-    only after it has waited `patience` seconds, and alone.
+class PriorityGate:
+    """Admits background work: `slots` steps at once while no interactive request is under way.
+
+    While one is, a step is admitted only after it has waited `patience` seconds, and one at a time.
     """
 
-    def __init__(self, most: int, patience: float) -> None:
-        self._slots = asyncio.Semaphore(most)
+    def __init__(self, slots: int, patience: float) -> None:
+        self._slots = asyncio.Semaphore(slots)
         self._alone = asyncio.Lock()
         self._patience = patience
         self._interactive = 0
@@ -20,7 +21,7 @@ class Share:
 
     @contextlib.contextmanager
     def interactive(self) -> Iterator[None]:
-        """The block is work that somebody waits for."""
+        """The block is an interactive request."""
         self._interactive += 1
         self._idle.clear()
         try:
@@ -32,7 +33,7 @@ class Share:
 
     @contextlib.asynccontextmanager
     async def background(self) -> AsyncIterator[None]:
-        """The block is work that can wait; enters when it has a slot."""
+        """The block is background work; enters when it is admitted."""
         async with self._slots:
             if self._idle.is_set():
                 yield

@@ -1,7 +1,6 @@
-"""Takes received instances into custody: checked, synced, recorded with their study's work, then receipted."""
+"""Makes received instances durable: checked, synced, recorded with their study's work, then acknowledged."""
 
 import contextlib
-import errno
 import hashlib
 import os
 import queue
@@ -13,14 +12,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
 import structlog
 
 from app.dicom.header import Header, NotStorable, read_header
 from app.dicom.status import FailureReason, Receipt
+from app.queues import batches
 from app.store.database import Database
 from app.store.recording import Arrival, Enqueue, held_files, record
 from app.store.spool import Spool, sync_file
+from app.store.transient import is_out_of_space
 from app.telemetry import tracing
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ _HELD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class _Delivered:
+class Incoming:
     """A file that was handed over, and the promise of its receipt."""
 
     file: Path
@@ -43,12 +43,12 @@ class _Delivered:
     trace: str | None
 
 
-class Custody:
-    """The Intake of the service.
+class Ingestor:
+    """The Ingest of the service.
 
-    One thread takes whatever has come together meanwhile: it reads the headers while the files are synced, and records
-    all in one transaction (group commit), so that senders share the cost. One thread, since the interpreter runs one at
-    a time anyway and each change costs. `enqueue` puts a job's workflow into the same transaction.
+    One thread drains the queue into a batch (group commit): it reads the headers while the files are synced, and
+    records the batch in one transaction, so that senders share the cost. One thread, since the interpreter runs one at
+    a time anyway and each switch costs. `enqueue` puts a job's workflow into the same transaction.
     """
 
     def __init__(self, spool: Spool, database: Database, enqueue: Enqueue) -> None:
@@ -56,8 +56,8 @@ class Custody:
         self._database = database
         self._enqueue = enqueue
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sync")
-        self._arrivals: queue.Queue[_Delivered | None] = queue.Queue()
-        self._committer = threading.Thread(target=self._take_batches, name="intake", daemon=True)
+        self._arrivals: queue.Queue[Incoming | None] = queue.Queue()
+        self._committer = threading.Thread(target=self._ingest_batches, name="ingest", daemon=True)
         self._senders: Counter[str] = Counter()
         self._sent: dict[str, dict[str, float]] = {}
         self._lock = threading.Lock()
@@ -89,11 +89,11 @@ class Custody:
         return self._spool.new_file()
 
     def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
-        """Take a written file over; see Intake."""
+        """Take a written file over; see Ingest."""
         receipt: Future[Receipt] = Future()
-        # From here on it cannot be cancelled: whoever waits may leave, what was handed over is still recorded.
+        # From here on it cannot be cancelled: the sender may leave, and what it handed over is still recorded.
         receipt.set_running_or_notify_cancel()
-        self._arrivals.put(_Delivered(file, sender, study, receipt, tracing.traceparent()))
+        self._arrivals.put(Incoming(file, sender, study, receipt, tracing.traceparent()))
         return receipt
 
     @contextlib.contextmanager
@@ -119,25 +119,16 @@ class Custody:
         with self._lock:
             return any(studies.get(study, since) > since for studies in self._sent.values())
 
-    def _take_batches(self) -> None:
-        while (first := self._arrivals.get()) is not None:
-            batch, ended = [first], False
-            while len(batch) < _BATCH and not self._arrivals.empty():
-                item = self._arrivals.get()
-                if item is None:
-                    ended = True
-                    break
-                batch.append(item)
+    def _ingest_batches(self) -> None:
+        for batch in batches(self._arrivals, _BATCH):
             try:
-                self._take(batch)
-            except Exception as error:  # the thread has to outlive what nobody foresaw
+                self._ingest(batch)
+            except Exception as error:  # the thread must survive unexpected errors
                 for one in batch:
                     if not one.receipt.done():
                         one.receipt.set_result(_fault(error, None))
-            if ended:
-                return
 
-    def _take(self, batch: "Sequence[_Delivered]") -> None:
+    def _ingest(self, batch: Sequence[Incoming]) -> None:
         # The disk writes while the headers are read.
         synced = [self._threads.submit(sync_file, one.file) for one in batch]
         arrivals = [self._arrival(one) for one in batch]
@@ -160,7 +151,7 @@ class Custody:
                 one.file.unlink(missing_ok=True)
             one.receipt.set_result(receipt)
 
-    def _arrival(self, one: "_Delivered") -> Arrival | Receipt:
+    def _arrival(self, one: Incoming) -> Arrival | Receipt:
         """What has arrived, or why it is not taken."""
         try:
             header = read_header(one.file)
@@ -184,7 +175,7 @@ class Custody:
         try:
             self._spool.sync()
             with self._database.transaction() as connection:
-                return record(self._database, connection, arrivals, time.time(), self._enqueue)
+                return record(self._database, connection, arrivals, self._enqueue)
         except Exception as error:
             return [(_fault(error, arrival.header), False) for arrival in arrivals]
 
@@ -196,11 +187,8 @@ def _refusal(header: Header | None, reason: FailureReason, detail: str) -> Recei
 
 
 def _fault(error: BaseException, header: Header | None) -> Receipt:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    # SQLite reports a full disk as "database or disk is full", PostgreSQL as SQLSTATE 53100.
-    if isinstance(error, sa.exc.DBAPIError):
-        full = "disk is full" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "53100"
-    log.error("intake failed", exc_info=error, full=full)
+    full = is_out_of_space(error)
+    log.error("ingest failed", exc_info=error, full=full)
     if full:
         return _refusal(header, FailureReason.OUT_OF_RESOURCES, "The disk is full.")
     return _refusal(header, FailureReason.PROCESSING_FAILURE, "The instance could not be stored.")

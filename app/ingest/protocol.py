@@ -8,8 +8,8 @@ from typing import Protocol
 from app.dicom.status import Receipt
 
 
-class Intake(Protocol):
-    """Takes received instances into custody."""
+class Ingest(Protocol):
+    """Takes received instances over and makes them durable."""
 
     def new_file(self) -> Path:
         """A path in the spool that does not exist yet, for the bytes of one instance.

@@ -1,7 +1,6 @@
 """C-STORE and C-ECHO over DIMSE (PS3.4 B, PS3.7 9.1)."""
 
 import contextlib
-import logging
 import ssl
 import threading
 from pathlib import Path
@@ -15,32 +14,32 @@ from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
+from app.dicom.part10 import PREAMBLE
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace
-from app.ingest.protocol import Audit, Intake
+from app.ingest.protocol import Audit, Ingest
 from app.settings import DimseSettings
 from app.telemetry import tracing
 from app.telemetry.metrics import INSTANCES
+from app.third_parties import set_up_pynetdicom
 
 log = structlog.get_logger(__name__)
 
 _RECEIPT_SECONDS = 120.0
-_PREFIX = b"\0" * 128 + b"DICM"
 
 
 class StorageScp:
-    """A storage SCP that answers success only for what the intake has taken into custody."""
+    """A storage SCP that answers success only for what is durable."""
 
-    def __init__(self, settings: DimseSettings, host: str, intake: Intake, audit: Audit | None = None) -> None:
+    def __init__(self, settings: DimseSettings, host: str, ingest: Ingest, audit: Audit | None = None) -> None:
         self._settings = settings
         self._host = settings.host or host
-        self._intake = intake
+        self._ingest = ingest
         self._audit = audit
         self._server: Any = None
         self._open: dict[Any, contextlib.ExitStack] = {}
         self._lock = threading.Lock()
-        # pynetdicom logs what it receives, patients' attributes included.
-        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+        set_up_pynetdicom()
 
     def start(self) -> None:
         """Listen. Raises OSError where the port is taken or the TLS files cannot be used."""
@@ -92,7 +91,7 @@ class StorageScp:
     def _established(self, event: Any) -> None:
         with self._lock:
             stack = self._open[event.assoc] = contextlib.ExitStack()
-            stack.enter_context(self._intake.sending(self._connection(event.assoc)))
+            stack.enter_context(self._ingest.sending(self._connection(event.assoc)))
         log.info("association accepted", ae=self._sender(event.assoc))
 
     def _rejected(self, event: Any) -> None:
@@ -125,7 +124,7 @@ class StorageScp:
 
     def _received(self, event: Any, sender: str) -> Receipt:
         try:
-            path = self._intake.new_file()
+            path = self._ingest.new_file()
             try:
                 _write(event, path)
             except BaseException:
@@ -137,16 +136,16 @@ class StorageScp:
             log.error("c-store failed", exc_info=error)
             return Receipt(None, None, failure=FailureReason.PROCESSING_FAILURE, detail="It could not be stored.")
         try:
-            return self._intake.accept(path, sender=sender).result(_RECEIPT_SECONDS)
+            return self._ingest.accept(path, sender=sender).result(_RECEIPT_SECONDS)
         except TimeoutError:
-            # The file is the intake's by now; a sender that tries again meets what became of it.
+            # The file is handed over; a sender that repeats it meets what became of it.
             return Receipt(None, None, failure=FailureReason.PROCESSING_FAILURE, detail="It was not stored in time.")
 
 
 def _write(event: Any, path: Path) -> None:
     """The received data set as a Part 10 file, byte for byte as it came."""
     with path.open("xb") as file:
-        file.write(_PREFIX)
+        file.write(PREAMBLE)
         write_file_meta_info(file, event.file_meta, enforce_standard=True)
         event.request.DataSet.seek(0)
         while chunk := event.request.DataSet.read(1 << 20):

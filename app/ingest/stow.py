@@ -1,4 +1,4 @@
-"""A STOW-RS request: parts into custody, receipts into the response (PS3.18 10.5 and Annex I)."""
+"""A STOW-RS request: parts in, receipts into the response (PS3.18 10.5 and Annex I)."""
 
 import asyncio
 from collections import deque
@@ -9,16 +9,16 @@ from typing import Any, BinaryIO
 
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace
-from app.ingest.protocol import Intake
+from app.ingest.protocol import Ingest
 
 _UNDER_WAY = 32
 
 
-class Reception:
+class StowReceiver:
     """The sink of one request: writes each part into the spool and gathers its receipt."""
 
-    def __init__(self, intake: Intake, sender: str, study: str | None, max_bytes: int, max_parts: int) -> None:
-        self._intake = intake
+    def __init__(self, ingest: Ingest, sender: str, study: str | None, max_bytes: int, max_parts: int) -> None:
+        self._ingest = ingest
         self._sender = sender
         self._study = study
         self._max_bytes = max_bytes
@@ -37,7 +37,7 @@ class Reception:
             self._refuse(FailureReason.CANNOT_UNDERSTAND, "The part is not application/dicom.")
         else:
             try:
-                self._path = self._intake.new_file()
+                self._path = self._ingest.new_file()
                 return _Bounded(self._path, self._max_bytes)  # type: ignore[return-value]
             except (OutOfSpace, OSError):
                 self._path = None
@@ -54,7 +54,7 @@ class Reception:
             if not complete:
                 fault = Receipt(None, None, failure=FailureReason.CANNOT_UNDERSTAND, detail="The part broke off.")
             if fault is None:
-                self._pending.append(self._intake.accept(self._path, sender=self._sender, study=self._study))
+                self._pending.append(self._ingest.accept(self._path, sender=self._sender, study=self._study))
                 return
             self._path.unlink(missing_ok=True)
             self._refusal = fault

@@ -1,16 +1,18 @@
-"""Sending what was written: to each destination, and the word that a job is over."""
+"""Delivering what was written: to each destination, and the message that a job is over."""
 
 import asyncio
 
 import structlog
 
+from app.delivery.backoff import backoff_seconds
 from app.delivery.outbox import Outbox
 from app.delivery.webhook import Webhook
-from app.errors import Conflict, DeliveryFailed
+from app.errors import DeliveryFailed
 from app.jobs.documents import event_of
 from app.security.audit import AuditLog
 from app.settings import StudySettings
-from app.store.jobs import CANCELLED, Job, Jobs
+from app.store.jobs import Jobs
+from app.store.records import Run
 from app.store.results import Results
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
@@ -18,7 +20,7 @@ from app.telemetry.timings import Timings
 log = structlog.get_logger(__name__)
 
 
-class Sender:
+class DeliverySteps:
     """The steps `deliver:NAME` and `notify`."""
 
     def __init__(
@@ -42,38 +44,29 @@ class Sender:
         """The destinations."""
         return self._outbox.names
 
-    async def _job(self, job_id: str) -> Job:
-        return await asyncio.to_thread(self._jobs.get, job_id)
-
-    async def deliver(self, job_id: str, name: str) -> str | None:
+    async def deliver(self, run: Run, name: str) -> str | None:
         """Deliver to one destination; returns the code of its refusal."""
-        job = await self._job(job_id)
-        done = {
-            item.destination
-            for item in await asyncio.to_thread(self._jobs.deliveries, job_id)
-            if item.state == "delivered"
-        }
-        if name in done:
+        job_id = run.job_id
+        delivered = {item.destination for item in await self._jobs.deliveries(job_id) if item.state == "delivered"}
+        if name in delivered:
             return None
-        files = await asyncio.to_thread(self._results.files, job.documents)
+        files = await self._results.files((await self._jobs.get(job_id)).documents)
         attempts = 0
 
         async def note(count: int, error: str) -> None:
             nonlocal attempts
             attempts = count
             metrics.DELIVERIES.labels(destination=name, outcome="refused").inc()
-            await asyncio.to_thread(self._jobs.note_delivery, job_id, name, "pending", count, error)
-            if (await self._job(job_id)).state == CANCELLED:
-                raise Conflict("The job was cancelled.")
+            await self._jobs.note_delivery(job_id, name, "pending", count, error)
 
         try:
             with Timings().stage("deliver"):
                 await self._outbox.deliver(name, files, note)
         except DeliveryFailed as error:
             self._record(job_id, name, error.code)
-            await asyncio.to_thread(self._jobs.note_delivery, job_id, name, "failed", attempts + 1, error.code)
+            await self._jobs.note_delivery(job_id, name, "failed", attempts + 1, error.code)
             return error.code
-        await asyncio.to_thread(self._jobs.note_delivery, job_id, name, "delivered", attempts + 1)
+        await self._jobs.note_delivery(job_id, name, "delivered", attempts + 1)
         metrics.DELIVERIES.labels(destination=name, outcome="delivered").inc()
         self._record(job_id, name, "delivered")
         return None
@@ -82,18 +75,18 @@ class Sender:
         if self._audit is not None:
             self._audit.note("service", f"deliver to {name}", outcome, job=job_id)
 
-    async def notify(self, job_id: str) -> None:
-        """Tell the webhook that the job is over."""
+    async def notify(self, run: Run) -> None:
+        """Send the webhook the event that the job is over."""
         if self._webhook is None:
             return
-        job = await self._job(job_id)
+        job = await self._jobs.get(run.job_id)
         body = event_of(job)
-        for attempt in range(self._study.max_attempts):
+        for failures in range(1, self._study.max_attempts + 1):
             try:
-                await self._webhook.send(f"job.{job.state}", body, message_id=f"{job_id}-{job.runs}")
+                await self._webhook.send(f"job.{job.state}", body, message_id=f"{job.id}-{run.number}")
                 return
             except DeliveryFailed as error:
-                log.warning("webhook failed", job=job_id, code=error.code)
+                log.warning("webhook failed", job=job.id, code=error.code)
                 if error.permanent:
                     return
-            await asyncio.sleep(min(self._study.retry_seconds * 2.0**attempt, self._study.max_retry_seconds))
+            await asyncio.sleep(backoff_seconds(failures, self._study.retry_seconds, self._study.max_retry_seconds))

@@ -1,6 +1,12 @@
-"""What is written of a report: the configured DICOM documents, and the event for the webhook."""
+"""The documents of a report: the one place that makes a `Draft`.
+
+Of a study's job (`build`, `fhir_of`), or of an upload that is answered at once as a document (`upload_document`); and
+the event for the webhook.
+"""
 
 import datetime
+import hashlib
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,68 +15,120 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from app.dicom.basic_text import basic_text_report
-from app.dicom.draft import Draft
+from app.dicom.document import Draft
 from app.dicom.fhir import diagnostic_report
-from app.dicom.header import read_source
+from app.dicom.header import NotStorable, read_source
 from app.dicom.measurement_report import measurement_report
+from app.dicom.part10 import to_bytes
 from app.dicom.report_capture import report_capture
+from app.dicom.uids import is_valid_uid
+from app.errors import NotAcceptable, UnusableImage
+from app.imaging.sniff import sniff
+from app.inference.pipelines import GeneratedText
 from app.settings import DocumentName
-from app.store.jobs import Job
+from app.store.records import Job, StoredReport
+from models.bundle import Bundle
+from models.report_text import sections
 
+DICOM, FHIR = "application/dicom", "application/fhir+json"
+DOCUMENT_TYPES = (DICOM, FHIR)
 _WRITERS: dict[DocumentName, Callable[[Draft], Dataset]] = {
     "basic_text": basic_text_report,
     "measurement": measurement_report,
     "capture": report_capture,
 }
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
 
-def draft_of(report: Mapping[str, Any], source: Dataset, predecessor: tuple[str, str] | None = None) -> Draft:
-    """The draft of a recorded report on an image with this header."""
+def _draft(report: StoredReport, source: Dataset, predecessor: tuple[str, str] | None = None) -> Draft:
+    """The draft of a report on an image with this header."""
     return Draft(
         source=source,
-        text=report["text"],
-        findings=report["findings"],
-        impression=report["impression"],
-        model=report["model"],
-        bundle_sha256=report["bundle_sha256"],
-        key=report["key"],
-        created=datetime.datetime.fromisoformat(report["created"]),
+        text=report.text,
+        findings=report.findings,
+        impression=report.impression,
+        model=report.model,
+        bundle_sha256=report.bundle_sha256,
+        key=report.key,
+        created=datetime.datetime.fromisoformat(report.created),
         predecessor=predecessor,
     )
 
 
 def build(
     names: Sequence[DocumentName],
-    report: Mapping[str, Any],
+    report: StoredReport,
     source: Path,
     predecessors: Mapping[str, tuple[str, str]],
 ) -> list[Dataset]:
-    """The documents of a report; `predecessors` are those of an earlier revision, by SOP class."""
+    """The documents of a study's report; `predecessors` are those of a previous revision, by SOP class."""
     with source.open("rb") as stream:
         header = read_source(stream)
     written = []
     for name in names:
-        dataset = _WRITERS[name](draft_of(report, header))
+        dataset = _WRITERS[name](_draft(report, header))
         predecessor = predecessors.get(str(dataset.SOPClassUID))
         if predecessor is not None and name != "capture":
-            dataset = _WRITERS[name](draft_of(report, header, predecessor))
+            dataset = _WRITERS[name](_draft(report, header, predecessor))
         written.append(dataset)
     return written
 
 
-def fhir_of(report: Mapping[str, Any], document: Path) -> bytes:
-    """A recorded report as FHIR DiagnosticReport; the study's attributes are those of a document that was written."""
+def fhir_of(report: StoredReport, document: Path) -> bytes:
+    """A study's report as FHIR DiagnosticReport; the study's attributes are those of a document that was written."""
     with document.open("rb") as stream:
-        return json.dumps(diagnostic_report(draft_of(report, read_source(stream)))).encode()
+        return json.dumps(diagnostic_report(_draft(report, read_source(stream)))).encode()
 
 
 def event_of(job: Job) -> dict[str, Any]:
-    """What the webhook is told: identifiers and the outcome, no patient data but the study's UID."""
+    """What the webhook receives: identifiers and the outcome, no patient data but the study's UID."""
     return {
         "job": job.id,
         "study_instance_uid": job.study_uid,
         "revision": job.revision,
         "state": job.state,
-        "reason": job.reason,
-        "documents": job.documents,
+        "reason": None if job.reason is None else {"code": job.reason.code, "detail": job.reason.detail},
+        "documents": list(job.documents),
     }
+
+
+def check_source(data: bytes) -> None:
+    """Refuse an upload that no document can refer to, before the model reads it. Raises NotAcceptable, InputError."""
+    if sniff(data) != "dicom":
+        raise NotAcceptable("Only a report on a DICOM image is offered as a DICOM or FHIR document.")
+    _source(data)
+
+
+def _source(data: bytes) -> Dataset:
+    """The header of an image that a document can refer to. Raises UnusableImage where it lacks its UIDs."""
+    try:
+        source = read_source(io.BytesIO(data))
+    except NotStorable as error:
+        raise UnusableImage("The DICOM header could not be read.", code="damaged_image") from error
+    if not all(is_valid_uid(str(source.get(keyword) or "")) for keyword in _UIDS):
+        raise UnusableImage("The DICOM image has no valid UIDs to refer to.", code="no_uids")
+    return source
+
+
+def upload_document(media_type: str, data: bytes, text: GeneratedText, bundle: Bundle) -> bytes:
+    """A report on an upload as a document in the image's study. Raises UnusableImage where the image lacks its UIDs."""
+    source = _source(data)
+    created = datetime.datetime.now(datetime.UTC).isoformat()
+    # Each request writes a document of its own: the time is part of the key, from which the UIDs follow.
+    key = hashlib.sha256(f"{source.SOPInstanceUID}/{bundle.sha256}/{text.seed}/{created}".encode()).hexdigest()
+    named = sections(text.text)
+    report = StoredReport(
+        key=key,
+        text=text.text,
+        findings=named["findings"],
+        impression=named["impression"],
+        finish_reason=text.finish_reason,
+        seed=text.seed,
+        model=bundle.manifest.label,
+        bundle_sha256=bundle.sha256,
+        created=created,
+    )
+    draft = _draft(report, source)
+    if media_type == DICOM:
+        return to_bytes(basic_text_report(draft))
+    return json.dumps(diagnostic_report(draft)).encode()

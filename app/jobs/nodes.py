@@ -1,4 +1,7 @@
-"""Replicas that share a database: each shows that it lives; what a dead or a leaving one was at goes on elsewhere."""
+"""Replicas that share a database: heartbeats, and re-enqueueing the work of a dead or stopping node.
+
+Times are the database's: a replica whose clock is ahead would take over from living ones.
+"""
 
 import asyncio
 import fcntl
@@ -32,37 +35,38 @@ class Nodes:
         self._queue_of = queue_of
 
     async def run(self) -> None:
-        """Show that this one lives, and take over from those that do not, for ever."""
+        """Send heartbeats, and take over from replicas that send none, for ever."""
         while True:
             try:
-                taken = await asyncio.to_thread(self.beat, time.time())
+                taken = await asyncio.to_thread(self.beat)
                 if taken:
                     log.warning("took over from a dead node", studies=taken)
             except sa.exc.SQLAlchemyError as error:
-                log.error("node beat failed", exc_info=error)
+                log.error("heartbeat failed", exc_info=error)
             await asyncio.sleep(_BEAT_SECONDS)
 
-    def beat(self, now: float) -> int:
-        """One beat; returns how many workflows of dead replicas were taken over."""
+    def beat(self) -> int:
+        """One heartbeat; returns how many workflows of dead replicas were taken over."""
         with self._database.transaction() as connection:
+            now = self._database.now(connection)
             self._database.insert_new(connection, nodes, [{"name": self._name, "seen": now}])
             connection.execute(sa.update(nodes).where(nodes.c.name == self._name).values(seen=now))
             # Whoever deletes the row is the one that takes over.
             dead = sa.delete(nodes).where(nodes.c.seen < now - _DEAD_SECONDS, nodes.c.name != self._name)
             names = list(connection.execute(dead.returning(nodes.c.name)).scalars())
-        return sum(self._enqueue_again(name, self._client) for name in names)
+        return sum(self._reenqueue(name, self._client) for name in names)
 
     def hand_over(self, client: DBOSClient) -> int:
         """Enqueue what this replica leaves unfinished, for any replica to go on with; returns how many workflows.
 
         `client` says whether it waits for a database that is gone.
         """
-        count = self._enqueue_again(self._name, client)
+        count = self._reenqueue(self._name, client)
         with self._database.transaction() as connection:
             connection.execute(sa.delete(nodes).where(nodes.c.name == self._name))
         return count
 
-    def _enqueue_again(self, name: str, client: DBOSClient) -> int:
+    def _reenqueue(self, name: str, client: DBOSClient) -> int:
         found = client.list_workflows(executor_id=name, status="PENDING", load_input=False, load_output=False)
         by_queue: dict[str, list[str]] = {}
         for workflow in found:
@@ -81,10 +85,10 @@ class NodeLock:
         self._file: IO[Any] | None = None
 
     def acquire(self, seconds: float = _LOCK_SECONDS) -> None:
-        """Wait until an earlier process has ended. Raises CxrError where it does not."""
+        """Wait until the process before this one has ended. Raises CxrError where it does not."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("w")
-        until, told = time.monotonic() + seconds, False
+        until, warned = time.monotonic() + seconds, False
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,9 +100,9 @@ class NodeLock:
                         "another CXR_NODE.",
                         code="node_taken",
                     ) from None
-                if not told:
+                if not warned:
                     log.warning("waiting for another process of this node", node=self._name)
-                    told = True
+                    warned = True
                 time.sleep(0.1)
             else:
                 self._file = file

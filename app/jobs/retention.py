@@ -1,14 +1,15 @@
 """Removes pixel data of studies that are over; rows, reports and documents stay."""
 
 import asyncio
-import time
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
 from app.settings import StudySettings
 from app.store.database import Database
-from app.store.jobs import DONE, FINAL
+from app.store.records import FINAL, JobState
 from app.store.spool import Spool
 from app.store.tables import instances, jobs
 
@@ -31,34 +32,41 @@ class Retention:
         """Sweep for ever."""
         while True:
             try:
-                removed = await asyncio.to_thread(self.sweep, time.time())
+                removed = await self.sweep()
                 if removed:
                     log.info("removed pixel data", instances=removed)
             except (sa.exc.SQLAlchemyError, OSError) as error:
                 log.error("retention failed", exc_info=error)
             await asyncio.sleep(_EVERY_SECONDS)
 
-    def sweep(self, now: float) -> int:
+    async def sweep(self) -> int:
         """Remove what is due; returns how many files."""
         removed = 0
-        while True:
-            rows = self._due(now)
-            if not rows:
-                return removed
-            # The row first: a file without a row is removed at the next start, a row without its file would be a loss.
-            with self._database.transaction() as connection:
-                uids = [row.sop_instance_uid for row in rows]
-                connection.execute(sa.update(instances).where(instances.c.sop_instance_uid.in_(uids)).values(file=None))
-            for row in rows:
-                self._spool.path(row.file).unlink(missing_ok=True)
-            removed += len(rows)
+        # Looked for without the lock that arrivals would wait for.
+        while await self._database.read(self._due):
+            names = await self._database.write(self._release)
+            for name in names:
+                await asyncio.to_thread(self._spool.path(name).unlink, missing_ok=True)
+            removed += len(names)
+        return removed
 
-    def _due(self, now: float) -> list[sa.Row[tuple[str, str]]]:
+    def _release(self, connection: sa.Connection) -> list[str]:
+        """Take files that are due from their rows; returns the files' names, for removal after the commit.
+
+        The row first: a file without a row is removed at the next start, a row without its file would be a loss.
+        """
+        rows = self._due(connection)
+        uids = [row.sop_instance_uid for row in rows]
+        connection.execute(sa.update(instances).where(instances.c.sop_instance_uid.in_(uids)).values(file=None))
+        return [row.file for row in rows]
+
+    def _due(self, connection: sa.Connection) -> Sequence[Any]:
+        now = self._database.now(connection)
         kept = sa.select(jobs.c.study_uid).where(
             sa.or_(
                 jobs.c.state.not_in(FINAL),
-                sa.and_(jobs.c.state == DONE, jobs.c.updated > now - self._done_seconds),
-                sa.and_(jobs.c.state.in_(FINAL - {DONE}), jobs.c.updated > now - self._failed_seconds),
+                sa.and_(jobs.c.state == JobState.DONE, jobs.c.updated > now - self._done_seconds),
+                sa.and_(jobs.c.state.in_(FINAL - {JobState.DONE}), jobs.c.updated > now - self._failed_seconds),
             )
         )
         query = (
@@ -71,5 +79,5 @@ class Retention:
             )
             .limit(_AT_ONCE)
         )
-        with self._database.reading() as connection:
-            return list(connection.execute(query).all())
+        rows: Sequence[Any] = connection.execute(query).all()
+        return rows

@@ -1,220 +1,181 @@
-"""The durable part of the service: its database, its spool, and DBOS, which runs the workflows.
-
-DBOS's registry is global to the process, and so is the work that the registered workflows run.
-"""
+"""Studies as the routes see them: taken in, found, cancelled, retried. Builds what works on them."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-import sqlalchemy as sa
-import structlog
-from dbos import DBOS, DBOSClient, SetWorkflowID
 
 from app.delivery.outbox import Outbox
 from app.delivery.webhook import Webhook
-from app.errors import CxrError
+from app.errors import CxrError, NotFound
 from app.inference.lifecycle import Lifecycle
-from app.inference.priority import Share
-from app.ingest.ingestor import Custody
+from app.inference.priority import PriorityGate
+from app.ingest.ingestor import Ingestor
+from app.ingest.protocol import Ingest
 from app.ingest.scp import StorageScp
-from app.jobs.delivery_steps import Sender
-from app.jobs.nodes import NodeLock, Nodes
-from app.jobs.report_steps import Reader
+from app.jobs import documents
+from app.jobs.cancellation import CancellationWatch
+from app.jobs.dbos import WorkflowEngine
+from app.jobs.delivery_steps import DeliverySteps
+from app.jobs.nodes import NodeLock
+from app.jobs.report_steps import ReportSteps
 from app.jobs.retention import Retention
-from app.jobs.workflow import StudyWork
+from app.jobs.steps import StepRunner
+from app.jobs.workflow import StudyWorkflow
 from app.security.audit import AuditLog
 from app.settings import Settings
 from app.store.database import Database, database_url
 from app.store.jobs import Jobs
+from app.store.records import Delivery, Job, JobCounts
 from app.store.results import Results
-from app.store.search import Search
+from app.store.search import Query, Search, StoredInstance
 from app.store.spool import Spool
-from app.telemetry import tracing
-
-log = structlog.get_logger(__name__)
-
-_NAME = "cxr"
-# A constant: DBOS recovers only workflows of its own version, and an upgrade has to go on with the studies it finds.
-# It changes when the order of the steps does, which ends what is under way in a way that `Jobs.again` mends.
-_VERSION = "1"
-_READ, _DELIVER = "cxr_read_study", "cxr_deliver_study"
-_READ_QUEUE, _DELIVERY_QUEUE = "cxr_read", "cxr_deliver"
-_POLL_SECONDS = 0.5
-_THREADS = 64
-
-_work: StudyWork | None = None
-_tasks: set["asyncio.Task[Any]"] = set()
 
 
-def _queue_of(workflow: str) -> str:
-    return _DELIVERY_QUEUE if workflow == _DELIVER else _READ_QUEUE
+@dataclass(frozen=True)
+class Occupancy:
+    """What the service holds: jobs, bytes of held files, free bytes of the spool's disk and its reserve."""
+
+    jobs: JobCounts
+    held_bytes: int
+    free_bytes: int
+    reserve_bytes: int
 
 
-async def _run(name: str, trace: str | None, workflow: Callable[[StudyWork], Awaitable[None]]) -> None:
-    task = asyncio.current_task()
-    if _work is None or task is None:
-        raise asyncio.CancelledError  # the service is closing: it stays enqueued for the next start
-    _tasks.add(task)
-    try:
-        with tracing.continued(trace), tracing.span(name):
-            await workflow(_work)
-    finally:
-        _tasks.discard(task)
+class StudyService:
+    """Everything that takes, keeps and works on studies, for the event loop."""
 
-
-@DBOS.workflow(name=_READ)
-async def _read_study(job_id: str, trace: str | None = None) -> None:
-    await _run("study.read", trace, lambda work: work.read(job_id))
-
-
-@DBOS.workflow(name=_DELIVER)
-async def _deliver_study(job_id: str, trace: str | None = None) -> None:
-    await _run("study.deliver", trace, lambda work: work.deliver(job_id))
-
-
-class Studies:
-    """Everything that takes, keeps and works on studies."""
-
-    def __init__(self, settings: Settings, lifecycle: Lifecycle, share: Share, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self, settings: Settings, lifecycle: Lifecycle, gate: PriorityGate, audit: AuditLog | None = None
+    ) -> None:
+        """Open the database and the spool. Raises CxrError. Blocks: to be called off the event loop."""
         self._settings = settings
-        self._lifecycle = lifecycle
-        self._share = share
         self._audit = audit
         self._lock = NodeLock(settings.state_dir, settings.node)
         self._lock.acquire()
-        self.spool = Spool(settings.state_dir / "spool", settings.limits.min_free_mb)
+        self._spool = Spool(settings.state_dir / "spool", settings.limits.min_free_mb)
         configured = settings.database_url
         url = database_url(None if configured is None else configured.get_secret_value(), settings.state_dir)
-        self.database = Database(url)
-        self.jobs = Jobs(self.database)
-        self.search = Search(self.database)
-        self.results = Results(self.database, self.spool)
-        self.custody = Custody(self.spool, self.database, self._enqueue_reading)
-        self._outbox = Outbox.of(settings)
-        self._retention = Retention(settings.study, self.database, self.spool)
-        self._client: DBOSClient | None = None
-        self._nodes: Nodes | None = None
+        try:
+            self.database = Database(url)
+        except CxrError:
+            self._lock.release()
+            raise
+        self._jobs = Jobs(self.database)
+        self._search = Search(self.database)
+        self._results = Results(self.database, self._spool)
+        self._engine = WorkflowEngine(settings, self.database)
+        self._ingestor = Ingestor(self._spool, self.database, self._engine.enqueue_reading)
+        self._retention = Retention(settings.study, self.database, self._spool)
+        self._watch = CancellationWatch(self._jobs)
+        self._workflow = self._build_workflow(lifecycle, gate)
         self._background: list[asyncio.Task[None]] = []
         self.scp: StorageScp | None = None
         self.accepting = False
 
+    def _build_workflow(self, lifecycle: Lifecycle, gate: PriorityGate) -> StudyWorkflow:
+        study, jobs, results = self._settings.study, self._jobs, self._results
+        outbox = Outbox.from_settings(self._settings)
+        report = ReportSteps(study, lifecycle, gate, jobs, results, self._spool, delivers=bool(outbox.names))
+        webhook = Webhook.from_settings(self._settings.webhook)
+        delivery = DeliverySteps(study, jobs, results, outbox, webhook, self._audit)
+        runner = StepRunner(jobs, self._watch)
+        return StudyWorkflow(study, jobs, self._ingestor, runner, report, delivery, self._engine.enqueue_delivery)
+
     async def start(self) -> None:
         """Go on with what an earlier process left, and begin to accept. Raises CxrError."""
-        global _work
-        study = self._settings.study
-        webhook = Webhook.of(self._settings.webhook)
-        delivers = bool(self._outbox.names)
-        reader = Reader(study, self._lifecycle, self._share, self.jobs, self.results, self.spool, delivers)
-        sender = Sender(study, self.jobs, self.results, self._outbox, webhook, self._audit)
-        _work = StudyWork(study, self.jobs, self.custody, reader, sender, self._enqueue_delivery)
-        logging.getLogger("dbos").setLevel(logging.ERROR)
-        try:
-            DBOS(
-                config={
-                    "name": _NAME,
-                    "system_database_url": self.database.url,
-                    "application_version": _VERSION,
-                    "executor_id": self._settings.node,
-                    "log_level": "ERROR",
-                    "enable_otlp": False,
-                    "max_executor_threads": _THREADS,
-                }
-            )
-            DBOS.launch()
-            await DBOS.register_queue_async(
-                _READ_QUEUE, worker_concurrency=study.concurrency, polling_interval_sec=_POLL_SECONDS
-            )
-            # Without a limit: what waits for a destination that is down keeps nothing else waiting.
-            await DBOS.register_queue_async(_DELIVERY_QUEUE, polling_interval_sec=_POLL_SECONDS)
-            self._client = await asyncio.to_thread(self._new_client)
-        except sa.exc.DBAPIError as error:
-            raise CxrError("The database cannot be used.", code="database_refused") from error
-        await asyncio.to_thread(self.custody.start)
-        self._nodes = Nodes(self._settings.node, self.database, self._client, _queue_of)
-        self._background = [asyncio.create_task(self._retention.run()), asyncio.create_task(self._nodes.run())]
+        await self._engine.start(self._workflow)
+        await asyncio.to_thread(self._ingestor.start)
+        assert self._engine.nodes is not None
+        loops = (self._retention.run(), self._engine.nodes.run(), self._watch.run())
+        self._background = [asyncio.create_task(loop) for loop in loops]
         if self._settings.dimse.port is not None:
-            self.scp = StorageScp(self._settings.dimse, self._settings.host, self.custody, self._audit)
+            self.scp = StorageScp(self._settings.dimse, self._settings.host, self._ingestor, self._audit)
             try:
                 await asyncio.to_thread(self.scp.start)
             except (OSError, ValueError) as error:
                 raise CxrError("The DIMSE port or its TLS files cannot be used.", code="dimse_refused") from error
         self.accepting = True
 
-    def _enqueue_reading(self, connection: sa.Connection, job_id: str, trace: str | None) -> None:
-        self._enqueue(connection, _READ, job_id, job_id, trace)
+    @property
+    def ingest(self) -> Ingest:
+        """Where received instances go."""
+        return self._ingestor
 
-    def _enqueue(
-        self, connection: sa.Connection, name: str, job_id: str, workflow_id: str, trace: str | None = None
-    ) -> None:
-        assert self._client is not None
-        self._client.enqueue_in_transaction(
-            connection,
-            {"workflow_name": name, "queue_name": _queue_of(name), "workflow_id": workflow_id, "app_version": _VERSION},
-            job_id,
-            trace,
-        )
+    async def get(self, job_id: str) -> Job:
+        """One job. Raises NotFound."""
+        return await self._jobs.get(job_id)
 
-    async def _enqueue_delivery(self, job_id: str) -> None:
-        """From inside a workflow, whose checkpoint it becomes."""
-        runs = (await asyncio.to_thread(self.jobs.get, job_id)).runs
-        with SetWorkflowID(f"{job_id}-{runs}-deliver"):
-            await DBOS.enqueue_workflow_async(_DELIVERY_QUEUE, _deliver_study, job_id, tracing.traceparent())
+    async def deliveries(self, job_id: str) -> list[Delivery]:
+        """How far each destination of a job has come."""
+        return await self._jobs.deliveries(job_id)
 
-    def again(self, job_id: str) -> None:
+    async def find(
+        self, *, states: Sequence[str] = (), study_uid: str | None = None, limit: int = 50, offset: int = 0
+    ) -> tuple[list[Job], int]:
+        """Jobs, newest first, and how many there are in all."""
+        return await self._jobs.find(states=states, study_uid=study_uid, limit=limit, offset=offset)
+
+    async def cancel(self, job_id: str) -> None:
+        """Cancel a job: the step under way is ended, nothing further is generated, written or delivered.
+
+        Raises NotFound, Conflict.
+        """
+        await self._jobs.cancel(job_id)
+        await self._watch.look()
+
+    async def retry(self, job_id: str) -> None:
         """Run a failed or cancelled job again. Raises NotFound, Conflict."""
-        written = bool(self.jobs.get(job_id).documents)
+        await self._jobs.retry(job_id, self._engine.enqueue_retry)
+        await self._watch.look()
 
-        def enqueue(connection: sa.Connection, job: str, workflow_id: str) -> None:
-            if written:
-                self._enqueue(connection, _DELIVER, job, f"{workflow_id}-deliver", tracing.traceparent())
-            else:
-                self._enqueue(connection, _READ, job, workflow_id, tracing.traceparent())
+    async def document(self, job_id: str) -> tuple[Job, Path | None]:
+        """A job with a report, and the file of its first document. Raises NotFound."""
+        job = await self._jobs.get(job_id)
+        if job.report is None:
+            raise NotFound("The job has no report.")
+        return job, (await self._results.files(job.documents[:1]))[0] if job.documents else None
 
-        self.jobs.again(job_id, enqueue)
+    async def fhir(self, job: Job, document: Path) -> bytes:
+        """A job's report as a FHIR DiagnosticReport, with the patient and study attributes of its document."""
+        assert job.report is not None
+        return await asyncio.to_thread(documents.fhir_of, job.report, document)
 
-    def _new_client(self, *, patient: bool = True) -> DBOSClient:
-        """A patient one waits, without a limit, for a database that is gone."""
-        return DBOSClient(
-            system_database_url=self.database.url,
-            application_name=_NAME,
-            lazy=not patient,
-            retry_connection_errors=patient,
-        )
+    async def search(self, query: Query) -> tuple[list[dict[str, Any]], bool]:
+        """DICOM JSON of what matches, and whether there is more behind the page. Raises InvalidRequest."""
+        return await self._search.find(query)
 
-    def _hand_over(self, nodes: Nodes) -> int:
-        client = self._new_client(patient=False)  # the process is to end
-        try:
-            return nodes.hand_over(client)
-        finally:
-            client.destroy()
+    async def instances(
+        self, study: str, series: str | None = None, sop: str | None = None
+    ) -> list[tuple[StoredInstance, Path]]:
+        """A study's, a series' or one instance with their files. Raises NotFound where no file is held."""
+        found = await self._search.instances(study, series, sop)
+        held = [(instance, self._spool.path(instance.file)) for instance in found if instance.file is not None]
+        if not held:
+            raise NotFound("Nothing of it is held." if not found else "The retention time of its pixel data is over.")
+        return held
+
+    async def occupancy(self) -> Occupancy:
+        """What is held, for the gauges. Raises OSError, SQLAlchemyError."""
+        counts, held = await self._jobs.count(), await self._jobs.held_bytes()
+        free = await asyncio.to_thread(self._spool.free_bytes)
+        return Occupancy(counts, held, free, self._spool.reserve_bytes)
+
+    async def remove_due(self) -> int:
+        """Remove the pixel data whose retention is over now; returns how many files."""
+        return await self._retention.sweep()
 
     async def close(self) -> None:
         """Stop accepting; what is under way stays as it is recorded and goes on after the next start."""
-        global _work
         self.accepting = False
-        _work = None
         if self.scp is not None:
             await asyncio.to_thread(self.scp.stop)
-        for task in [*self._background, *_tasks]:
+        for task in self._background:
             task.cancel()
-        await asyncio.gather(*self._background, *_tasks, return_exceptions=True)
-        await asyncio.to_thread(self.custody.close)
-        # DBOS makes its own pool the loop's default one, and takes it along. Every workflow that begins does it again,
-        # while DBOS ends too.
-        loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(thread_name_prefix="asyncio")
-        loop.set_default_executor(pool)
-        await loop.run_in_executor(pool, DBOS.destroy)
-        loop.set_default_executor(pool)
-        if self._nodes is not None:
-            try:
-                left = await asyncio.to_thread(self._hand_over, self._nodes)
-                log.info("handed over", workflows=left)
-            except sa.exc.SQLAlchemyError as error:
-                log.error("nothing handed over; the next start goes on with it", exc_info=error)
-        if self._client is not None:
-            await asyncio.to_thread(self._client.destroy)
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._engine.interrupt()
+        await asyncio.to_thread(self._ingestor.close)
+        await self._engine.close()
         self.database.close()
         self._lock.release()

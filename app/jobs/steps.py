@@ -1,24 +1,25 @@
-"""Running a job's steps: under DBOS, timed, with the job's own failures as results, and patient with what passes."""
+"""The steps of a job: checkpointed by DBOS, timed, cancelled with their job, retried where the cause passes."""
 
 import asyncio
-import errno
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
 import structlog
 from dbos import DBOS
 
 from app.errors import Conflict
+from app.jobs.cancellation import CancellationWatch
 from app.store.jobs import Jobs
+from app.store.records import Reason, Run, Step
+from app.store.transient import is_transient
 from app.telemetry import tracing
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 2.0
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_DEFECT = Reason("internal_error", "A step failed for a reason inside the service; its log names the job.")
 
 
 class JobFailed(Exception):
@@ -26,16 +27,11 @@ class JobFailed(Exception):
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
-        self.reason = {"code": code, "detail": detail}
+        self.reason = Reason(code, detail)
 
 
-def _passes(error: Exception) -> bool:
-    """Whether somebody mends it while the study waits: a disk without room, a database that cannot be used."""
-    return isinstance(error, sa.exc.OperationalError) or (isinstance(error, OSError) and error.errno in _NO_ROOM)
-
-
-async def patiently(work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """The result of `work`, which is begun again for as long as the disk is full or the database gone.
+async def retry_transient(work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """The result of `work`, retried while the disk is full or the database's connection lost; other errors are raised.
 
     A workflow that raised such an error would be over, and its study would wait for good.
     """
@@ -44,7 +40,7 @@ async def patiently(work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         try:
             result = await work(*arguments)
         except Exception as error:
-            if not _passes(error):
+            if not is_transient(error):
                 raise
             if not waited:
                 log.error("a study waits for its disk or database", cause=type(error).__name__)
@@ -56,30 +52,45 @@ async def patiently(work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def run_step(jobs: Jobs, job_id: str, name: str, work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """Run `work(job_id, *arguments)` as a checkpointed step and note its time. Its result has to be JSON.
+class StepRunner:
+    """Runs the steps of every job."""
 
-    Raises JobFailed, and Conflict where the job was cancelled. Inside the step they are results, since DBOS would log
-    and keep them as defects.
-    """
+    def __init__(self, jobs: Jobs, watch: CancellationWatch) -> None:
+        self._jobs = jobs
+        self._watch = watch
 
-    async def timed() -> dict[str, Any]:
-        started, clock = time.time(), time.perf_counter()
-        try:
-            result: dict[str, Any] = {"value": await patiently(work, job_id, *arguments)}
-        except JobFailed as failure:
-            result = {"reason": failure.reason}
-        except Conflict:
-            return {"cancelled": True}
-        seconds = time.perf_counter() - clock
-        await patiently(asyncio.to_thread, jobs.add_step, job_id, name, started, seconds)
-        return result
+    async def run(
+        self, run: Run, name: str, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any, guarded: bool = True
+    ) -> T:
+        """Run `work(run, *arguments)` as a checkpointed step and note its time. Its result has to be JSON.
 
-    with tracing.span(f"study.{name.partition(':')[0]}"), structlog.contextvars.bound_contextvars(job=job_id):
-        outcome = await DBOS.run_step_async({"name": name}, timed)
-    if "reason" in outcome:
-        raise JobFailed(**outcome["reason"])
-    if "cancelled" in outcome:
-        raise Conflict("The job was cancelled.")
-    value: T = outcome["value"]
-    return value
+        Raises JobFailed, and Conflict where the job was cancelled or run again meanwhile, which ends a `guarded` step.
+        Inside the step they are results, since DBOS would log and keep them as defects. An unexpected error fails the
+        job: a workflow that raised it would leave its study open for good.
+        """
+
+        async def timed() -> dict[str, Any]:
+            started, clock = time.time(), time.perf_counter()
+            attempt = retry_transient(work, run, *arguments)
+            try:
+                value = await (self._watch.guard(run, attempt) if guarded else attempt)
+            except JobFailed as failure:
+                return {"reason": {"code": failure.reason.code, "detail": failure.reason.detail}}
+            except Conflict:
+                return {"cancelled": True}
+            except Exception as error:
+                log.error("a step failed", step=name, exc_info=error)
+                return {"reason": {"code": _DEFECT.code, "detail": _DEFECT.detail}}
+            step = Step(name, started, round((time.perf_counter() - clock) * 1000.0, 1))
+            await retry_transient(self._jobs.add_step, run, step)
+            return {"value": value}
+
+        label = f"study.{name.partition(':')[0]}"
+        with tracing.span(label), structlog.contextvars.bound_contextvars(job=run.job_id):
+            outcome = await DBOS.run_step_async({"name": name}, timed)
+        if "reason" in outcome:
+            raise JobFailed(**outcome["reason"])
+        if "cancelled" in outcome:
+            raise Conflict("The job was cancelled.")
+        value: T = outcome["value"]
+        return value

@@ -5,19 +5,18 @@ deliver: to every destination -> notify
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import structlog
 
 from app.errors import Conflict
-from app.ingest.ingestor import Custody
-from app.jobs.delivery_steps import Sender
-from app.jobs.report_steps import Reader
-from app.jobs.steps import JobFailed, patiently, run_step
+from app.ingest.ingestor import Ingestor
+from app.jobs.delivery_steps import DeliverySteps
+from app.jobs.report_steps import ReportSteps
+from app.jobs.steps import JobFailed, StepRunner, retry_transient
 from app.settings import StudySettings
-from app.store.jobs import CANCELLED, DELIVERING, DONE, FAILED, FINAL, WAITING, Job, Jobs
+from app.store.jobs import Jobs
+from app.store.records import FINAL, JobState, Reason, Run
 from app.telemetry.metrics import JOBS_ENDED
 
 log = structlog.get_logger(__name__)
@@ -25,90 +24,86 @@ log = structlog.get_logger(__name__)
 _POLL_SECONDS = 1.0
 
 
-class StudyWork:
+class StudyWorkflow:
     """The workflows of a job. DBOS runs them again from their last checkpoint after a kill."""
 
     def __init__(
         self,
         settings: StudySettings,
         jobs: Jobs,
-        custody: Custody,
-        reader: Reader,
-        sender: Sender,
-        enqueue_delivery: Callable[[str], Awaitable[None]],
+        ingestor: Ingestor,
+        runner: StepRunner,
+        report: ReportSteps,
+        delivery: DeliverySteps,
+        enqueue_delivery: Callable[[Run], Awaitable[None]],
     ) -> None:
         self._study = settings
         self._jobs = jobs
-        self._custody = custody
-        self._reader = reader
-        self._sender = sender
+        self._ingestor = ingestor
+        self._step = runner.run
+        self._report = report
+        self._delivery = delivery
         self._enqueue_delivery = enqueue_delivery
 
-    async def read(self, job_id: str) -> None:
-        """From the first instance to the written documents."""
+    async def read(self, run: Run) -> None:
+        """From the first instance to the written documents. Ends where the job is cancelled or run again."""
         try:
-            await run_step(self._jobs, job_id, "wait", self._wait_until_complete)
-            if await run_step(self._jobs, job_id, "encode", self._reader.encode):
-                await run_step(self._jobs, job_id, "generate", self._reader.generate)
-                await run_step(self._jobs, job_id, "write", self._reader.write)
+            try:
+                await self._step(run, "wait", self._wait_until_complete)
+                if await self._step(run, "encode", self._report.encode):
+                    await self._step(run, "generate", self._report.generate)
+                    await self._step(run, "write", self._report.write)
+            except JobFailed as failure:
+                await self._fail(run, failure.reason)
         except Conflict:
             return
-        except JobFailed as failure:
-            await self._fail(job_id, failure.reason)
-        state = await self._state(job_id)
-        if state == DELIVERING:
-            await self._enqueue_delivery(job_id)
+        state = await self._state(run)
+        if state is JobState.DELIVERING:
+            await self._enqueue_delivery(run)
         elif state in FINAL:
-            await self._ended(job_id, state)
+            await self._end(run, state)
 
-    async def deliver(self, job_id: str) -> None:
-        """From the written documents to the destinations."""
-        names = self._sender.names
+    async def deliver(self, run: Run) -> None:
+        """From the written documents to the destinations. Ends where the job is cancelled or run again."""
+        names = self._delivery.names
         try:
-            # Side by side: a destination that is down delays no other.
-            refusals = await asyncio.gather(
-                *(run_step(self._jobs, job_id, f"deliver:{name}", self._sender.deliver, name) for name in names)
-            )
-            refused = [name for name, code in zip(names, refusals, strict=True) if code]
-            if refused:
-                raise JobFailed("delivery_failed", f"Not delivered to {', '.join(refused)}.")
-            await patiently(asyncio.to_thread, self._jobs.move, job_id, DONE)
+            try:
+                # Side by side: a destination that is down delays no other.
+                refusals = await asyncio.gather(
+                    *(self._step(run, f"deliver:{name}", self._delivery.deliver, name) for name in names)
+                )
+                refused = [name for name, code in zip(names, refusals, strict=True) if code]
+                if refused:
+                    raise JobFailed("delivery_failed", f"Not delivered to {', '.join(refused)}.")
+                await retry_transient(self._jobs.move, run, JobState.DONE)
+            except JobFailed as failure:
+                await self._fail(run, failure.reason)
         except Conflict:
             return
-        except JobFailed as failure:
-            await self._fail(job_id, failure.reason)
-        await self._ended(job_id, await self._state(job_id))
+        await self._end(run, await self._state(run))
 
-    async def _ended(self, job_id: str, state: str) -> None:
+    async def _end(self, run: Run, state: JobState) -> None:
         JOBS_ENDED.labels(state=state).inc()
-        await run_step(self._jobs, job_id, "notify", self._sender.notify)
+        # The job is over: nothing is left to cancel, and a retry sends its own message.
+        await self._step(run, "notify", self._delivery.notify, guarded=False)
 
-    async def _state(self, job_id: str) -> str:
-        job: Job = await patiently(asyncio.to_thread, self._jobs.get, job_id)
-        return job.state
+    async def _state(self, run: Run) -> JobState:
+        return (await retry_transient(self._jobs.get, run.job_id)).state
 
-    async def _fail(self, job_id: str, reason: dict[str, str]) -> None:
-        log.warning("study failed", job=job_id, code=reason["code"])
-        await patiently(asyncio.to_thread, self._jobs.release_revision, job_id)
-        try:
-            await patiently(asyncio.to_thread, partial(self._jobs.move, job_id, FAILED, reason=reason))
-        except Conflict:
-            log.info("a cancelled study has failed", job=job_id)
+    async def _fail(self, run: Run, reason: Reason) -> None:
+        log.warning("study failed", job=run.job_id, code=reason.code)
+        await retry_transient(self._jobs.fail, run, reason)
 
-    async def _wait_until_complete(self, job_id: str) -> None:
+    async def _wait_until_complete(self, run: Run) -> None:
         """A study is complete when its senders are gone and it has been quiet for a while."""
-        await asyncio.to_thread(self._jobs.move, job_id, WAITING)
-        study = (await asyncio.to_thread(self._jobs.get, job_id)).study_uid
+        await self._jobs.move(run, JobState.WAITING)
+        study = (await self._jobs.get(run.job_id)).study_uid
         while True:
-            if self._custody.is_being_sent(study):
+            if self._ingestor.is_being_sent(study):
                 await asyncio.sleep(min(_POLL_SECONDS, self._study.quiet_seconds or 0.1))
                 continue
-            remaining = await asyncio.to_thread(
-                self._jobs.close_revision, job_id, self._study.quiet_seconds, time.time()
-            )
+            remaining = await self._jobs.close_revision(run, self._study.quiet_seconds)
             if remaining <= 0.0:
                 return
             # An instance that arrives meanwhile only moves the end further away.
             await asyncio.sleep(remaining)
-            if await self._state(job_id) == CANCELLED:
-                raise Conflict("The job was cancelled.")

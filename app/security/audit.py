@@ -9,7 +9,6 @@ import json
 import os
 import queue
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO
 import structlog
 
 from app.errors import CxrError
+from app.queues import batches
 from app.telemetry.metrics import AUDIT_FAILURES
 
 log = structlog.get_logger(__name__)
@@ -64,23 +64,13 @@ class AuditLog:
         self._thread.join(_CLOSE_SECONDS)
 
     def _write_batches(self) -> None:
-        while (first := self._events.get()) is not None:
-            # What follows at once goes along: opening, reading the last hash and syncing cost more than an event.
-            time.sleep(_LINGER_SECONDS)
-            batch, ended = [first], False
-            while len(batch) < _BATCH and not self._events.empty():
-                event = self._events.get()
-                if event is None:
-                    ended = True
-                    break
-                batch.append(event)
+        # What follows at once goes along: opening, reading the last hash and syncing cost more than an event.
+        for batch in batches(self._events, _BATCH, linger_seconds=_LINGER_SECONDS):
             try:
                 append(self._path, batch)
             except OSError as error:
                 AUDIT_FAILURES.inc(len(batch))
                 log.error("audit not written", events=len(batch), error=type(error).__name__)
-            if ended:
-                return
 
 
 def append(path: Path, events: list[dict[str, Any]]) -> None:

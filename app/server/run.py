@@ -70,7 +70,7 @@ class Server:
     """uvicorn around one application; stops by itself when a part of the service has failed."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
-        self._lifecycle: Lifecycle = app.state.lifecycle
+        self._lifecycle: Lifecycle = app.state.service.lifecycle
         self._server = _Draining(
             uvicorn.Config(
                 app,

@@ -1,17 +1,20 @@
 """The connection to the database: SQLite in the state folder, or PostgreSQL."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import CxrError
-from app.store.tables import held_files, metadata
+from app.store.migrations import migrate
 
+T = TypeVar("T")
 _BUSY_MS = 30_000
+_UNIX_EPOCH_JULIAN_DAY = 2440587.5
 
 
 def database_url(configured: str | None, state_dir: Path) -> str:
@@ -24,20 +27,14 @@ def database_url(configured: str | None, state_dir: Path) -> str:
     return configured
 
 
-def connect(url: str) -> sa.Engine:
-    """An engine with our tables in place. Raises CxrError where the database cannot be used."""
+def create_engine(url: str) -> sa.Engine:
+    """An engine, connected to nothing yet. Raises CxrError where the URL cannot be used."""
     try:
         engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
         raise CxrError("CXR_DATABASE_URL is no database that is supported here.", code="database_refused") from error
     if engine.dialect.name == "sqlite":
         _configure_sqlite(engine)
-    try:
-        metadata.create_all(engine)
-        # Databases that were made before it have the table, which is left alone as a whole.
-        held_files.create(engine, checkfirst=True)
-    except sa.exc.DBAPIError as error:
-        raise CxrError("The database cannot be used.", code="database_refused") from error
     return engine
 
 
@@ -62,12 +59,33 @@ def _writes(connection: sa.Connection) -> bool:
 
 
 class Database:
-    """Transactions on the service's tables; synchronous, to be called off the event loop."""
+    """Transactions on the service's tables, whose schema is brought up to this release when it is opened.
+
+    `read` and `write` are for the event loop, `reading` and `transaction` for other threads.
+    """
 
     def __init__(self, url: str) -> None:
+        """Open and migrate. Raises CxrError where the database or its schema cannot be used."""
         self.url = url
-        self.engine = connect(url)
+        self.engine = create_engine(url)
+        try:
+            self.migrated = migrate(self.engine)
+        except sa.exc.DBAPIError as error:
+            raise CxrError("The database cannot be used.", code="database_refused") from error
         self._reader = self.engine.execution_options(read_only=True)
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """The result of `work` on a connection that only reads."""
+        return await asyncio.to_thread(self._on, self.reading, work)
+
+    async def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """The result of `work` in a transaction: committed with it, rolled back on an error."""
+        return await asyncio.to_thread(self._on, self.transaction, work)
+
+    @staticmethod
+    def _on(connect: Callable[[], Any], work: Callable[[sa.Connection], T]) -> T:
+        with connect() as connection:
+            return work(connection)
 
     def transaction(self) -> Any:
         """A context manager around a connection; commits at its end, rolls back on an error."""
@@ -76,6 +94,17 @@ class Database:
     def reading(self) -> Any:
         """A context manager around a connection that only reads."""
         return self._reader.connect()
+
+    @property
+    def clock(self) -> sa.ColumnElement[float]:
+        """Seconds since the epoch as an SQL expression: one clock for all replicas, whatever their own ones say."""
+        if self.engine.dialect.name == "postgresql":
+            return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Double)
+        return (sa.func.julianday("now", type_=sa.Float) - _UNIX_EPOCH_JULIAN_DAY) * 86_400.0
+
+    def now(self, connection: sa.Connection) -> float:
+        """The time by the database's clock, in seconds since the epoch."""
+        return float(connection.execute(sa.select(self.clock)).scalar_one())
 
     def insert_new(self, connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert the rows whose primary keys are not there yet."""

@@ -1,19 +1,21 @@
 """What one transaction records of instances that have arrived."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from pydicom.datadict import tag_for_keyword
 
 from app.dicom.equipment import MANUFACTURER
 from app.dicom.header import STUDY_KEYWORDS, Header
 from app.dicom.status import FailureReason, Receipt
 from app.store.database import Database
+from app.store.records import OPEN, JobState
 from app.store.tables import instances, jobs, studies
 
-_STUDY_TAGS: dict[str, str] = {}
+_STUDY_TAGS = tuple(f"{tag_for_keyword(keyword):08X}" for keyword in STUDY_KEYWORDS)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def job_id(study_uid: str, revision: int) -> str:
     return hashlib.sha256(f"{study_uid}/{revision}".encode()).hexdigest()[:32]
 
 
-def value_of(attributes: dict[str, Any], tag: str) -> str:
+def value_of(attributes: Mapping[str, Any], tag: str) -> str:
     """The first value of an attribute in DICOM JSON as text; a person name is its first component group that is set."""
     values = attributes.get(tag, {}).get("Value") or [""]
     first = values[0]
@@ -54,7 +56,6 @@ def record(
     database: Database,
     connection: sa.Connection,
     arrivals: Sequence[Arrival],
-    now: float,
     enqueue: Enqueue,
 ) -> list[tuple[Receipt, bool]]:
     """Record arrivals; returns for each its receipt and whether its file is now held.
@@ -76,6 +77,8 @@ def record(
             fresh.append(arrival)
             outcomes.append((_receipt(arrival), True))
     if fresh:
+        # The database's clock: a replica with another time would close revisions too early or too late.
+        now = database.now(connection)
         open_jobs = _join_studies(database, connection, fresh, now, enqueue)
         connection.execute(sa.insert(instances), [_row(arrival, open_jobs, now) for arrival in fresh])
     return outcomes
@@ -114,13 +117,17 @@ def _join_studies(
     )
     # In order, so that two replicas that record the same studies wait for one another instead of for ever.
     query = sa.select(studies).where(studies.c.study_uid.in_(sorted(first))).order_by(studies.c.study_uid)
+    locked = connection.execute(query.with_for_update()).all()
+    # A job that is over takes no instance, although its study still names it: it would be acknowledged and never read.
+    named = sa.select(jobs.c.id).where(jobs.c.id.in_([study.job for study in locked]), jobs.c.state.in_(OPEN))
+    going = set(connection.execute(named).scalars())
     open_jobs: dict[str, str | None] = {}
-    for study in connection.execute(query.with_for_update()).all():
+    for study in locked:
         uid = study.study_uid
-        open_jobs[uid] = study.job
+        open_jobs[uid] = study.job if study.job in going else None
         if uid not in work:
             continue
-        if study.job is None:
+        if open_jobs[uid] is None:
             revision = study.revision + 1
             identity = open_jobs[uid] = job_id(uid, revision)
             connection.execute(sa.insert(jobs), [_job_row(identity, uid, revision, now)])
@@ -135,17 +142,13 @@ def _join_studies(
 
 def study_row(uid: str, attributes: dict[str, Any], now: float) -> dict[str, Any]:
     """A study as its first instance describes it."""
-    from pydicom.datadict import tag_for_keyword
-
-    if not _STUDY_TAGS:
-        _STUDY_TAGS.update({keyword: f"{tag_for_keyword(keyword):08X}" for keyword in STUDY_KEYWORDS})
     return {
         "study_uid": uid,
         "patient_id": value_of(attributes, "00100020"),
         "patient_name": value_of(attributes, "00100010"),
         "study_date": value_of(attributes, "00080020")[:16],
         "accession_number": value_of(attributes, "00080050"),
-        "attributes": {tag: attributes[tag] for tag in _STUDY_TAGS.values() if tag in attributes},
+        "attributes": {tag: attributes[tag] for tag in _STUDY_TAGS if tag in attributes},
         "revision": 0,
         "job": None,
         "created": now,
@@ -157,7 +160,7 @@ def _job_row(identity: str, study_uid: str, revision: int, now: float) -> dict[s
         "id": identity,
         "study_uid": study_uid,
         "revision": revision,
-        "state": "received",
+        "state": JobState.RECEIVED,
         "runs": 1,
         "attempts": 0,
         "created": now,

@@ -1,15 +1,17 @@
 """Documents that the service wrote: instances of origin `result` in the spool."""
 
+import asyncio
 import contextlib
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from pydicom.dataset import Dataset
 
 from app.dicom.header import Header, attributes_of
-from app.dicom.secondary_capture import to_bytes
+from app.dicom.part10 import to_bytes
+from app.errors import CxrError
 from app.store.database import Database
 from app.store.recording import instance_row
 from app.store.spool import Spool
@@ -17,16 +19,27 @@ from app.store.tables import instances
 
 
 class Results:
-    """Keeps and finds documents. Synchronous, to be called off the event loop."""
+    """Keeps and finds documents."""
 
     def __init__(self, database: Database, spool: Spool) -> None:
         self._database = database
         self._spool = spool
 
-    def keep(self, job_id: str, written: Sequence[Dataset]) -> list[str]:
-        """Keep documents durably, those that are held already excepted; returns their SOP Instance UIDs."""
+    async def keep(
+        self, job_id: str, written: Sequence[Dataset], record: Callable[[sa.Connection, list[str]], None]
+    ) -> list[str]:
+        """Keep documents durably, those that are held already excepted; returns their SOP Instance UIDs.
+
+        `record` is given the UIDs in the same transaction: where it raises, nothing is kept.
+        """
+        return await asyncio.to_thread(self._keep, job_id, written, record)
+
+    def _keep(
+        self, job_id: str, written: Sequence[Dataset], record: Callable[[sa.Connection, list[str]], None]
+    ) -> list[str]:
         uids = [str(dataset.SOPInstanceUID) for dataset in written]
-        held = {row.sop_instance_uid for row in self._rows(uids)}
+        with self._database.reading() as connection:
+            held = {row.sop_instance_uid for row in _rows(connection, uids)}
         rows: list[dict[str, object]] = []
         files: list[Path] = []
         try:
@@ -36,36 +49,41 @@ class Results:
                 data = to_bytes(dataset)
                 files.append(self._spool.write(data))
                 row = instance_row(_header(dataset), files[-1].name, "", len(data))
-                rows.append({**row, "origin": "result", "sender": "", "job": job_id, "received": time.time()})
+                rows.append({**row, "origin": "result", "sender": "", "job": job_id})
             with self._database.transaction() as connection:
-                self._database.insert_new(connection, instances, rows)
-        except (OSError, sa.exc.SQLAlchemyError):
+                now = self._database.now(connection)
+                self._database.insert_new(connection, instances, [{**row, "received": now} for row in rows])
+                record(connection, uids)
+        except (OSError, sa.exc.SQLAlchemyError, CxrError):
             self._remove_unnamed(files, uids)
             raise
         return uids
 
     def _remove_unnamed(self, files: Sequence[Path], uids: Sequence[str]) -> None:
-        """Remove files that no row names: keeping is tried again. A commit that seemed to fail may have been one."""
+        """Remove files that no row names: keeping is repeated. A commit that seemed to fail may have been one."""
         with contextlib.suppress(sa.exc.SQLAlchemyError):
-            named = {row.file for row in self._rows(uids)}
+            with self._database.reading() as connection:
+                named = {row.file for row in _rows(connection, uids)}
             for file in files:
                 if file.name not in named:
                     file.unlink(missing_ok=True)
 
-    def files(self, uids: Sequence[str]) -> list[Path]:
+    async def files(self, uids: Sequence[str]) -> list[Path]:
         """The documents' files, in the order of their UIDs."""
-        names = {row.sop_instance_uid: row.file for row in self._rows(uids)}
+        rows = await self._database.read(lambda connection: _rows(connection, uids))
+        names = {row.sop_instance_uid: row.file for row in rows}
         return [self._spool.path(names[uid]) for uid in uids]
 
-    def predecessors(self, uids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    async def predecessors(self, uids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Series and SOP Instance UID of documents, by SOP class."""
-        return {row.sop_class_uid: (row.series_uid, row.sop_instance_uid) for row in self._rows(uids)}
+        rows = await self._database.read(lambda connection: _rows(connection, uids))
+        return {row.sop_class_uid: (row.series_uid, row.sop_instance_uid) for row in rows}
 
-    def _rows(self, uids: Sequence[str]) -> Sequence[sa.Row[tuple[object, ...]]]:
-        with self._database.reading() as connection:
-            return connection.execute(  # type: ignore[no-any-return]
-                sa.select(instances).where(instances.c.sop_instance_uid.in_(list(uids)))
-            ).all()
+
+def _rows(connection: sa.Connection, uids: Sequence[str]) -> Sequence[sa.Row[Any]]:
+    query = sa.select(instances).where(instances.c.sop_instance_uid.in_(list(uids)))
+    rows: Sequence[sa.Row[Any]] = connection.execute(query).all()
+    return rows
 
 
 def _header(dataset: Dataset) -> Header:

@@ -1,10 +1,11 @@
 """Searches over the held studies, series and instances (QIDO-RS, PS3.18 10.6)."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from pydicom.datadict import tag_for_keyword
 
 from app.dicom.header import INSTANCE_KEYWORDS, SERIES_KEYWORDS
 from app.errors import InvalidRequest
@@ -40,28 +41,42 @@ class Query:
     offset: int
 
 
+@dataclass(frozen=True)
+class StoredInstance:
+    """An instance as a retrieval needs it; `file` is its name in the spool, None once retention has removed it."""
+
+    study_uid: str
+    series_uid: str
+    sop_instance_uid: str
+    file: str | None
+
+
 class Search:
-    """Finds what is held. Synchronous, to be called off the event loop."""
+    """Finds what is held."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, query: Query) -> tuple[list[dict[str, Any]], bool]:
+    async def find(self, query: Query) -> tuple[list[dict[str, Any]], bool]:
         """DICOM JSON of what matches, and whether there is more behind the page. Raises InvalidRequest."""
-        with self._database.reading() as connection:
-            search = self._studies if query.level == "studies" else self._below
-            found = search(connection, query)
+        search = self._studies if query.level == "studies" else self._below
+        found = await self._database.read(lambda connection: search(connection, query))
         return found[: query.limit], len(found) > query.limit
 
-    def instance(self, study: str, series: str | None = None, sop: str | None = None) -> list[sa.Row[Any]]:
-        """Rows of a study's, a series' or one instance, in the order of their arrival."""
+    async def instances(
+        self, study: str, series: str | None = None, sop: str | None = None
+    ) -> Sequence[StoredInstance]:
+        """A study's, a series' or one instance, in the order of their arrival."""
         wanted = [instances.c.study_uid == study]
         if series is not None:
             wanted.append(instances.c.series_uid == series)
         if sop is not None:
             wanted.append(instances.c.sop_instance_uid == sop)
-        with self._database.reading() as connection:
-            return list(connection.execute(sa.select(instances).where(*wanted).order_by(instances.c.received)).all())
+        columns = [instances.c[field.name] for field in fields(StoredInstance)]
+        found = sa.select(*columns).where(*wanted).order_by(instances.c.received)
+        return await self._database.read(
+            lambda connection: [StoredInstance(**row._mapping) for row in connection.execute(found)]
+        )
 
     def _studies(self, connection: sa.Connection, query: Query) -> list[dict[str, Any]]:
         conditions = list(_conditions(query.matches, _STUDY_COLUMNS))
@@ -140,10 +155,15 @@ def _date(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
     return sa.and_(column != "", *bounds)
 
 
-def _pick(attributes: Mapping[str, Any], keywords: Iterable[str]) -> dict[str, Any]:
-    from pydicom.datadict import tag_for_keyword
+def _tags(keywords: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{tag_for_keyword(keyword):08X}" for keyword in keywords)
 
-    tags = (f"{tag_for_keyword(keyword):08X}" for keyword in keywords)
+
+_SERIES_TAGS = _tags(SERIES_KEYWORDS)
+_INSTANCE_TAGS = _tags((*SERIES_KEYWORDS, *INSTANCE_KEYWORDS))
+
+
+def _pick(attributes: Mapping[str, Any], tags: Iterable[str]) -> dict[str, Any]:
     return {tag: attributes[tag] for tag in tags if tag in attributes}
 
 
@@ -166,7 +186,7 @@ def _study_item(row: Any, parts: list[Any]) -> dict[str, Any]:
 def _series_item(row: Any) -> dict[str, Any]:
     return {
         **row.study_attributes,
-        **_pick(row.attributes, SERIES_KEYWORDS),
+        **_pick(row.attributes, _SERIES_TAGS),
         "00201209": _value("IS", row.count),
     }
 
@@ -175,6 +195,6 @@ def _instance_item(row: Any) -> dict[str, Any]:
     availability = "ONLINE" if row.file else "UNAVAILABLE"
     return {
         **row.study_attributes,
-        **_pick(row.attributes, (*SERIES_KEYWORDS, *INSTANCE_KEYWORDS)),
+        **_pick(row.attributes, _INSTANCE_TAGS),
         "00080056": _value("CS", availability),
     }

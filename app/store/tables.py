@@ -1,4 +1,6 @@
-"""The tables. DBOS keeps its own beside them in the same database, so that one transaction covers both."""
+"""The tables as the migrations make them (`migrations.py`). DBOS keeps its own in the same database: one transaction
+covers both.
+"""
 
 import sqlalchemy as sa
 
@@ -19,7 +21,8 @@ studies = sa.Table(
     sa.Column("created", sa.Float, nullable=False, index=True),
 )
 
-# One row an instance, received (`origin` input) or written here (`result`). `file` is null once retention removed it.
+# One row an instance: received (`origin` input), written here (result), or written here and sent back by a PACS (ours).
+# `file` is null once retention has removed it.
 instances = sa.Table(
     "cxr_instances",
     metadata,
@@ -60,11 +63,11 @@ jobs = sa.Table(
     sa.Column("created", sa.Float, nullable=False, index=True),
     sa.Column("updated", sa.Float, nullable=False, index=True),
     sa.Column("last_received", sa.Float, nullable=False),
-    sa.Column("reason", sa.JSON),  # {"code", "detail"} of a failure, or of a result without a report
-    sa.Column("steps", sa.JSON, nullable=False),  # [{"name", "started", "ms", "attempts"}]
-    sa.Column("skipped", sa.JSON, nullable=False),  # [{"sop_instance_uid", "code", "detail"}]
-    sa.Column("image", sa.JSON),  # the image that was read
-    sa.Column("report", sa.JSON),  # what was generated from it
+    sa.Column("reason", sa.JSON),  # records.Reason, of a failure or of a result without a report
+    sa.Column("steps", sa.JSON, nullable=False),  # records.Step
+    sa.Column("skipped", sa.JSON, nullable=False),  # records.Skipped
+    sa.Column("image", sa.JSON),  # records.ReadImage
+    sa.Column("report", sa.JSON),  # records.StoredReport
     sa.Column("documents", sa.JSON, nullable=False),  # SOP Instance UIDs of what was written of it
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydicom.uid import generate_uid
 
-from app.store.database import connect, database_url
+from app.store.database import Database, database_url
 from app.store.tables import instances, jobs, studies
 from benchmarks.bench import Bench
 from benchmarks.clients.http import Body, Client
@@ -85,7 +85,7 @@ async def held_studies(bench: Bench) -> Result:
 
 def hold(state_dir: Path, first: int, until: int) -> None:
     """Record studies that are done, one instance each, as many days ago as the database has had them."""
-    engine = connect(database_url(None, state_dir))
+    engine = Database(database_url(None, state_dir)).engine
     now = time.time()
     for begin in range(first, until, _CHUNK):
         numbers = range(begin, min(begin + _CHUNK, until))

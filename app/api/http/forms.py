@@ -14,7 +14,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.api.http.requests import check_content_type
+from app.api.http.negotiation import check_content_type
 from app.errors import ClientGone, MalformedInput
 
 M = TypeVar("M", bound=BaseModel)
@@ -35,7 +35,7 @@ async def read_form(request: Request, model: type[M]) -> M:
         field = model.model_fields.get(name)
         if field is not None and get_origin(field.annotation) is list:
             given[name] = values
-        elif values[-1] != "":  # as pages send a field that nobody filled in
+        elif values[-1] != "":  # browsers send empty fields as empty strings
             given[name] = values[-1]
     try:
         return model.model_validate(given)

@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app import errors
+from app.api.request_scope import request_scope
+from app.api.state import state_of
 from app.telemetry.metrics import REJECTED
 
 log = structlog.get_logger(__name__)
@@ -38,7 +40,7 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.Unavailable, 503, "Service unavailable"),
     (errors.FatalError, 503, "Service unavailable"),
     (errors.DeadlineExceeded, 504, "Deadline exceeded"),
-    # Nobody reads this one; the access log and the metrics do. 499 is the customary number.
+    # For the access log and the metrics: the client is gone. 499 is the customary number.
     (errors.ClientGone, 499, "Client closed request"),
     (errors.WorkerFailed, 500, "Internal error"),
     (errors.CxrError, 500, "Internal error"),
@@ -79,7 +81,7 @@ def respond(
     request: Request, status: int, title: str, detail: str, code: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """An error response in the shape that the path asks for."""
-    request_id = str(request.scope.get("cxr_request_id", ""))
+    request_id = request_scope(request.scope).request_id
     body, media_type = body_of(request.scope["path"], status, title, detail, code, request_id)
     REJECTED.labels(code=code).inc()
     return JSONResponse(body, status, headers=dict(headers or {}), media_type=media_type)
@@ -94,7 +96,7 @@ def _where(location: tuple[Any, ...]) -> str:
 def refusal(request: Request, error: errors.CxrError) -> JSONResponse:
     """The response that an exception of the tree becomes."""
     status, title = status_of(error)
-    request.app.state.lifecycle.note(error)
+    state_of(request).lifecycle.note(error)
     if status >= 500:
         log.error("request failed", code=error.code, cause=type(error.__cause__).__name__)
     retry_after = getattr(error, "retry_after", 5 if status == 503 else None)

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Response
 
-from app.api.schemas import WireModel
+from app.api.schemas.common import WireModel
 
 
 def respond_json(body: WireModel, *, exclude_none: bool = False) -> Response:

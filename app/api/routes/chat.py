@@ -5,24 +5,18 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.api.http.requests import (
-    REQUIRE_JSON,
-    caller_of,
-    check_prompt,
-    limits_of,
-    services_of,
-    while_connected,
-    within,
-)
+from app.api.http.context import Context, check_count, check_prompt
+from app.api.http.negotiation import REQUIRE_JSON
 from app.api.http.responses import OPENAI_READING_ERRORS, respond_json
-from app.api.http.sse import EVENT_STREAM, event, respond_with_events
+from app.api.http.sse import EVENT_STREAM, event
+from app.api.http.task import respond
 from app.api.render import render
 from app.api.routes.models import check_model
 from app.api.schemas.chat import (
@@ -40,9 +34,8 @@ from app.dicom.secondary_capture import Provenance
 from app.errors import InvalidRequest, MalformedInput
 from app.ids import new_id
 from app.inference import pipelines
-from app.inference.backend import Services
-from app.inference.drawing import Drawing
-from app.inference.generation import Options, Show, nobody
+from app.inference.events import Drawing, Emit, Event, Result, TextDelta
+from app.inference.generation import Options, Usage
 from app.telemetry.timings import Timings
 
 router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[REQUIRE_JSON])
@@ -61,7 +54,7 @@ class Turn:
     draws: bool
 
     @classmethod
-    def of(cls, body: ChatRequest) -> "Turn":
+    def from_request(cls, body: ChatRequest) -> "Turn":
         """Raises InvalidRequest, MalformedInput."""
         spoken = next((message for message in reversed(body.messages) if message.role == "user"), None)
         if spoken is None:
@@ -94,63 +87,68 @@ def _bytes_of(url: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Conversation:
-    """One request and its answer on the wire."""
+class ChatTask:
+    """One request of a conversation, and its answer on the wire."""
 
-    services: Services
+    context: Context
     turn: Turn
     options: Options
-    id: str
-    created: int
+    include_usage: bool = False
+    id: str = field(default_factory=lambda: f"chatcmpl-{new_id()}")
+    created: int = field(default_factory=lambda: int(time.time()))
 
-    async def answer(self, show: Show = nobody) -> ChatBody:
+    async def run(self, emit: Emit | None = None) -> ChatBody:
         """Read or draw."""
-        services, turn = self.services, self.turn
+        backend, turn, timings = self.context.backend, self.turn, Timings()
         if turn.draws:
-            (drawing,), _ = await pipelines.draw(services, turn.text, self.options)
+            (drawing,) = await pipelines.draw(backend, turn.text, self.options, timings)
             return await asyncio.to_thread(self._drawn, drawing)
         if turn.image is None:
-            prompt = services.bundle.prompts.instruct(turn.text)
-            sampling = self.options.sampling(services.bundle.manifest.decoding.answer)
-            text = await pipelines.write(services, prompt, sampling, self.options.caller, Timings(), show)
+            prompt = backend.bundle.prompts.instruct(turn.text)
+            sampling = self.options.sampling(backend.bundle.manifest.decoding.answer)
+            text = await pipelines.generate_text(backend, prompt, sampling, self.options.caller, timings, emit)
         elif turn.text:
-            _, (text,) = await pipelines.answers(services, turn.image, [turn.text], self.options, show)
+            _, (text,) = await pipelines.answers(backend, turn.image, [turn.text], self.options, timings, emit)
         else:
-            _, text = await pipelines.report(services, turn.image, self.options, show=show)
-        return self._body(
-            text.text, text.finish_reason, text.usage.prompt_tokens, text.usage.completion_tokens, text.seed
-        )
+            _, text = await pipelines.report(backend, turn.image, self.options, timings, emit=emit)
+        return self._body(text.text, text.finish_reason, text.usage, text.seed)
 
     def _drawn(self, drawing: Drawing) -> ChatBody:
-        bundle = self.services.bundle
-        provenance = Provenance.of(bundle.manifest.label, bundle.sha256, drawing.seed, self.turn.text)
+        bundle = self.context.backend.bundle
+        provenance = Provenance.from_prompt(bundle.manifest.label, bundle.sha256, drawing.seed, self.turn.text)
         data = base64.b64encode(render(drawing.pixels, "png", provenance)).decode()
         part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"))
-        usage = drawing.usage
-        return self._body([part], "stop", usage.prompt_tokens, usage.completion_tokens, drawing.seed)
+        return self._body([part], "stop", drawing.usage, drawing.seed)
 
-    def _body(self, content: Any, reason: Any, read: int, written: int, seed: int) -> ChatBody:
+    def _body(self, content: Any, reason: Any, usage: Usage, seed: int) -> ChatBody:
+        read, written = usage.prompt_tokens, usage.completion_tokens
         return ChatBody(
             id=self.id,
             created=self.created,
-            model=self.services.bundle.manifest.label,
+            model=self.context.backend.bundle.manifest.label,
             choices=[Choice(message=AssistantMessage(content=content), finish_reason=reason)],
             usage=ChatUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written),
             seed=seed,
         )
 
-    def events(self, item: object, *, usage: bool) -> Sequence[bytes]:
+    async def respond(self, result: ChatBody) -> Response:
+        """One completion."""
+        return respond_json(result)
+
+    async def events(self, item: Event | Result[ChatBody]) -> Iterable[bytes]:
         """Chunks of a piece of text, or the last ones."""
-        frame = self._body("", "stop", 0, 0, 0)
-        if isinstance(item, pipelines.Piece):
+        frame = self._body("", "stop", Usage(0, 0, 0), 0)
+        if isinstance(item, TextDelta):
             return [event(frame.chunk({"role": "assistant", "content": item.text}))]
-        body = cast(ChatBody, item)
+        if not isinstance(item, Result):
+            return []
+        body = item.value
         message, chunks = body.choices[0], []
         if not isinstance(message.message.content, str):
             content = [part.model_dump() for part in message.message.content]
             chunks.append(event(frame.chunk({"role": "assistant", "content": content})))
         chunks.append(event(frame.chunk({}, message.finish_reason)))
-        if usage:
+        if self.include_usage:
             chunks.append(event({**frame.chunk({}), "choices": [], "usage": body.usage.model_dump()}))
         return [*chunks, _DONE]
 
@@ -167,17 +165,12 @@ async def create_completion(body: ChatRequest, request: Request) -> Response:
     Without an image, words that ask for one, or `modalities` with `image`, are drawn: the answer's content is then an
     image part.
     """
-    services, limits = services_of(request), limits_of(request)
-    check_model(body.model, services)
-    turn = Turn.of(body)
-    check_prompt("messages", turn.text, limits)
+    context = Context.from_request(request)
+    check_model(body.model, context.backend)
+    turn = Turn.from_request(body)
+    check_prompt("messages", turn.text, context.limits)
     tokens = body.max_completion_tokens or body.max_tokens
-    within("max_tokens", tokens, limits.max_text_tokens)
-    options = Options(body.temperature, body.top_p, tokens, body.seed, caller_of(request))
-    conversation = Conversation(services, turn, options, f"chatcmpl-{new_id()}", int(time.time()))
-    if body.stream:
-        usage = body.stream_options is not None and body.stream_options.include_usage
-        return await respond_with_events(
-            request, limits, conversation.answer, lambda item: conversation.events(item, usage=usage)
-        )
-    return respond_json(await while_connected(request, limits, conversation.answer()))
+    check_count("max_tokens", tokens, context.limits.max_text_tokens)
+    options = Options(body.temperature, body.top_p, tokens, body.seed, context.caller)
+    include_usage = body.stream_options is not None and body.stream_options.include_usage
+    return await respond(context, ChatTask(context, turn, options, include_usage), stream=body.stream)

@@ -4,12 +4,13 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
+from app.api.http.context import Context
 from app.api.http.forms import form_body, read_form
-from app.api.http.requests import REQUIRE_JSON, caller_of, limits_of, negotiate, services_of, while_connected
+from app.api.http.negotiation import REQUIRE_JSON, negotiate
 from app.api.http.responses import DRAW_PROBLEMS, PROBLEMS
 from app.api.render import MEDIA_TYPES, render
-from app.api.routes.reports import image_body
-from app.api.schemas.reports import ImageForm, PixelsRequest, TokensBody
+from app.api.schemas.codes import PixelsRequest, TokensBody
+from app.api.schemas.common import ImageBody, ImageForm
 from app.dicom.secondary_capture import Provenance
 from app.errors import InvalidRequest
 from app.inference import pipelines
@@ -28,17 +29,17 @@ PGM = "image/x-portable-graymap"
 )
 async def create_tokens(request: Request) -> TokensBody:
     """Tokenise a radiograph: one code per grid cell, row by row."""
-    services = services_of(request)
+    context = Context.from_request(request)
     form = await read_form(request, ImageForm)
     negotiate(request, ("application/json",))
-    work = pipelines.read(services, form.image, Timings(), caller_of(request))
-    reading = await while_connected(request, limits_of(request), work)
-    manifest = services.bundle.manifest
+    work = pipelines.encode(context.backend, form.image, Timings(), context.caller)
+    image = await context.while_connected(work)
+    manifest = context.backend.bundle.manifest
     return TokensBody(
-        tokens=list(reading.codes),
+        tokens=list(image.codes),
         grid=manifest.image.grid,
         codebook_size=manifest.vocabulary.codebook_size,
-        image=image_body(reading.radiograph),
+        image=ImageBody.from_radiograph(image.radiograph),
     )
 
 
@@ -51,8 +52,8 @@ async def create_tokens(request: Request) -> TokensBody:
 )
 async def create_pixels(body: PixelsRequest, request: Request) -> Response:
     """Draw the radiograph that the codes stand for: one per grid cell, row by row."""
-    services = services_of(request)
-    bundle = services.bundle
+    context = Context.from_request(request)
+    bundle = context.backend.bundle
     if len(body.tokens) != bundle.image_tokens:
         raise InvalidRequest(
             f"tokens: {len(body.tokens)} given, an image has {bundle.image_tokens}", code="token_count"
@@ -62,8 +63,8 @@ async def create_pixels(body: PixelsRequest, request: Request) -> Response:
     except ValueError as error:
         highest = bundle.vocabulary.codebook_size - 1
         raise InvalidRequest(f"tokens: every token must lie in 0..{highest}", code="token_range") from error
-    pixels = await while_connected(request, limits_of(request), services.codec.decode(body.tokens))
-    provenance = Provenance.of(bundle.manifest.label, bundle.sha256)
+    pixels = await context.while_connected(context.backend.codec.decode(body.tokens))
+    provenance = Provenance.from_prompt(bundle.manifest.label, bundle.sha256)
     file = await asyncio.to_thread(render, pixels, body.output_format, provenance)
     return Response(file, media_type=MEDIA_TYPES[body.output_format])
 
@@ -80,8 +81,8 @@ async def create_preview(request: Request) -> Response:
 
     Comments in its header, in values after the modality LUT: `range LOW HIGH`, `window CENTER WIDTH`, `inverse 0|1`.
     """
-    services = services_of(request)
+    context = Context.from_request(request)
     form = await read_form(request, ImageForm)
     negotiate(request, (PGM,))
-    preview = await while_connected(request, limits_of(request), services.reader.preview(form.image))
+    preview = await context.while_connected(context.backend.reader.preview(form.image))
     return Response(preview, media_type=PGM)

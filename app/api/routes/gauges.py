@@ -1,41 +1,39 @@
 """Gauges that are read when they are asked for: queues, jobs, disk, GPU."""
 
+import asyncio
 import contextlib
-import time
 
 import structlog
 
-from app.inference.backend import Services
-from app.jobs.service import Studies
-from app.store.jobs import STATES
+from app.inference.backend import Backend
+from app.jobs.service import Occupancy, StudyService
+from app.store.records import JobState
 from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
 
-def observe(services: Services | None, studies: Studies | None) -> None:
-    """Set the gauges; asks the database, so it is to be called off the event loop."""
-    metrics.ENGINE_UP.set(1 if services is not None and services.engine.alive else 0)
-    if services is not None:
-        for direction, waiting in services.codec.waiting.items():
+async def observe(backend: Backend | None, studies: StudyService | None) -> None:
+    """Set the gauges."""
+    metrics.ENGINE_UP.set(1 if backend is not None and backend.engine.alive else 0)
+    if backend is not None:
+        for direction, waiting in backend.codec.waiting.items():
             metrics.CODEC_QUEUE_IMAGES.labels(direction=direction).set(waiting)
     if studies is not None and studies.accepting:
         try:
-            _observe_studies(studies)
+            _observe_studies(await studies.occupancy())
         except Exception as error:  # a database that is gone must not take the other metrics along
             log.error("study metrics not available", error=type(error).__name__)
-    _observe_gpus()
+    await asyncio.to_thread(_observe_gpus)
 
 
-def _observe_studies(studies: Studies) -> None:
-    counts, oldest = studies.jobs.count()
-    for state in STATES:
-        metrics.JOBS.labels(state=state).set(counts.get(state, 0))
-    metrics.OLDEST_JOB_SECONDS.set(0.0 if oldest is None else time.time() - oldest)
-    metrics.SPOOL_BYTES.set(studies.jobs.held_bytes())
-    with contextlib.suppress(OSError):
-        metrics.SPOOL_FREE_BYTES.set(studies.spool.free_bytes())
-    metrics.SPOOL_RESERVE_BYTES.set(studies.spool.reserve_bytes)
+def _observe_studies(occupancy: Occupancy) -> None:
+    for state in JobState:
+        metrics.JOBS.labels(state=state).set(occupancy.jobs.by_state.get(state, 0))
+    metrics.OLDEST_JOB_SECONDS.set(max(0.0, occupancy.jobs.oldest_seconds or 0.0))
+    metrics.SPOOL_BYTES.set(occupancy.held_bytes)
+    metrics.SPOOL_FREE_BYTES.set(occupancy.free_bytes)
+    metrics.SPOOL_RESERVE_BYTES.set(occupancy.reserve_bytes)
 
 
 def _observe_gpus() -> None:

@@ -1,20 +1,19 @@
 """Study jobs: list, detail, result, retry, cancel."""
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
-from app.api.http.requests import negotiate
+from app.api.http.negotiation import negotiate
 from app.api.http.responses import problems
-from app.api.routes.dicomweb.common import StudiesOf
-from app.api.schemas.jobs import DeliveryBody, JobBody, JobItem, JobList, Reason, SkippedBody, State, StepBody
+from app.api.routes.dicomweb.common import Studies
+from app.api.schemas.jobs import DeliveryBody, JobBody, JobItem, JobList, ReasonBody, SkippedBody, StepBody
 from app.api.schemas.reports import ReportText
 from app.errors import NotFound
-from app.jobs.documents import fhir_of
-from app.jobs.service import Studies
-from app.store.jobs import CANCELLED, Job
+from app.jobs.documents import DICOM, FHIR
+from app.jobs.service import StudyService
+from app.store.records import Job, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["studies"])
 
@@ -28,50 +27,47 @@ def _item(job: Job) -> dict[str, Any]:
         "study_instance_uid": job.study_uid,
         "revision": job.revision,
         "state": job.state,
-        "reason": None if job.reason is None else Reason(**job.reason),
+        "reason": None if job.reason is None else ReasonBody(**vars(job.reason)),
         "created": job.created,
         "updated": job.updated,
     }
 
 
-async def _body(studies: Studies, job_id: str) -> JobBody:
-    job = await asyncio.to_thread(studies.jobs.get, job_id)
-    deliveries = await asyncio.to_thread(studies.jobs.deliveries, job_id)
+async def _body(studies: StudyService, job_id: str) -> JobBody:
+    job = await studies.get(job_id)
     report = job.report
     return JobBody(
         **_item(job),
         attempts=job.attempts,
-        steps=[StepBody(**step) for step in job.steps],
-        skipped=[SkippedBody(**item) for item in job.skipped],
-        image=job.image["sop_instance_uid"] if job.image else None,
-        warnings=job.image["warnings"] if job.image else [],
-        report=ReportText(**{name: report[name] for name in ("text", "findings", "impression")}) if report else None,
-        model=report["model"] if report else None,
-        documents=job.documents,
+        steps=[StepBody(**vars(step)) for step in job.steps],
+        skipped=[SkippedBody(**vars(item)) for item in job.skipped],
+        image=job.image.sop_instance_uid if job.image else None,
+        warnings=list(job.image.warnings) if job.image else [],
+        report=ReportText(text=report.text, findings=report.findings, impression=report.impression) if report else None,
+        model=report.model if report else None,
+        documents=list(job.documents),
         deliveries=[
             DeliveryBody(destination=item.destination, state=item.state, attempts=item.attempts, error=item.error)
-            for item in deliveries
+            for item in await studies.deliveries(job_id)
         ],
     )
 
 
 @router.get("", responses=problems(400, 500, 503), summary="List jobs")
 async def find(
-    studies: StudiesOf,
-    state: Annotated[list[State] | None, Query(description="may be repeated")] = None,
+    studies: Studies,
+    state: Annotated[list[JobState] | None, Query(description="may be repeated")] = None,
     study: Annotated[str | None, Query(max_length=64, description="Study Instance UID")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> JobList:
     """Jobs, newest first."""
-    found, total = await asyncio.to_thread(
-        lambda: studies.jobs.find(states=state or (), study_uid=study, limit=limit, offset=offset)
-    )
+    found, total = await studies.find(states=state or (), study_uid=study, limit=limit, offset=offset)
     return JobList(data=[JobItem(**_item(job)) for job in found], total=total)
 
 
 @router.get("/{job_id}", responses=_RESPONSES, summary="A job with its steps, report and deliveries")
-async def detail(job_id: JobId, studies: StudiesOf) -> JobBody:
+async def detail(job_id: JobId, studies: Studies) -> JobBody:
     """What has become of a revision of a study so far."""
     return await _body(studies, job_id)
 
@@ -88,31 +84,30 @@ async def detail(job_id: JobId, studies: StudiesOf) -> JobBody:
     },
     summary="A job's report as text, as the DICOM SR that was written, or as a FHIR DiagnosticReport",
 )
-async def report(request: Request, job_id: JobId, studies: StudiesOf) -> Response:
+async def report(request: Request, job_id: JobId, studies: Studies) -> Response:
     """The report by content negotiation."""
-    kind = negotiate(request, ("text/plain", "application/dicom", "application/fhir+json"))
-    job = await asyncio.to_thread(studies.jobs.get, job_id)
-    if job.report is None or (kind != "text/plain" and not job.documents):
-        raise NotFound("The job has no report.")
+    kind = negotiate(request, ("text/plain", DICOM, FHIR))
+    job, document = await studies.document(job_id)
+    assert job.report is not None
     if kind == "text/plain":
-        return PlainTextResponse(job.report["text"])
-    files = await asyncio.to_thread(studies.results.files, job.documents[:1])
-    if kind == "application/dicom":
-        return FileResponse(files[0], media_type=kind)
+        return PlainTextResponse(job.report.text)
+    if document is None:
+        raise NotFound("The job has no document.")
+    if kind == DICOM:
+        return FileResponse(document, media_type=kind)
     # The document has the image's patient and study attributes, and is kept when the image is not.
-    return Response(await asyncio.to_thread(fhir_of, job.report, files[0]), media_type=kind)
+    return Response(await studies.fhir(job, document), media_type=kind)
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=_RESPONSES, summary="Run a failed or cancelled job again")
-async def retry(job_id: JobId, studies: StudiesOf) -> JobBody:
+async def retry(job_id: JobId, studies: Studies) -> JobBody:
     """From its documents where it has some, else from the beginning."""
-    await asyncio.to_thread(studies.again, job_id)
+    await studies.retry(job_id)
     return await _body(studies, job_id)
 
 
 @router.delete("/{job_id}", status_code=202, responses=_RESPONSES, summary="Cancel a job")
-async def cancel(job_id: JobId, studies: StudiesOf) -> JobBody:
-    """The step under way ends; nothing further is written or delivered. What is stored stays."""
-    await asyncio.to_thread(studies.jobs.move, job_id, CANCELLED)
-    await asyncio.to_thread(studies.jobs.release_revision, job_id)
+async def cancel(job_id: JobId, studies: Studies) -> JobBody:
+    """The step under way is ended; nothing further is generated, written or delivered. What is stored stays."""
+    await studies.cancel(job_id)
     return await _body(studies, job_id)

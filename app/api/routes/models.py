@@ -2,36 +2,36 @@
 
 from fastapi import APIRouter, Request
 
-from app.api.http.requests import services_of
 from app.api.http.responses import openai_errors
-from app.api.schemas.images import ModelItem, ModelList
+from app.api.schemas.models import ModelItem, ModelList
+from app.api.state import state_of
 from app.errors import NotFound
-from app.inference.backend import Services
+from app.inference.backend import Backend
 
 router = APIRouter(prefix="/v1/models", tags=["service"])
 
 
-def check_model(name: str | None, services: Services) -> None:
+def check_model(name: str | None, backend: Backend) -> None:
     """Refuse any other model than the one that is served. Raises NotFound."""
-    manifest = services.bundle.manifest
+    manifest = backend.bundle.manifest
     if name is not None and name not in (manifest.label, manifest.name):
         raise NotFound(f"This server has the model {manifest.label}.", code="model_not_found")
 
 
-def _item(services: Services) -> ModelItem:
-    manifest = services.bundle.manifest
-    return ModelItem(id=manifest.label, created=services.bundle.created, owned_by=manifest.name)
+def _item(backend: Backend) -> ModelItem:
+    manifest = backend.bundle.manifest
+    return ModelItem(id=manifest.label, created=backend.bundle.created, owned_by=manifest.name)
 
 
 @router.get("", responses=openai_errors(), summary="The models that are served")
 async def models(request: Request) -> ModelList:
     """The one bundle."""
-    return ModelList(data=[_item(services_of(request))])
+    return ModelList(data=[_item(state_of(request).lifecycle.backend_when_ready())])
 
 
 @router.get("/{model}", responses=openai_errors(404), summary="One model")
 async def model(model: str, request: Request) -> ModelItem:
     """The bundle by its name, with or without its version."""
-    services = services_of(request)
-    check_model(model, services)
-    return _item(services)
+    backend = state_of(request).lifecycle.backend_when_ready()
+    check_model(model, backend)
+    return _item(backend)

@@ -2,43 +2,29 @@
 
 import asyncio
 import time
-from functools import partial
-from typing import Any, cast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from app.api.http.context import Context, check_count, check_prompt
 from app.api.http.forms import form_body, read_form
-from app.api.http.requests import (
-    caller_of,
-    check_prompt,
-    limits_of,
-    negotiate,
-    services_of,
-    while_connected,
-    within,
-)
+from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS, respond_json
-from app.api.http.sse import EVENT_STREAM, event, respond_with_events
-from app.api.schemas.reports import (
-    AnswerForm,
-    AnswerItem,
-    AnswersBody,
-    ImageBody,
-    ReportBody,
-    ReportForm,
-    ReportText,
-    SamplingForm,
-    UsageBody,
-)
+from app.api.http.sse import EVENT_STREAM, event
+from app.api.http.task import respond
+from app.api.schemas.common import ImageBody, SamplingForm, UsageBody
+from app.api.schemas.reports import AnswerForm, AnswerItem, AnswersBody, ReportBody, ReportForm, ReportText
 from app.ids import new_id
-from app.imaging import Radiograph
 from app.inference import pipelines
-from app.inference.backend import Services
-from app.inference.generation import Options, Usage
-from app.jobs.upload_documents import DOCUMENT_TYPES, check_source, document_of
-from app.settings import LimitsSettings
-from models.report_text import sections
+from app.inference.backend import EncodedImage
+from app.inference.events import Emit, Event, Result, TextDelta
+from app.inference.generation import Options
+from app.inference.pipelines import GeneratedText
+from app.jobs.documents import DOCUMENT_TYPES, check_source, upload_document
+from app.telemetry.timings import Timings
 
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
 _FORMS: dict[int | str, dict[str, Any]] = {
@@ -46,33 +32,64 @@ _FORMS: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix="/v1", tags=["radiographs"], responses=PROBLEMS)
 
-
-def _options(request: Request, form: SamplingForm, limits: LimitsSettings) -> Options:
-    within("max_tokens", form.max_tokens, limits.max_text_tokens)
-    return Options(form.temperature, form.top_p, form.max_tokens, form.seed, caller_of(request))
+ReadText = tuple[EncodedImage, GeneratedText]
+ReadTexts = tuple[EncodedImage, list[GeneratedText]]
 
 
-def image_body(radiograph: Radiograph) -> ImageBody:
-    """What a client is told about the image that was read."""
-    facts = radiograph.dicom
-    return ImageBody(
-        sha256=radiograph.sha256,
-        source=radiograph.source,
-        width=radiograph.width,
-        height=radiograph.height,
-        view=facts.view if facts else None,
-        sop_instance_uid=facts.sop_instance_uid if facts else None,
-        warnings=list(radiograph.warnings),
-    )
+def _options(context: Context, form: SamplingForm) -> Options:
+    check_count("max_tokens", form.max_tokens, context.limits.max_text_tokens)
+    return Options(form.temperature, form.top_p, form.max_tokens, form.seed, context.caller)
 
 
-def report_text(text: str) -> ReportText:
-    """Split a report at its FINDINGS and IMPRESSION headings."""
-    return ReportText(text=text, **sections(text))
+@dataclass(frozen=True)
+class ReportTask:
+    """A report on an upload, in the media type that was asked for."""
 
+    context: Context
+    form: ReportForm
+    media_type: str
+    options: Options
+    timings: Timings = field(default_factory=Timings)
 
-def _usage(usage: Usage) -> UsageBody:
-    return UsageBody(**vars(usage))
+    async def run(self, emit: Emit | None = None) -> ReadText:
+        """Read the radiograph and write the report."""
+        return await pipelines.report(
+            self.context.backend, self.form.image, self.options, self.timings, self.form.instruction, emit
+        )
+
+    async def respond(self, result: ReadText) -> Response:
+        """JSON, text, or a document."""
+        _, text = result
+        if self.media_type in DOCUMENT_TYPES:
+            bundle = self.context.backend.bundle
+            document = await asyncio.to_thread(upload_document, self.media_type, self.form.image, text, bundle)
+            return Response(document, media_type=self.media_type)
+        if self.media_type == "text/plain":
+            return PlainTextResponse(text.text + "\n")
+        return respond_json(self._body(result), exclude_none=True)
+
+    async def events(self, item: Event | Result[ReadText]) -> Iterable[bytes]:
+        """`report.delta`, and `report.completed` at the end."""
+        if isinstance(item, TextDelta):
+            return [event({"type": "report.delta", "delta": item.text}, "report.delta")]
+        if not isinstance(item, Result):
+            return []
+        body = self._body(item.value).model_dump(exclude_none=True)
+        return [event({"type": "report.completed", **body}, "report.completed")]
+
+    def _body(self, result: ReadText) -> ReportBody:
+        image, text = result
+        return ReportBody(
+            id=f"report-{new_id()}",
+            created=int(time.time()),
+            model=self.context.backend.bundle.manifest.label,
+            report=ReportText.from_text(text.text),
+            image=ImageBody.from_radiograph(image.radiograph),
+            finish_reason=text.finish_reason,
+            seed=text.seed,
+            usage=UsageBody.from_usage(text.usage),
+            timings=self.timings.milliseconds(),
+        )
 
 
 @router.post(
@@ -92,48 +109,64 @@ async def create_report(request: Request) -> Response:
     JSON, or what `Accept` asks for: text/plain, text/event-stream (`report.delta`, `report.completed`), and for a DICOM
     image application/dicom (Basic Text SR) or application/fhir+json (DiagnosticReport).
     """
-    services, limits = services_of(request), limits_of(request)
+    context = Context.from_request(request)
     form = await read_form(request, ReportForm)
     media_type = negotiate(request, ("application/json", "text/plain", EVENT_STREAM, *DOCUMENT_TYPES))
     if form.instruction is not None:
-        check_prompt("instruction", form.instruction, limits)
-    data = form.image
+        check_prompt("instruction", form.instruction, context.limits)
     if media_type in DOCUMENT_TYPES:
-        await asyncio.to_thread(check_source, data)
-    options = _options(request, form, limits)
-    if media_type == EVENT_STREAM:
-        work = partial(pipelines.report, services, data, options, form.instruction)
-        return await respond_with_events(
-            request, limits, lambda show: work(show=show), partial(_report_events, services)
+        await asyncio.to_thread(check_source, form.image)
+    task = ReportTask(context, form, media_type, _options(context, form))
+    return await respond(context, task, stream=media_type == EVENT_STREAM)
+
+
+@dataclass(frozen=True)
+class AnswersTask:
+    """Answers to the questions of a form."""
+
+    context: Context
+    form: AnswerForm
+    options: Options
+    timings: Timings = field(default_factory=Timings)
+
+    async def run(self, emit: Emit | None = None) -> ReadTexts:
+        """Read the radiograph once and answer every question."""
+        return await pipelines.answers(
+            self.context.backend, self.form.image, self.form.question, self.options, self.timings, emit
         )
-    reading, text = await while_connected(request, limits, pipelines.report(services, data, options, form.instruction))
-    if media_type in DOCUMENT_TYPES:
-        document = await asyncio.to_thread(document_of, media_type, data, text, services.bundle)
-        return Response(document, media_type=media_type)
-    if media_type == "text/plain":
-        return PlainTextResponse(text.text + "\n")
-    return respond_json(_report_body(services, reading, text), exclude_none=True)
 
+    async def respond(self, result: ReadTexts) -> Response:
+        """JSON."""
+        return respond_json(self._body(result), exclude_none=True)
 
-def _report_body(services: Services, reading: pipelines.Reading, text: pipelines.Text) -> ReportBody:
-    return ReportBody(
-        id=f"report-{new_id()}",
-        created=int(time.time()),
-        model=services.bundle.manifest.label,
-        report=report_text(text.text),
-        image=image_body(reading.radiograph),
-        finish_reason=text.finish_reason,
-        seed=text.seed,
-        usage=_usage(text.usage),
-        timings=reading.timings.milliseconds(),
-    )
+    async def events(self, item: Event | Result[ReadTexts]) -> Iterable[bytes]:
+        """`answer.delta` with the question's index, and `answers.completed` at the end."""
+        if isinstance(item, TextDelta):
+            return [event({"type": "answer.delta", "index": item.index, "delta": item.text}, "answer.delta")]
+        if not isinstance(item, Result):
+            return []
+        body = self._body(item.value).model_dump(exclude_none=True)
+        return [event({"type": "answers.completed", **body}, "answers.completed")]
 
-
-def _report_events(services: Services, item: object) -> list[bytes]:
-    if isinstance(item, pipelines.Piece):
-        return [event({"type": "report.delta", "delta": item.text}, "report.delta")]
-    body = _report_body(services, *cast(tuple[pipelines.Reading, pipelines.Text], item))
-    return [event({"type": "report.completed", **body.model_dump(exclude_none=True)}, "report.completed")]
+    def _body(self, result: ReadTexts) -> AnswersBody:
+        image, texts = result
+        return AnswersBody(
+            id=f"answers-{new_id()}",
+            created=int(time.time()),
+            model=self.context.backend.bundle.manifest.label,
+            answers=[
+                AnswerItem(
+                    question=question,
+                    answer=text.text,
+                    finish_reason=text.finish_reason,
+                    seed=text.seed,
+                    usage=UsageBody.from_usage(text.usage),
+                )
+                for question, text in zip(self.form.question, texts, strict=True)
+            ],
+            image=ImageBody.from_radiograph(image.radiograph),
+            timings=self.timings.milliseconds(),
+        )
 
 
 @router.post(
@@ -152,46 +185,11 @@ async def create_answers(request: Request) -> Response:
 
     JSON, or by `Accept` text/event-stream: `answer.delta` with the question's index, `answers.completed`.
     """
-    services, limits = services_of(request), limits_of(request)
+    context = Context.from_request(request)
     form = await read_form(request, AnswerForm)
     media_type = negotiate(request, ("application/json", EVENT_STREAM))
-    within("question", len(form.question), limits.max_questions)
+    check_count("question", len(form.question), context.limits.max_questions)
     for question in form.question:
-        check_prompt("question", question, limits)
-    data, options = form.image, _options(request, form, limits)
-    if media_type == EVENT_STREAM:
-        work = partial(pipelines.answers, services, data, form.question, options)
-        events = partial(_answer_events, services, form.question)
-        return await respond_with_events(request, limits, lambda show: work(show=show), events)
-    reading, texts = await while_connected(request, limits, pipelines.answers(services, data, form.question, options))
-    return respond_json(_answers_body(services, form.question, reading, texts), exclude_none=True)
-
-
-def _answer_events(services: Services, questions: list[str], item: object) -> list[bytes]:
-    if isinstance(item, pipelines.Piece):
-        return [event({"type": "answer.delta", "index": item.index, "delta": item.text}, "answer.delta")]
-    reading, texts = cast(tuple[pipelines.Reading, list[pipelines.Text]], item)
-    body = _answers_body(services, questions, reading, texts)
-    return [event({"type": "answers.completed", **body.model_dump(exclude_none=True)}, "answers.completed")]
-
-
-def _answers_body(
-    services: Services, questions: list[str], reading: pipelines.Reading, texts: list[pipelines.Text]
-) -> AnswersBody:
-    return AnswersBody(
-        id=f"answers-{new_id()}",
-        created=int(time.time()),
-        model=services.bundle.manifest.label,
-        answers=[
-            AnswerItem(
-                question=question,
-                answer=text.text,
-                finish_reason=text.finish_reason,
-                seed=text.seed,
-                usage=_usage(text.usage),
-            )
-            for question, text in zip(questions, texts, strict=True)
-        ],
-        image=image_body(reading.radiograph),
-        timings=reading.timings.milliseconds(),
-    )
+        check_prompt("question", question, context.limits)
+    task = AnswersTask(context, form, _options(context, form))
+    return await respond(context, task, stream=media_type == EVENT_STREAM)

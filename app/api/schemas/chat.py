@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.api.schemas import WireModel
-from app.api.schemas.reports import NOTICE, Seed, Temperature, TopP
+from app.api.schemas.common import NOTICE, Seed, Temperature, TopP, WireModel
 
 
 class TextPart(WireModel):

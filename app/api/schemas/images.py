@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.schemas import Upload, WireModel
-from app.api.schemas.reports import NOTICE, Seed, Temperature, TopP
+from app.api.schemas.common import NOTICE, Seed, Temperature, TopP, Upload, WireModel
 
 OutputFormat = Literal["png", "jpeg", "webp", "dicom"]
 
@@ -74,19 +73,3 @@ class DrawBody(WireModel):
     model: str
     timings: dict[str, float] = Field(description="milliseconds by stage")
     notice: str = NOTICE
-
-
-class ModelItem(WireModel):
-    """A model that is served."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str
-
-
-class ModelList(WireModel):
-    """The models that are served."""
-
-    object: Literal["list"] = "list"
-    data: list[ModelItem]

@@ -4,13 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.api.schemas import WireModel
-from app.api.schemas.reports import NOTICE, ReportText
+from app.api.schemas.common import NOTICE, WireModel
+from app.api.schemas.reports import ReportText
+from app.store.records import JobState
 
-State = Literal["received", "waiting", "running", "delivering", "done", "failed", "cancelled"]
 
-
-class Reason(WireModel):
+class ReasonBody(WireModel):
     """Why a job has failed, or is done without a report of its own."""
 
     code: str
@@ -49,8 +48,8 @@ class JobItem(WireModel):
     object: Literal["job"] = "job"
     study_instance_uid: str
     revision: int = Field(description="instances that arrive after the first report start another")
-    state: State
-    reason: Reason | None
+    state: JobState
+    reason: ReasonBody | None
     created: float = Field(description="seconds since the epoch")
     updated: float
 

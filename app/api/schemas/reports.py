@@ -1,31 +1,11 @@
-"""Wire models of reports, answers and image tokens."""
+"""Wire models of reports and answers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from app.api.schemas import Upload, WireModel
-
-NOTICE = "Draft by a research model. Not a medical device; not for clinical use."
-
-Temperature = Annotated[float, Field(ge=0.0, le=2.0, description="0 takes the likeliest token")]
-TopP = Annotated[float, Field(gt=0.0, le=1.0)]
-Seed = Annotated[int, Field(ge=0, lt=2**31, description="the same seed alone gives the same output")]
-
-
-class ImageForm(WireModel):
-    """An uploaded radiograph."""
-
-    image: Upload
-
-
-class SamplingForm(ImageForm):
-    """An uploaded radiograph and how to sample the text about it."""
-
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    seed: Seed | None = None
+from app.api.schemas.common import NOTICE, ImageBody, SamplingForm, UsageBody, WireModel
+from models.report_text import sections
 
 
 class ReportForm(SamplingForm):
@@ -44,26 +24,6 @@ class AnswerForm(SamplingForm):
     )
 
 
-class UsageBody(WireModel):
-    """Tokens in and out."""
-
-    prompt_tokens: int
-    image_tokens: int
-    completion_tokens: int
-
-
-class ImageBody(WireModel):
-    """The image that was read."""
-
-    sha256: str = Field(description="of the uploaded bytes")
-    source: Literal["dicom", "png", "jpeg"]
-    width: int
-    height: int
-    view: str | None = None
-    sop_instance_uid: str | None = None
-    warnings: list[str]
-
-
 class ReportText(WireModel):
     """A report, and its sections where it has headings."""
 
@@ -74,6 +34,11 @@ class ReportText(WireModel):
     )
     findings: str | None = Field(default=None, examples=["AP chest radiograph of a child. The lungs are clear."])
     impression: str | None = Field(default=None, examples=["Normal chest radiograph."])
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """A report, split at its FINDINGS and IMPRESSION headings."""
+        return cls(text=text, **sections(text))
 
 
 class ReportBody(WireModel):
@@ -116,19 +81,3 @@ class AnswersBody(WireModel):
     image: ImageBody
     timings: dict[str, float] = Field(description="milliseconds by stage")
     notice: str = NOTICE
-
-
-class TokensBody(WireModel):
-    """A radiograph's codes, row by row over the grid."""
-
-    tokens: list[int]
-    grid: tuple[int, int]
-    codebook_size: int
-    image: ImageBody
-
-
-class PixelsRequest(WireModel):
-    """Codes to draw."""
-
-    tokens: list[int] = Field(description="one per grid cell, row by row", examples=[[0] * 256])
-    output_format: Literal["png", "jpeg", "webp", "dicom"] = "png"

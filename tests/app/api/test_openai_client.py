@@ -122,7 +122,7 @@ def test_an_edit_keeps_the_first_rows(client: openai.OpenAI, keep: int) -> None:
 @pytest.mark.parametrize(("image", "media_type"), [(IMAGE, "image/png"), (sample_dicom(), "application/dicom")])
 def test_a_chat_reads_an_image(client: openai.OpenAI, image: bytes, media_type: str) -> None:
     for text in ("", "Is there pneumonia?"):
-        done = client.chat.completions.create(model="fake-1", messages=about(text, uri(image, media_type)))
+        done = client.chat.completions.create(model="llm-cxr-demo-0.3", messages=about(text, uri(image, media_type)))
         assert done.choices[0].message.content == REPORT
         assert done.usage.total_tokens == done.usage.prompt_tokens + done.usage.completion_tokens
         assert done.usage.prompt_tokens > 256
@@ -131,18 +131,18 @@ def test_a_chat_reads_an_image(client: openai.OpenAI, image: bytes, media_type: 
 @pytest.mark.parametrize("how", [{"modalities": ["image"]}, {}])
 def test_a_chat_draws_where_it_is_asked_to(client: openai.OpenAI, how: dict[str, Any]) -> None:
     messages: Any = [{"role": "system", "content": "x"}, {"role": "user", "content": "Draw a normal chest radiograph."}]
-    done = client.chat.completions.create(model="fake-1", messages=messages, seed=3, extra_body=how)
+    done = client.chat.completions.create(model="llm-cxr-demo-0.3", messages=messages, seed=3, extra_body=how)
     (part,) = done.choices[0].message.content  # type: ignore[misc]
     url = part["image_url"]["url"]  # type: ignore[index]
     assert pixels(url.partition(",")[2]).shape == (256, 256)
     # The drawing may be asked about next.
     again: Any = [*messages, {"role": "assistant", "content": [part]}, {"role": "user", "content": "Is it normal?"}]
-    assert client.chat.completions.create(model="fake-1", messages=again).choices[0].message.content == REPORT
+    assert client.chat.completions.create(model="llm-cxr-demo-0.3", messages=again).choices[0].message.content == REPORT
 
 
 async def test_a_streamed_chat_says_the_same(patient_client: openai.AsyncOpenAI) -> None:
     stream = await patient_client.chat.completions.create(
-        model="fake-1",
+        model="llm-cxr-demo-0.3",
         messages=about("Is there pneumonia?", uri(IMAGE)),
         stream=True,
         stream_options={"include_usage": True},
@@ -153,7 +153,7 @@ async def test_a_streamed_chat_says_the_same(patient_client: openai.AsyncOpenAI)
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens > 0
     drawn = await patient_client.chat.completions.create(
-        model="fake-1", messages=[{"role": "user", "content": "draw a chest"}], stream=True
+        model="llm-cxr-demo-0.3", messages=[{"role": "user", "content": "draw a chest"}], stream=True
     )
     contents = [chunk.choices[0].delta.content async for chunk in drawn if chunk.choices]
     assert contents[0][0]["type"] == "image_url"  # type: ignore[index]
@@ -175,7 +175,7 @@ def test_errors_have_openais_shape(
     client: openai.OpenAI, messages: list[Any], kind: type[openai.APIStatusError], stream: bool
 ) -> None:
     with pytest.raises(kind) as refused:
-        client.chat.completions.create(model="fake-1", messages=messages, stream=stream)
+        client.chat.completions.create(model="llm-cxr-demo-0.3", messages=messages, stream=stream)
     assert 400 <= refused.value.status_code < 500
     assert refused.value.body["code"]  # type: ignore[index]
     with pytest.raises(openai.NotFoundError):

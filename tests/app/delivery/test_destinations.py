@@ -12,7 +12,7 @@ import httpx
 import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
-from app.delivery.circuit_breaker import Circuit, Position
+from app.delivery.circuit_breaker import CircuitBreaker, CircuitState
 from app.delivery.destinations import DimseDestination, StowDestination
 from app.delivery.outbox import Outbox
 from app.errors import DeliveryFailed
@@ -135,7 +135,7 @@ class Clock:
         return self.now
 
 
-async def attempt(circuit: Circuit, error: Exception | None = None) -> None:
+async def attempt(circuit: CircuitBreaker, error: Exception | None = None) -> None:
     """One attempt that ends so."""
     with contextlib.suppress(DeliveryFailed):
         async with circuit.attempt():
@@ -145,30 +145,30 @@ async def attempt(circuit: Circuit, error: Exception | None = None) -> None:
 
 async def test_a_circuit_opens_after_failures_and_closes_after_a_trial() -> None:
     clock = Clock()
-    circuit = Circuit(failures=2, rest_seconds=10.0, clock=clock)
+    circuit = CircuitBreaker(failures=2, rest_seconds=10.0, clock=clock)
     await attempt(circuit, DeliveryFailed("x"))
-    assert circuit.position is Position.CLOSED
+    assert circuit.state is CircuitState.CLOSED
     await attempt(circuit, DeliveryFailed("x"))
-    assert circuit.position is Position.OPEN
+    assert circuit.state is CircuitState.OPEN
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(attempt(circuit), 0.05)
     clock.now = 11.0
     await attempt(circuit, DeliveryFailed("x"))
-    assert circuit.position is Position.OPEN
+    assert circuit.state is CircuitState.OPEN
     clock.now = 22.0
     await attempt(circuit)
-    assert circuit.position is Position.CLOSED
+    assert circuit.state is CircuitState.CLOSED
 
 
 async def test_a_permanent_refusal_is_an_answer_and_opens_nothing() -> None:
-    circuit = Circuit(failures=1)
+    circuit = CircuitBreaker(failures=1)
     await attempt(circuit, DeliveryFailed("x", permanent=True))
-    assert circuit.position is Position.CLOSED
+    assert circuit.state is CircuitState.CLOSED
 
 
 async def test_only_one_attempt_at_a_time_tries_an_open_circuit() -> None:
     clock = Clock()
-    circuit = Circuit(failures=1, rest_seconds=1.0, clock=clock)
+    circuit = CircuitBreaker(failures=1, rest_seconds=1.0, clock=clock)
     await attempt(circuit, DeliveryFailed("x"))
     clock.now = 2.0
     inside, most = 0, 0
@@ -177,7 +177,7 @@ async def test_only_one_attempt_at_a_time_tries_an_open_circuit() -> None:
         nonlocal inside, most
         async with circuit.attempt():
             inside += 1
-            most = max(most, inside if circuit.position is Position.TRIAL else 0)
+            most = max(most, inside if circuit.state is CircuitState.TRIAL else 0)
             await asyncio.sleep(0.01)
             inside -= 1
 
@@ -187,14 +187,14 @@ async def test_only_one_attempt_at_a_time_tries_an_open_circuit() -> None:
 
 async def test_a_cancelled_trial_leaves_the_trial_to_another() -> None:
     clock = Clock()
-    circuit = Circuit(failures=1, rest_seconds=1.0, clock=clock)
+    circuit = CircuitBreaker(failures=1, rest_seconds=1.0, clock=clock)
     await attempt(circuit, DeliveryFailed("x"))
     clock.now = 2.0
     with pytest.raises(asyncio.CancelledError):
         async with circuit.attempt():
             raise asyncio.CancelledError
     await asyncio.wait_for(attempt(circuit), 1.0)
-    assert circuit.position is Position.CLOSED
+    assert circuit.state is CircuitState.CLOSED
 
 
 class Flaky:
@@ -238,7 +238,7 @@ async def test_the_outbox_gives_up_at_once_when_refused_for_good_and_at_last_whe
     ):
         clock.now = 0.0
         policy = StudySettings(retry_seconds=0.001, delivery_hours=2.0)
-        outbox = Outbox([flaky], policy, circuit=lambda: Circuit(failures=100), clock=clock)
+        outbox = Outbox([flaky], policy, circuit=lambda: CircuitBreaker(failures=100), clock=clock)
         with pytest.raises(DeliveryFailed):
             await outbox.deliver("pacs", [file], note)
         assert len(flaky.errors) == left

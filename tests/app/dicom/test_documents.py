@@ -13,12 +13,13 @@ import pytest
 from pydicom.dataset import Dataset
 
 from app.dicom.basic_text import basic_text_report
-from app.dicom.draft import Draft
+from app.dicom.document import Draft
 from app.dicom.fhir import diagnostic_report
 from app.dicom.measurement_report import measurement_report
+from app.dicom.part10 import to_bytes
 from app.dicom.report_capture import report_capture
 from app.dicom.sample import sample_dicom
-from app.dicom.secondary_capture import Provenance, synthetic_capture, to_bytes
+from app.dicom.secondary_capture import Provenance, synthetic_capture
 from tests.support.peers import dciodvfy_errors
 from tests.support.service import SHARED
 
@@ -74,7 +75,7 @@ def test_a_document_on_a_real_image_passes_dciodvfy(tmp_path: Path, write: Write
 def test_a_synthetic_capture_passes_dciodvfy(tmp_path: Path) -> None:
     path = tmp_path / "synthetic.dcm"
     path.write_bytes(
-        to_bytes(synthetic_capture(np.zeros((256, 256), np.uint8), Provenance.of("m-1", "ab" * 32, 1, "x")))
+        to_bytes(synthetic_capture(np.zeros((256, 256), np.uint8), Provenance.from_prompt("m-1", "ab" * 32, 1, "x")))
     )
     assert dciodvfy_errors(path) == []
 

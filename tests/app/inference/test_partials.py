@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from app.inference.partials import PartialBudget, faded, filled, moments
+from app.inference.partials import PartialBudget, fade, fill, partial_rows
 
 
 @pytest.mark.parametrize(
@@ -13,15 +13,15 @@ from app.inference.partials import PartialBudget, faded, filled, moments
     [(0, 3, [4, 8, 12]), (0, 1, [8]), (0, 0, []), (8, 3, [10, 12, 14]), (15, 3, []), (14, 3, [15]), (0, 2, [5, 11])],
 )
 def test_looks_are_spread_over_what_is_drawn(kept: int, partials: int, expected: list[int]) -> None:
-    assert moments(16, kept, partials) == expected
+    assert partial_rows(16, kept, partials) == expected
 
 
 def test_whole_rows_are_kept_and_the_last_one_stands_for_what_is_missing() -> None:
-    assert filled([1, 2, 3, 4, 5], 4, 2) == [1, 2, 3, 4, 3, 4, 3, 4]
+    assert fill([1, 2, 3, 4, 5], 4, 2) == [1, 2, 3, 4, 3, 4, 3, 4]
 
 
 def test_what_is_not_drawn_is_darker_and_what_is_drawn_is_as_it_is() -> None:
-    shown = faded(np.full((32, 8), 200, np.uint8), 8, 16)
+    shown = fade(np.full((32, 8), 200, np.uint8), 8, 16)
     assert (shown[:16] == 200).all()
     assert shown[16:].max() <= 120
     assert (np.diff(shown[16:, 0].astype(int)) <= 0).all()
@@ -34,7 +34,7 @@ def test_looks_are_free_alone_and_take_a_small_share_among_many(monkeypatch: pyt
     with budget.drawing():
         assert all(budget.allows() for _ in range(100))
     for _ in range(200):
-        budget.took(0.1)
+        budget.record(0.1)
     spent = 0
     with contextlib.ExitStack() as drawings:
         for _ in range(16):

@@ -27,7 +27,7 @@ async def test_reference_decoding_gives_up_with_a_sentence(tmp_path: Path) -> No
     async with running(reference(tmp_path, 1)) as service:
         response = await service.client.post("/v1/images/generations", json={"prompt": "Normal.", "seed": 4})
         assert response.status_code >= 500
-        assert "none of 1 unconstrained attempts" in response.text
+        assert "None of 1 unconstrained attempts" in response.text
 
 
 async def test_constrained_decoding_asks_once_after_an_opened_span(tmp_path: Path) -> None:

@@ -1,17 +1,17 @@
-"""Fair share between requests that somebody waits for and studies."""
+"""Fair gate between requests that somebody waits for and studies."""
 
 import asyncio
 import time
 
-from app.inference.priority import Share
+from app.inference.priority import PriorityGate
 
 
 async def test_background_work_has_its_slots_while_nobody_waits() -> None:
-    share, inside = Share(2, 60.0), 0
+    gate, inside = PriorityGate(2, 60.0), 0
 
     async def work() -> int:
         nonlocal inside
-        async with share.background():
+        async with gate.background():
             inside += 1
             most = inside
             await asyncio.sleep(0.01)
@@ -22,13 +22,13 @@ async def test_background_work_has_its_slots_while_nobody_waits() -> None:
 
 
 async def test_background_work_lets_interactive_requests_go_first() -> None:
-    share, order = Share(4, 60.0), []
+    gate, order = PriorityGate(4, 60.0), []
 
     async def work() -> None:
-        async with share.background():
+        async with gate.background():
             order.append("study")
 
-    with share.interactive():
+    with gate.interactive():
         tasks = [asyncio.create_task(work()) for _ in range(3)]
         await asyncio.sleep(0.05)
         order.append("answer")
@@ -37,11 +37,11 @@ async def test_background_work_lets_interactive_requests_go_first() -> None:
 
 
 async def test_a_study_is_not_kept_waiting_for_ever_and_then_goes_alone() -> None:
-    share, inside, most = Share(4, 0.05), 0, 0
+    gate, inside, most = PriorityGate(4, 0.05), 0, 0
 
     async def work() -> float:
         nonlocal inside, most
-        async with share.background():
+        async with gate.background():
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.01)
@@ -49,7 +49,7 @@ async def test_a_study_is_not_kept_waiting_for_ever_and_then_goes_alone() -> Non
             return time.monotonic()
 
     started = time.monotonic()
-    with share.interactive():
+    with gate.interactive():
         ended = await asyncio.gather(*(work() for _ in range(3)))
     assert most == 1
     assert max(ended) - started < 2.0

@@ -1,4 +1,4 @@
-"""Custody: what is held back, what is cleaned up, what is enqueued once."""
+"""Ingest: what is held back, what is cleaned up, what is enqueued once."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from app.dicom.status import FailureReason
 from app.ingest import ingestor as module
-from app.ingest.ingestor import Custody, content_digest
+from app.ingest.ingestor import Ingestor, content_digest
 from app.store.database import Database
 from app.store.jobs import Jobs
 from app.store.spool import Spool
@@ -20,13 +20,13 @@ from tests.support.studies import instance, parsed
 
 
 class Held:
-    """Custody on an empty database, and the jobs that it enqueued."""
+    """An ingestor on an empty database, and the jobs that it enqueued."""
 
     def __init__(self, folder: Path) -> None:
         self.enqueued: list[str] = []
         self.spool = Spool(folder / "spool", 0)
         self.database = Database(f"sqlite:///{folder / 'x.sqlite'}")
-        self.custody = Custody(self.spool, self.database, self._enqueue)
+        self.ingestor = Ingestor(self.spool, self.database, self._enqueue)
         self.fault: Exception | None = None
 
     def _enqueue(self, connection: sa.Connection, job: str, trace: str | None) -> None:
@@ -37,26 +37,26 @@ class Held:
     def accept(self, data: bytes, sender: str = "A") -> Any:
         path = self.spool.new_file()
         path.write_bytes(data)
-        return self.custody.accept(path, sender=sender).result(10)
+        return self.ingestor.accept(path, sender=sender).result(10)
 
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Held]:
     made = Held(tmp_path)
-    made.custody.start()
+    made.ingestor.start()
     yield made
-    made.custody.close()
+    made.ingestor.close()
     made.database.close()
 
 
-def test_a_studys_work_is_enqueued_once_with_its_first_instance(held: Held) -> None:
+async def test_a_studys_work_is_enqueued_once_with_its_first_instance(held: Held) -> None:
     first = instance()
     uid = parsed(first).StudyInstanceUID
     for data in (first, instance(StudyInstanceUID=uid), instance(StudyInstanceUID=uid), first):
         assert held.accept(data).failure is None
     assert len(held.enqueued) == 1
     assert len(held.spool.names()) == 3
-    assert Jobs(held.database).get(held.enqueued[0]).state == "received"
+    assert (await Jobs(held.database).get(held.enqueued[0])).state == "received"
 
 
 def test_an_instance_whose_work_cannot_be_enqueued_is_not_acknowledged_and_not_kept(held: Held) -> None:
@@ -68,21 +68,21 @@ def test_an_instance_whose_work_cannot_be_enqueued_is_not_acknowledged_and_not_k
         assert connection.execute(sa.text("SELECT count(*) FROM cxr_instances")).scalar_one() == 0
 
 
-async def test_an_instance_is_recorded_although_nobody_waits_for_its_receipt_any_more(held: Held) -> None:
+async def test_an_instance_is_recorded_although_its_sender_has_left(held: Held) -> None:
     path = held.spool.new_file()
     path.write_bytes(instance())
-    waiting = asyncio.wrap_future(held.custody.accept(path, sender="A"))
+    waiting = asyncio.wrap_future(held.ingestor.accept(path, sender="A"))
     waiting.cancel()
     receipt = await asyncio.to_thread(held.accept, instance())
     assert receipt.failure is None
     assert len(held.enqueued) == 2
 
 
-def test_the_intake_outlives_what_nobody_foresaw(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ingest_thread_survives_an_unexpected_error(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(held.custody, "_commit", fail)
+    monkeypatch.setattr(held.ingestor, "_commit", fail)
     assert held.accept(instance()).failure is FailureReason.PROCESSING_FAILURE
     monkeypatch.undo()
     assert held.accept(instance()).failure is None
@@ -93,21 +93,21 @@ def test_a_study_is_held_back_while_its_sender_is_connected_but_not_for_ever(
 ) -> None:
     data = instance()
     uid = parsed(data).StudyInstanceUID
-    with held.custody.sending("A"):
+    with held.ingestor.sending("A"):
         held.accept(data)
-        assert held.custody.is_being_sent(uid)
-        assert not held.custody.is_being_sent("1.2.3")
+        assert held.ingestor.is_being_sent(uid)
+        assert not held.ingestor.is_being_sent("1.2.3")
         monkeypatch.setattr(module, "_HELD_SECONDS", 0.0)
-        assert not held.custody.is_being_sent(uid)
+        assert not held.ingestor.is_being_sent(uid)
         monkeypatch.undo()
-    assert not held.custody.is_being_sent(uid)
+    assert not held.ingestor.is_being_sent(uid)
 
 
 def test_remains_of_a_killed_process_are_removed_and_what_is_held_is_not(tmp_path: Path) -> None:
     made = Held(tmp_path)
-    made.custody.start()
+    made.ingestor.start()
     made.accept(instance())
-    made.custody.close()
+    made.ingestor.close()
     remains = made.spool.folder / "remains.dcm"
     remains.write_bytes(b"x")
     old = time.time() - 3600
@@ -115,11 +115,11 @@ def test_remains_of_a_killed_process_are_removed_and_what_is_held_is_not(tmp_pat
     young = made.spool.folder / "young.dcm"  # another process may be writing it
     young.write_bytes(b"x")
     again = Held(tmp_path)
-    again.custody.start()
+    again.ingestor.start()
     assert not remains.exists()
     assert young.exists()
     assert len(again.spool.names()) == 2
-    again.custody.close()
+    again.ingestor.close()
     again.database.close()
     made.database.close()
 

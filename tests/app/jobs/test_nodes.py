@@ -61,7 +61,7 @@ async def test_a_node_hands_over_although_a_workflow_begins_while_it_ends(
 
     monkeypatch.setattr(DBOS, "destroy", destroy_and_leave)
     async with running(quick(settings), durable=True) as service:
-        database = service.app.state.studies.database
+        database = service.app.state.service.studies.database
         async with asyncio.timeout(20):
             while not await asyncio.to_thread(_names, database):
                 await asyncio.sleep(0.02)

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.jobs import steps
-from app.jobs.steps import JobFailed, patiently
+from app.jobs.steps import JobFailed, retry_transient
 
 
 class _Failing:
@@ -28,11 +28,11 @@ async def test_a_step_waits_until_the_disk_has_room_and_the_database_is_there(mo
         OSError(errno.EDQUOT, "Disk quota exceeded"),
         sa.exc.OperationalError("UPDATE", {}, Exception("database or disk is full")),
     )
-    assert await patiently(work, "job") == "job"
+    assert await retry_transient(work, "job") == "job"
     assert work.errors == []
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone"), JobFailed("no", "No."), KeyError("defect")])
 async def test_another_error_ends_the_step_at_once(error: Exception) -> None:
     with pytest.raises(type(error)):
-        await patiently(_Failing(error, error), "job")
+        await retry_transient(_Failing(error, error), "job")

@@ -12,6 +12,10 @@ from app.store.spool import Spool
 from tests.support.studies import instance, parsed
 
 
+def _no_record(connection: sa.Connection, uids: list[str]) -> None:
+    pass
+
+
 class _Spool(Spool):
     """A spool with room for `left` more files."""
 
@@ -24,25 +28,25 @@ class _Spool(Spool):
         return super().write(data)
 
 
-def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_path: Path) -> None:
+async def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_path: Path) -> None:
     spool = _Spool(tmp_path / "spool", 0)
     results = Results(Database(database_url(None, tmp_path)), spool)
     documents = [parsed(instance()) for _ in range(2)]
     spool.left = 1
     with pytest.raises(OSError, match="No space left"):
-        results.keep("job", documents)
+        await results.keep("job", documents, _no_record)
     assert spool.names() == set()
     spool.left = 2
-    uids = results.keep("job", documents)
-    assert {path.name for path in results.files(uids)} == spool.names()
+    uids = await results.keep("job", documents, _no_record)
+    assert {path.name for path in await results.files(uids)} == spool.names()
 
 
-def test_files_whose_rows_could_not_be_written_are_removed_and_those_that_have_rows_stay(
+async def test_files_whose_rows_could_not_be_written_are_removed_and_those_that_have_rows_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool, database = Spool(tmp_path / "spool", 0), Database(database_url(None, tmp_path))
     results = Results(database, spool)
-    kept = results.keep("job", [parsed(instance())])
+    kept = await results.keep("job", [parsed(instance())], _no_record)
     error = sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full"))
 
     def refuse(*_: object) -> None:
@@ -50,5 +54,5 @@ def test_files_whose_rows_could_not_be_written_are_removed_and_those_that_have_r
 
     monkeypatch.setattr(database, "insert_new", refuse)
     with pytest.raises(sa.exc.OperationalError):
-        results.keep("job", [parsed(instance())])
-    assert {path.name for path in results.files(kept)} == spool.names()
+        await results.keep("job", [parsed(instance())], _no_record)
+    assert {path.name for path in await results.files(kept)} == spool.names()

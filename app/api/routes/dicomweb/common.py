@@ -6,18 +6,19 @@ from fastapi import Depends, Path, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
-from app.api.http.requests import lifecycle_of
+from app.api.state import state_of
 from app.dicom.uids import is_valid_uid
 from app.errors import Unavailable
 from app.inference.lifecycle import Phase
-from app.jobs.service import Studies
+from app.jobs.service import StudyService
 
 DICOM_JSON = "application/dicom+json"
 
 
-async def _studies(request: Request) -> Studies:
-    studies: Studies | None = request.app.state.studies
-    if studies is None or not studies.accepting or lifecycle_of(request).phase is Phase.FAILED:
+async def _studies(request: Request) -> StudyService:
+    state = state_of(request)
+    studies = state.studies
+    if studies is None or not studies.accepting or state.lifecycle.phase is Phase.FAILED:
         raise Unavailable("Studies are not taken at the moment.")
     return studies
 
@@ -28,7 +29,7 @@ def _valid(value: str) -> str:
     return value
 
 
-StudiesOf = Annotated[Studies, Depends(_studies)]
+Studies = Annotated[StudyService, Depends(_studies)]
 Uid = Annotated[str, Path(max_length=64), AfterValidator(_valid)]
 
 

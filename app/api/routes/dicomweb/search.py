@@ -1,6 +1,5 @@
 """QIDO-RS: what is held (PS3.18 10.6)."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -8,11 +7,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydicom.datadict import keyword_for_tag
 
-from app.api.http.requests import negotiate
+from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS
-from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, StudiesOf, Uid
+from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid
 from app.errors import InvalidRequest
-from app.jobs.service import Studies
+from app.jobs.service import StudyService
 from app.store.search import KEYS, Level, Query
 
 router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"], default_response_class=DicomJson)
@@ -27,7 +26,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _find(request: Request, studies: Studies, level: Level, **fixed: str) -> Response:
+async def _find(request: Request, studies: StudyService, level: Level, **fixed: str) -> Response:
     negotiate(request, (DICOM_JSON, "application/json"))
     matches, unsupported, page = dict(fixed), [], {"limit": _DEFAULT_LIMIT, "offset": 0}
     for name, value in request.query_params.multi_items():
@@ -47,7 +46,7 @@ async def _find(request: Request, studies: Studies, level: Level, **fixed: str) 
             else:
                 unsupported.append("a matching key")
     limit = min(page["limit"], _MOST)
-    found, more = await asyncio.to_thread(studies.search.find, Query(level, matches, limit, page["offset"]))
+    found, more = await studies.search(Query(level, matches, limit, page["offset"]))
     warnings = []
     if unsupported:
         # PS3.18 8.3.4.1: parameters that are not supported are left out of the search.
@@ -59,36 +58,36 @@ async def _find(request: Request, studies: Studies, level: Level, **fixed: str) 
 
 
 @router.get("/studies", responses=_RESPONSES, summary="Find studies")
-async def find_studies(request: Request, studies: StudiesOf) -> Response:
+async def find_studies(request: Request, studies: Studies) -> Response:
     """Studies by UID, patient, date (range), accession number or modality; wild cards `*` and `?`; limit, offset."""
     return await _find(request, studies, "studies")
 
 
 @router.get("/series", responses=_RESPONSES, summary="Find series")
-async def find_series(request: Request, studies: StudiesOf) -> Response:
+async def find_series(request: Request, studies: Studies) -> Response:
     """Series of all studies."""
     return await _find(request, studies, "series")
 
 
 @router.get("/instances", responses=_RESPONSES, summary="Find instances")
-async def find_instances(request: Request, studies: StudiesOf) -> Response:
+async def find_instances(request: Request, studies: Studies) -> Response:
     """Instances of all studies."""
     return await _find(request, studies, "instances")
 
 
 @router.get("/studies/{study}/series", responses=_RESPONSES, summary="Find a study's series")
-async def find_series_of(request: Request, study: Uid, studies: StudiesOf) -> Response:
+async def find_series_of(request: Request, study: Uid, studies: Studies) -> Response:
     """Series of one study."""
     return await _find(request, studies, "series", StudyInstanceUID=study)
 
 
 @router.get("/studies/{study}/instances", responses=_RESPONSES, summary="Find a study's instances")
-async def find_instances_of(request: Request, study: Uid, studies: StudiesOf) -> Response:
+async def find_instances_of(request: Request, study: Uid, studies: Studies) -> Response:
     """Instances of one study."""
     return await _find(request, studies, "instances", StudyInstanceUID=study)
 
 
 @router.get("/studies/{study}/series/{series}/instances", responses=_RESPONSES, summary="Find a series' instances")
-async def find_instances_in(request: Request, study: Uid, series: Uid, studies: StudiesOf) -> Response:
+async def find_instances_in(request: Request, study: Uid, series: Uid, studies: Studies) -> Response:
     """Instances of one series."""
     return await _find(request, studies, "instances", StudyInstanceUID=study, SeriesInstanceUID=series)

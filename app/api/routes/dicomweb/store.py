@@ -10,15 +10,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
-from app.api.http.requests import limits_of, negotiate
+from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS
-from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, StudiesOf, Uid, base_url
+from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
+from app.api.state import state_of
 from app.dicom.multipart import boundary_of, read_parts
 from app.dicom.status import Receipt
 from app.errors import ClientGone, MalformedInput
-from app.ingest.stow import Reception, response_of, status_of, warning_of
-from app.jobs.service import Studies
-from app.settings import LimitsSettings
+from app.ingest.stow import StowReceiver, response_of, status_of, warning_of
+from app.jobs.service import StudyService
 from app.telemetry.metrics import INSTANCES
 
 log = structlog.get_logger(__name__)
@@ -45,15 +45,16 @@ _BODY = {
 }
 
 
-async def _store(request: Request, studies: Studies, limits: LimitsSettings, study: str | None) -> Response:
+async def _store(request: Request, studies: StudyService, study: str | None) -> Response:
     negotiate(request, (DICOM_JSON,))
     boundary = boundary_of(request.headers.get("content-type", ""))
     sender = f"stow-{uuid.uuid4().hex}"
-    reception = Reception(studies.custody, sender, study, limits.max_instance_mb * 1_000_000, limits.max_instances)
+    limits = state_of(request).settings.limits
+    receiver = StowReceiver(studies.ingest, sender, study, limits.max_instance_mb * 1_000_000, limits.max_instances)
     try:
-        with studies.custody.sending(sender):
-            well_formed = await read_parts(boundary, request.stream(), reception, reception.catch_up)
-            receipts = await reception.finish()
+        with studies.ingest.sending(sender):
+            well_formed = await read_parts(boundary, request.stream(), receiver, receiver.catch_up)
+            receipts = await receiver.finish()
     except ClientDisconnect as error:
         raise ClientGone("The client left.") from error
     if not receipts:
@@ -65,9 +66,7 @@ async def _store(request: Request, studies: Studies, limits: LimitsSettings, stu
 
 def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Response:
     for receipt in receipts:
-        INSTANCES.labels(
-            source="stow", outcome="stored" if receipt.failure is None else receipt.failure.name.lower()
-        ).inc()
+        INSTANCES.labels(source="stow", outcome=receipt.outcome).inc()
     refused = Counter(receipt.outcome for receipt in receipts if receipt.failure is not None)
     if refused:
         log.warning("instances refused", source="stow", **refused)
@@ -82,9 +81,9 @@ def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Re
 
 
 @router.post("/studies", response_class=DicomJson, responses=_RESPONSES, openapi_extra=_BODY, summary="Store instances")
-async def store(request: Request, studies: StudiesOf) -> Response:
+async def store(request: Request, studies: Studies) -> Response:
     """Store instances of any studies. One that is answered as stored is durable, and its study's report under way."""
-    return await _store(request, studies, limits_of(request), None)
+    return await _store(request, studies, None)
 
 
 @router.post(
@@ -94,6 +93,6 @@ async def store(request: Request, studies: StudiesOf) -> Response:
     openapi_extra=_BODY,
     summary="Store instances of one study",
 )
-async def store_in_study(request: Request, study: Uid, studies: StudiesOf) -> Response:
+async def store_in_study(request: Request, study: Uid, studies: Studies) -> Response:
     """The same for one study; instances of another fail with A900."""
-    return await _store(request, studies, limits_of(request), study)
+    return await _store(request, studies, study)

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from app.api.asgi.rules import RULES, rule_of
+from app.api.rules import RULES, rule_of
 from app.engine.fake import FakeEngine
 from app.security.audit import audit_file, records
 from app.security.identity import Scope
@@ -64,7 +64,7 @@ async def test_a_first_key_closes_a_running_service(settings: Settings, keys: Ke
     async with running(settings) as service:
         assert (await report(service)).status_code == 200
         token = keys.create("a", (Scope.INFER,))
-        service.app.state.guard._keys._checked = 0.0
+        service.app.state.service.guard._keys._checked = 0.0
         assert (await report(service)).status_code == 401
         assert (await report(service, **bearer(token))).status_code == 200
         assert (await report(service, **{"X-API-Key": token})).status_code == 200
@@ -92,7 +92,7 @@ async def test_a_request_without_a_valid_key_is_401_in_the_shape_of_its_path(loc
 )
 async def test_each_path_asks_for_its_scope(locked: Service, keys: Keys, scope: Scope, method: str, path: str) -> None:
     tokens = {one: keys.create(one.value, (one,)) for one in Scope}
-    locked.app.state.guard._keys._checked = 0.0
+    locked.app.state.service.guard._keys._checked = 0.0
     for one, token in tokens.items():
         status = (await locked.client.request(method, path, headers=bearer(token))).status_code
         assert (status == 403) is (one not in (scope, Scope.ADMIN)), (one, status)
@@ -170,7 +170,7 @@ async def test_a_request_may_shorten_its_deadline(service: Service) -> None:
 
 async def test_clients_have_prefix_caches_of_their_own(locked: Service, keys: Keys) -> None:
     tokens = [keys.create(name, (Scope.INFER,)) for name in "ab"]
-    locked.app.state.guard._keys._checked = 0.0
+    locked.app.state.service.guard._keys._checked = 0.0
     for token in (*tokens, tokens[0]):
         assert (await report(locked, **bearer(token))).status_code == 200
     first, second, third = (generation.cache_salt for generation in locked.engine.generations)

@@ -105,7 +105,7 @@ async def test_an_engine_that_dies_under_a_stream_fails_the_service(
     monkeypatch.setattr(service.engine, "generate", dying)
     service.engine._chunk = 4
     await service.client.post("/v1/reports", files={"image": IMAGE}, headers=STREAM)
-    assert service.app.state.lifecycle.failed.is_set()
+    assert service.app.state.service.lifecycle.failed.is_set()
 
 
 async def test_a_second_question_about_an_image_does_not_read_it_again(service: Service) -> None:

@@ -145,10 +145,7 @@ async def test_retention_removes_pixel_data_and_keeps_results(settings: Settings
         dataset = parsed(data)
         await stow(pacs.client, data)
         job = await finished(pacs.client, dataset.StudyInstanceUID)
-        retention = pacs.app.state.studies._retention
-        import time
-
-        assert await asyncio.to_thread(retention.sweep, time.time() + 1.0) == 1
+        assert await pacs.app.state.service.studies.remove_due() == 1
         study = f"/dicom-web/studies/{dataset.StudyInstanceUID}"
         held = await pacs.client.get(f"{study}/series/{dataset.SeriesInstanceUID}")
         assert held.status_code == 404

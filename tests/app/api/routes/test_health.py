@@ -62,7 +62,7 @@ def running_without_waiting(settings: Settings, engine: type[FakeEngine]):  # ty
 async def test_an_engine_that_dies_ends_readiness(settings: Settings) -> None:
     async with running(settings) as service:
         service.engine.alive = False
-        await asyncio.wait_for(service.app.state.lifecycle.failed.wait(), 5)
+        await asyncio.wait_for(service.app.state.service.lifecycle.failed.wait(), 5)
         assert (await service.client.get("/readyz")).status_code == 503
         assert (await service.client.get("/livez")).status_code == 200
 
@@ -104,7 +104,7 @@ async def test_a_start_that_breaks_in_an_unforeseen_way_fails_instead_of_hanging
             raise RuntimeError("installation is broken")
 
     async with running_without_waiting(settings, BrokenEngine) as service:
-        await asyncio.wait_for(service.app.state.lifecycle.failed.wait(), 5)
+        await asyncio.wait_for(service.app.state.service.lifecycle.failed.wait(), 5)
         assert (await service.client.get("/readyz")).json()["parts"] == {"service": "failed"}
 
 

@@ -6,12 +6,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.asgi.headers import RawHeaders, header_of, raw, replaced
-from app.api.asgi.rules import Rule
 from app.api.http.problems import refusal
+from app.api.request_scope import request_scope
+from app.api.state import ServiceState
 from app.errors import CxrError, Overloaded
-from app.security.audit import AuditLog
-from app.security.guard import Guard
-from app.security.identity import ANONYMOUS
 
 # No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
 _HEADERS = {
@@ -31,7 +29,7 @@ _DOCS = ("/docs", "/openapi")
 _HSTS = "max-age=31536000"
 
 
-class Gate:
+class AuthMiddleware:
     """Identifies the client of every request that its path's rule asks one for, and holds it to its limits.
 
     A request that is one too many for the service costs next to nothing: its body is not read, and it is counted, not
@@ -47,7 +45,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         status = 0
-        rule: Rule = scope["cxr_rule"]
+        context = request_scope(scope)
+        rule = context.rule
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -59,31 +58,30 @@ class Gate:
                 message["headers"] = replaced(message["headers"], ours)
             await send(message)
 
-        scope["cxr_identity"] = ANONYMOUS
         if rule.scope is None:
             await self._app(scope, receive, send_with_headers)
             return
-        guard: Guard = scope["app"].state.guard
+        state: ServiceState = scope["app"].state.service
+        guard = state.started_guard
         identity, admitted = None, False
         try:
             identity = await guard.identify(header_of(scope, b"authorization"), header_of(scope, b"x-api-key"))
             guard.authorise(identity, rule.scope)
-            scope["cxr_identity"] = identity
+            context.identity = identity
             with guard.limiter.admitted(identity):
                 admitted = True
                 await self._app(scope, receive, send_with_headers)
         except CxrError as error:
-            scope["cxr_shed"] = type(error) is Overloaded and not admitted
+            context.shed = type(error) is Overloaded and not admitted
             await refusal(Request(scope), error)(scope, receive, send_with_headers)
         finally:
-            audit: AuditLog | None = scope["app"].state.audit
-            if audit is not None and rule.audited and not scope.get("cxr_shed"):
+            if state.audit is not None and rule.audited and not context.shed:
                 route = getattr(scope.get("route"), "path", rule.prefix)
-                audit.note(
+                state.audit.note(
                     "unknown" if identity is None else identity.id,
                     f"{scope['method']} {route}",
                     str(status or "aborted"),
-                    request_id=scope.get("cxr_request_id", ""),
+                    request_id=context.request_id,
                 )
 
 

@@ -1,6 +1,5 @@
-"""ASGI middleware: request ids, the access log and metrics, and the limit on body size."""
+"""ASGI middleware around every request: its id, its span, its line in the access log, its metrics."""
 
-import contextlib
 import re
 import time
 from functools import cache
@@ -8,14 +7,14 @@ from functools import cache
 import structlog
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.asgi.headers import header_of, raw, replaced
-from app.api.asgi.rules import rule_of
-from app.api.http.problems import respond
+from app.api.request_scope import RequestScope
+from app.api.rules import rule_of
+from app.api.state import ServiceState
 from app.ids import new_id
-from app.inference.lifecycle import Lifecycle, Phase
+from app.inference.lifecycle import Phase
 from app.telemetry import tracing
 from app.telemetry.metrics import REQUEST_SECONDS, REQUESTS, REQUESTS_IN_FLIGHT
 
@@ -46,19 +45,18 @@ class RequestContext:
         given = header_of(scope, b"x-request-id")
         # An id that could break a log line or a header is replaced, not echoed.
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
-        scope["cxr_request_id"] = request_id
-        rule = scope["cxr_rule"] = rule_of(scope["path"])
+        context = scope["cxr"] = RequestScope(request_id, rule_of(scope["path"]))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, status = time.perf_counter(), 0
-        lifecycle: Lifecycle = scope["app"].state.lifecycle
+        state: ServiceState = scope["app"].state.service
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 ours = {"X-Request-Id": request_id}
-                if lifecycle.phase is Phase.DRAINING:
+                if state.lifecycle.phase is Phase.DRAINING:
                     # The client is to open its next connection to another node.
                     ours["Connection"] = "close"
                 message["headers"] = replaced(message["headers"], raw(ours))
@@ -81,8 +79,8 @@ class RequestContext:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            _counted(route, method, status, rule.task).inc()
-            if scope.get("cxr_shed"):
+            _counted(route, method, status, context.rule.task).inc()
+            if context.shed:
                 self._log_shed()
             else:
                 REQUEST_SECONDS.labels(route).observe(seconds)
@@ -99,66 +97,3 @@ class RequestContext:
 @cache
 def _counted(route: str, method: str, status: int, task: str) -> Counter:
     return REQUESTS.labels(route, method, str(status), task)
-
-
-class _BodyTooLarge(Exception):
-    pass
-
-
-class BodyLimit:
-    """Refuses a body over its limit: by its Content-Length at once, otherwise as soon as it has grown past it.
-
-    Studies, which are never in memory, have `study_limit` bytes, other multipart bodies, which carry images,
-    `upload_limit`, and all others, which are parsed in one go on the event loop, `json_limit`.
-    """
-
-    def __init__(self, app: ASGIApp, upload_limit: int, json_limit: int, study_limit: int) -> None:
-        self._app = app
-        self._upload_limit = upload_limit
-        self._json_limit = json_limit
-        self._study_limit = study_limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        multipart = header_of(scope, b"content-type").lower().startswith("multipart/")
-        # A chat carries its images inside JSON.
-        images = multipart or scope["path"].startswith("/v1/chat/")
-        limit = self._upload_limit if images else self._json_limit
-        if scope["path"].startswith("/dicom-web/"):
-            limit = self._study_limit
-        declared = header_of(scope, b"content-length")
-        if declared.isdigit() and int(declared) > limit:
-            await self._refuse(limit, scope, receive, send)
-            return
-        received, started, exceeded = 0, False, False
-
-        async def counted() -> Message:
-            nonlocal received, exceeded
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                exceeded = True
-                raise _BodyTooLarge
-            return message
-
-        async def unless_exceeded(message: Message) -> None:
-            nonlocal started
-            # The framework answers a body that broke off with a 400 of its own; the refusal below says more.
-            if not exceeded or started:
-                started = True
-                await send(message)
-
-        with contextlib.suppress(_BodyTooLarge):
-            await self._app(scope, counted, unless_exceeded)
-        if exceeded and not started:
-            await self._refuse(limit, scope, receive, send)
-
-    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"The body is larger than {limit // 1_000_000} MB."
-        # Without closing, the server would go on reading what it has just refused.
-        headers = {"Connection": "close"}
-        response = respond(Request(scope), 413, "Content too large", detail, "too_large", headers)
-        await response(scope, receive, send)

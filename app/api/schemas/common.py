@@ -1,0 +1,82 @@
+"""Wire models that several routes share."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
+
+from app.imaging import Radiograph
+from app.inference.generation import Usage
+
+
+class WireModel(BaseModel):
+    """Base of all wire models: a field that is not declared is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# Strict, since a form's text field would pass for bytes.
+Upload = Annotated[
+    bytes,
+    Strict(),
+    WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"}),
+    Field(description="DICOM, PNG (8 or 16 bit) or JPEG, recognised by content"),
+]
+
+NOTICE = "Draft by a research model. Not a medical device; not for clinical use."
+Temperature = Annotated[float, Field(ge=0.0, le=2.0, description="0 takes the likeliest token")]
+TopP = Annotated[float, Field(gt=0.0, le=1.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, description="the same seed alone gives the same output")]
+
+
+class ImageForm(WireModel):
+    """An uploaded radiograph."""
+
+    image: Upload
+
+
+class SamplingForm(ImageForm):
+    """An uploaded radiograph and how to sample the text about it."""
+
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    seed: Seed | None = None
+
+
+class UsageBody(WireModel):
+    """Tokens in and out."""
+
+    prompt_tokens: int
+    image_tokens: int
+    completion_tokens: int
+
+    @classmethod
+    def from_usage(cls, usage: Usage) -> Self:
+        """The tokens of one generation."""
+        return cls(**vars(usage))
+
+
+class ImageBody(WireModel):
+    """The image that was read."""
+
+    sha256: str = Field(description="of the uploaded bytes")
+    source: Literal["dicom", "png", "jpeg"]
+    width: int
+    height: int
+    view: str | None = None
+    sop_instance_uid: str | None = None
+    warnings: list[str]
+
+    @classmethod
+    def from_radiograph(cls, radiograph: Radiograph) -> Self:
+        """The facts of a radiograph."""
+        facts = radiograph.dicom
+        return cls(
+            sha256=radiograph.sha256,
+            source=radiograph.source,
+            width=radiograph.width,
+            height=radiograph.height,
+            view=facts.view if facts else None,
+            sop_instance_uid=facts.sop_instance_uid if facts else None,
+            warnings=list(radiograph.warnings),
+        )

@@ -1,0 +1,38 @@
+"""The running service as the API sees it: one typed value in `app.state.service`."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from app.api.readiness import ReadinessProbe
+from app.inference.lifecycle import Lifecycle
+from app.inference.priority import PriorityGate
+from app.jobs.service import StudyService
+from app.security.audit import AuditLog
+from app.security.guard import Guard
+from app.settings import Settings
+
+
+@dataclass
+class ServiceState:
+    """The parts of one application. `guard`, `audit` and `studies` are there once it has started."""
+
+    settings: Settings
+    lifecycle: Lifecycle
+    gate: PriorityGate
+    readiness: ReadinessProbe
+    guard: Guard | None = None
+    audit: AuditLog | None = None
+    studies: StudyService | None = None
+
+    @property
+    def started_guard(self) -> Guard:
+        """The guard of a started application."""
+        assert self.guard is not None
+        return self.guard
+
+
+def state_of(request: Request) -> ServiceState:
+    """The state of the application that a request came to."""
+    state: ServiceState = request.app.state.service
+    return state

@@ -1,0 +1,193 @@
+"""What rows of the database hold, as types: a job and its states, and the contents of its JSON columns.
+
+A column may hold keys of a newer release or lack those of this one: unknown keys are ignored, missing ones take the
+field's default.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+
+class JobState(StrEnum):
+    """Where a job is. The values are names on the wire, in metrics and in the database."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DELIVERING = "delivering"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+OPEN = frozenset(JobState) - FINAL
+
+
+class Record:
+    """Base of the records in JSON columns."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The record that a column holds. Raises TypeError where a field without a default is missing."""
+        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: item for name, item in value.items() if name in names})
+
+
+@dataclass(frozen=True)
+class Reason(Record):
+    """Why a job has failed, or is done without a report of its own; no patient data."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Step(Record):
+    """A finished step: its start in seconds since the epoch, its length in milliseconds."""
+
+    name: str
+    started: float
+    ms: float
+
+
+@dataclass(frozen=True)
+class Skipped(Record):
+    """An instance that was not read, and why."""
+
+    sop_instance_uid: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class ReadImage(Record):
+    """The image that was read: its codes (one a grid cell, row by row), its size in pixels, the digest of its file."""
+
+    sop_instance_uid: str
+    codes: Sequence[int]
+    warnings: Sequence[str]
+    width: int
+    height: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StoredReport(Record):
+    """A generated report. `key` identifies study, image and bundle; `created` is ISO 8601 in UTC."""
+
+    key: str
+    text: str
+    findings: str | None
+    impression: str | None
+    finish_reason: str
+    seed: int
+    model: str
+    bundle_sha256: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One revision of a study; a row of `cxr_jobs`. Times are seconds since the epoch, by the database's clock."""
+
+    id: str
+    study_uid: str
+    revision: int
+    state: JobState
+    runs: int
+    attempts: int
+    created: float
+    updated: float
+    last_received: float
+    reason: Reason | None
+    steps: Sequence[Step]
+    skipped: Sequence[Skipped]
+    image: ReadImage | None
+    report: StoredReport | None
+    documents: Sequence[str]
+
+    @classmethod
+    def from_row(cls, row: sa.Row[Any]) -> "Job":
+        """The job that a row holds."""
+        values = dict(row._mapping)
+        return cls(
+            **{
+                **values,
+                "state": JobState(values["state"]),
+                "reason": None if values["reason"] is None else Reason.from_json(values["reason"]),
+                "steps": [Step.from_json(item) for item in values["steps"]],
+                "skipped": [Skipped.from_json(item) for item in values["skipped"]],
+                "image": None if values["image"] is None else ReadImage.from_json(values["image"]),
+                "report": None if values["report"] is None else StoredReport.from_json(values["report"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a job: its first, or one that an operator asked for. What another run writes is refused."""
+
+    job_id: str
+    number: int
+
+    @property
+    def read_workflow(self) -> str:
+        """Id of the workflow that reads the study in this run."""
+        return self.job_id if self.number == 1 else f"{self.job_id}-{self.number}"
+
+    @property
+    def delivery_workflow(self) -> str:
+        """Id of the workflow that delivers the documents in this run."""
+        return f"{self.job_id}-{self.number}-deliver"
+
+    @classmethod
+    def from_workflow(cls, workflow_id: str) -> "Run":
+        """The run that a workflow belongs to, by the workflow's id."""
+        job_id, _, number = workflow_id.removesuffix("-deliver").partition("-")
+        return cls(job_id, int(number or 1))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How far a job's documents have come with one destination: pending, delivered or failed."""
+
+    destination: str
+    state: str
+    attempts: int
+    error: str | None
+    updated: float
+
+
+@dataclass(frozen=True)
+class HeldInstance:
+    """A received instance as far as a report needs it; `file` is None once retention has removed it."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    attributes: Mapping[str, Any]
+    file: str | None
+    received: float
+
+
+@dataclass(frozen=True)
+class JobCounts:
+    """Jobs by state, and the age in seconds of the oldest one that is open (None where none is)."""
+
+    by_state: Mapping[str, int]
+    oldest_seconds: float | None
+
+
+def column_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Records as what their JSON columns hold."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Record):
+            return asdict(value)  # type: ignore[call-overload]
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return {name: plain(value) for name, value in values.items()}

@@ -1,0 +1,54 @@
+"""Which errors pass by themselves: a full disk and a lost connection, and nothing else."""
+
+import errno
+import sqlite3
+
+import sqlalchemy as sa
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# https://www.sqlite.org/rescode.html: locked by another process for longer than the busy timeout, no space, or a file
+# system that is away.
+_SQLITE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+# PostgreSQL, Appendix A: class 08 connection exception, 53 insufficient resources (disk, memory, connections), 57P0x
+# the server stops, crashed or starts.
+_POSTGRESQL_CLASSES = ("08", "53", "57P0")
+
+
+def is_out_of_space(error: BaseException) -> bool:
+    """Whether a disk is full: ours, or the database's."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_SPACE
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    # SQLite reports a full disk as "database or disk is full", PostgreSQL as SQLSTATE 53100.
+    return "disk is full" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "53100"
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed later: the disk is full, or the database's connection is lost.
+
+    A missing column or a constraint is none of these, although drivers report some of them as OperationalError too.
+    """
+    if is_out_of_space(error):
+        return True
+    if isinstance(error, sa.exc.TimeoutError):  # all connections of the pool are in use
+        return True
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _SQLITE  # the low byte of an extended code is the primary one
+    if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    # psycopg has no SQLSTATE where no server answered.
+    is_psycopg = type(error.orig).__module__.startswith("psycopg")
+    return (state is None and is_psycopg) or str(state).startswith(_POSTGRESQL_CLASSES)
