@@ -71,7 +71,11 @@ class Database:
         try:
             self.migrated = migrate(self.engine)
         except sa.exc.DBAPIError as error:
+            self.close()
             raise CxrError("The database cannot be used.", code="database_refused") from error
+        except CxrError:
+            self.close()
+            raise
         self._reader = self.engine.execution_options(read_only=True)
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:

@@ -15,7 +15,9 @@ from app.ingest import ingestor as module
 from app.ingest.ingestor import Ingestor, content_digest
 from app.store.database import Database
 from app.store.jobs import Jobs
+from app.store.records import FINAL, JobState
 from app.store.spool import Spool
+from app.store.tables import jobs
 from tests.support.studies import instance, parsed
 
 
@@ -66,6 +68,23 @@ def test_an_instance_whose_work_cannot_be_enqueued_is_not_acknowledged_and_not_k
     held.fault = None
     with held.database.reading() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM cxr_instances")).scalar_one() == 0
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+async def test_an_instance_never_joins_a_job_that_is_over_although_its_study_still_names_it(
+    held: Held, state: JobState
+) -> None:
+    """As a kill between the two transactions of the first release's cancel left it."""
+    first = instance()
+    uid = parsed(first).StudyInstanceUID
+    held.accept(first)
+    with held.database.transaction() as connection:
+        connection.execute(sa.update(jobs).values(state=state))
+    for _ in range(3):
+        assert held.accept(instance(StudyInstanceUID=uid)).failure is None
+    found, total = await Jobs(held.database).find(study_uid=uid)
+    assert (total, len(held.enqueued)) == (2, 2)
+    assert [(job.revision, job.state) for job in found] == [(2, JobState.RECEIVED), (1, state)]
 
 
 async def test_an_instance_is_recorded_although_its_sender_has_left(held: Held) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -12,9 +13,9 @@ from dbos import DBOS
 
 from app.errors import CxrError
 from app.jobs import nodes as nodes_module
-from app.jobs.nodes import NodeLock
+from app.jobs.nodes import NodeLock, Nodes
 from app.settings import Settings
-from app.store.database import Database
+from app.store.database import Database, database_url
 from app.store.tables import nodes
 from tests.support.process import ServiceProcess
 from tests.support.service import running
@@ -66,6 +67,39 @@ async def test_a_node_hands_over_although_a_workflow_begins_while_it_ends(
             while not await asyncio.to_thread(_names, database):
                 await asyncio.sleep(0.02)
     assert _names(database) == []
+
+
+class _Client:
+    """Stands for DBOS's client: node `b` has one workflow under way."""
+
+    def __init__(self) -> None:
+        self.resumed: list[str] = []
+
+    def list_workflows(self, *, executor_id: str, **_: object) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name="cxr_read_study", workflow_id="w")] if executor_id == "b" else []
+
+    def resume_workflows(self, identities: list[str], *, queue_name: str) -> None:
+        self.resumed += identities
+
+
+@pytest.mark.parametrize("skew", [31.0, -31.0, 86_400.0])
+def test_a_replica_with_another_clock_takes_nothing_over_from_one_that_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skew: float
+) -> None:
+    database, client = Database(database_url(None, tmp_path)), _Client()
+    a, b = (Nodes(name, database, client, lambda _: "q") for name in "ab")  # type: ignore[arg-type]
+    real = time.time
+    for _ in range(3):
+        b.beat()
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "time", lambda: real() + skew)
+            assert a.beat() == 0
+    assert client.resumed == []
+    with database.transaction() as connection:  # it has sent no heartbeat for a while
+        connection.execute(sa.update(nodes).where(nodes.c.name == "b").values(seen=nodes.c.seen - 31.0))
+    assert a.beat() == 1
+    assert client.resumed == ["w"]
+    database.close()
 
 
 def _names(database: Database) -> list[str]:

@@ -1,12 +1,16 @@
 """Steps of a study wait for what somebody mends, and for nothing else."""
 
 import errno
+import sqlite3
 
 import pytest
 import sqlalchemy as sa
 
-from app.jobs import steps
+from app.jobs import documents, steps
 from app.jobs.steps import JobFailed, retry_transient
+from app.settings import Settings
+from tests.support.service import running
+from tests.support.studies import finished, instance, parsed, quick, stow
 
 
 class _Failing:
@@ -32,7 +36,30 @@ async def test_a_step_waits_until_the_disk_has_room_and_the_database_is_there(mo
     assert work.errors == []
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone"), JobFailed("no", "No."), KeyError("defect")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "gone"),
+        JobFailed("no", "No."),
+        KeyError("defect"),
+        sa.exc.OperationalError("SELECT", {}, sqlite3.OperationalError("no such column: cxr_jobs.runs")),
+    ],
+)
 async def test_another_error_ends_the_step_at_once(error: Exception) -> None:
     with pytest.raises(type(error)):
         await retry_transient(_Failing(error, error), "job")
+
+
+async def test_a_step_that_meets_an_unexpected_error_fails_its_job_and_says_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(documents, "build", fail)
+    data = instance()
+    async with running(quick(settings), durable=True) as service:
+        await stow(service.client, data)
+        job = await finished(service.client, str(parsed(data).StudyInstanceUID))
+    assert (job["state"], job["reason"]["code"]) == ("failed", "internal_error")
+    assert "ZeroDivision" not in job["reason"]["detail"]

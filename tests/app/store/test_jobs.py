@@ -1,8 +1,8 @@
 """What is counted of the jobs, and that it is counted from indices."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,32 +11,24 @@ from app.store.database import Database, database_url
 from app.store.jobs import Jobs
 from app.store.records import JobCounts
 from app.store.tables import instances, jobs
+from tests.support.rows import instance_row, job_row
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(database_url(None, tmp_path))
-
-
-def job(name: str, state: str, created: float) -> dict[str, Any]:
-    times = dict.fromkeys(("created", "updated", "last_received"), created)
-    lists: dict[str, list[Any]] = {name: [] for name in ("steps", "skipped", "documents")}
-    return {"id": name, "study_uid": name, "revision": 1, "state": state, "runs": 1, "attempts": 1, **times, **lists}
-
-
-def instance(name: str, size: int, file: str | None) -> dict[str, Any]:
-    texts = ("sop_class_uid", "study_uid", "series_uid", "transfer_syntax_uid", "modality", "sha256", "sender")
-    rest = {"attributes": {}, "origin": "input", "received": 0.0}
-    return {"sop_instance_uid": name, "bytes": size, "file": file, **dict.fromkeys(texts, "x"), **rest}
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(database_url(None, tmp_path))
+    yield made
+    made.close()
 
 
 async def test_jobs_are_counted_by_state_and_the_oldest_is_of_those_that_are_open(database: Database) -> None:
     assert await Jobs(database).count() == JobCounts({}, None)
     with database.transaction() as connection:
-        rows = [job("a", "done", 1.0), job("b", "running", 3.0), job("c", "running", 2.0), job("d", "failed", 0.5)]
+        states = {"done": 1.0, "running": 3.0, "waiting": 2.0, "failed": 0.5}
+        rows = [job_row(state, state, created) for state, created in states.items()]
         connection.execute(sa.insert(jobs), rows)
     counts = await Jobs(database).count()
-    assert counts.by_state == {"done": 1, "running": 2, "failed": 1}
+    assert counts.by_state == dict.fromkeys(states, 1)
     assert counts.oldest_seconds == pytest.approx(time.time() - 2.0, abs=60.0)
 
 
@@ -44,6 +36,6 @@ async def test_held_bytes_are_those_of_files_that_are_still_there(database: Data
     assert await Jobs(database).held_bytes() == 0
     with database.transaction() as connection:
         connection.execute(
-            sa.insert(instances), [instance("1", 5, "f"), instance("2", 7, "g"), instance("3", 11, None)]
+            sa.insert(instances), [instance_row("1", 5, "f"), instance_row("2", 7, "g"), instance_row("3", 11, None)]
         )
     assert await Jobs(database).held_bytes() == 12
