@@ -111,7 +111,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         _prepare_state(settings)
         tracing.configure(settings.otlp, _version())
-        state.guard = Guard(settings, Pseudonyms.of(settings.state_dir))
+        state.guard = Guard(settings, Pseudonyms.from_state_dir(settings.state_dir))
         audit = state.audit = AuditLog(audit_file(settings.state_dir))
         audit.note("service", "start", "ok", node=settings.node, version=_version())
         lifecycle = state.lifecycle

@@ -16,7 +16,7 @@ _FRESH_SECONDS = 2.0
 
 
 class ReadinessProbe:
-    """Probes every part, at most once in `_FRESH_SECONDS`, whoever asks how often."""
+    """Probes every part, at most once in `_FRESH_SECONDS`: all requests share the outcome."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()

@@ -58,14 +58,14 @@ class Batcher(Generic[In, Out]):
     async def submit(self, item: In) -> Out:
         """Run `item` in some batch. Raises Overloaded, WorkerFailed, CodecDead."""
         if self._closed:
-            raise CodecDead("the image codec has stopped")
+            raise CodecDead("The image codec has stopped.")
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         call: _Call[In, Out] = _Call(item)
         try:
             self._queue.put_nowait(call)
         except asyncio.QueueFull as error:
-            raise Overloaded("the image codec's queue is full") from error
+            raise Overloaded("The image codec's queue is full.") from error
         return await call.result
 
     async def _work(self) -> None:
@@ -78,7 +78,7 @@ class Batcher(Generic[In, Out]):
                 # Reached with open calls only when the worker itself is cancelled.
                 for call in batch:
                     if not call.result.done():
-                        call.result.set_exception(CodecDead("the image codec has stopped"))
+                        call.result.set_exception(CodecDead("The image codec has stopped."))
 
     async def _fill(self, batch: list[_Call[In, Out]]) -> None:
         loop = asyncio.get_running_loop()
@@ -111,7 +111,7 @@ class Batcher(Generic[In, Out]):
                 raise ValueError(f"{len(results)} results for a batch of {len(batch)}")
         except Exception as error:
             log.error("batch failed", size=len(batch), error=type(error).__name__)
-            failure = WorkerFailed("the image codec failed on this request")
+            failure = WorkerFailed("The image codec failed on this request.")
             failure.__cause__ = error
             for call in batch:
                 if not call.result.done():
@@ -130,4 +130,4 @@ class Batcher(Generic[In, Out]):
         while not self._queue.empty():
             call = self._queue.get_nowait()
             if not call.result.done():
-                call.result.set_exception(CodecDead("the image codec has stopped"))
+                call.result.set_exception(CodecDead("The image codec has stopped."))

@@ -69,7 +69,7 @@ class VqganCodec:
         try:
             await loop.run_in_executor(self._executor, self._load)
         except Exception as error:
-            raise CodecDead("the image codec did not start") from error
+            raise CodecDead("The image codec did not start.") from error
         log.info("codec ready", seconds=round(time.monotonic() - started, 1), device=str(self._device))
 
     def _load(self) -> None:
@@ -127,7 +127,7 @@ class VqganCodec:
 
     def _loaded(self) -> VQGAN:
         if self._model is None:
-            raise CodecDead("the image codec is not running")
+            raise CodecDead("The image codec is not running.")
         return self._model
 
     async def encode(self, pixels: np.ndarray) -> list[int]:

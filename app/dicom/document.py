@@ -32,8 +32,8 @@ class Draft:
     """What a document says, on which image, and what identifies it.
 
     `source` is the image's header; `key` the job's idempotency key, from which all UIDs follow; `created` is fixed by
-    the job, so that writing again yields the same bytes. `predecessor` is the series and SOP Instance UID of the
-    document of an earlier revision.
+    the job, so that a repeated write yields the same bytes. `predecessor` is the series and SOP Instance UID of the
+    document of a previous revision.
     """
 
     source: Dataset
@@ -117,7 +117,7 @@ def evidence(draft: Draft) -> Dataset:
 
 
 def set_document_flags(dataset: Dataset, draft: Draft) -> None:
-    """SR Document General (PS3.3 C.17.2): complete as far as it goes, verified by nobody."""
+    """SR Document General (PS3.3 C.17.2): complete, preliminary and unverified."""
     dataset.CompletionFlag = "COMPLETE"
     dataset.VerificationFlag = "UNVERIFIED"
     dataset.PreliminaryFlag = "PRELIMINARY"
@@ -126,7 +126,7 @@ def set_document_flags(dataset: Dataset, draft: Draft) -> None:
     dataset.CurrentRequestedProcedureEvidenceSequence = Sequence([evidence(draft)])
     if draft.predecessor is not None:
         series, instance = draft.predecessor
-        earlier = referenced_instance(str(dataset.SOPClassUID), instance)
+        previous = referenced_instance(str(dataset.SOPClassUID), instance)
         dataset.PredecessorDocumentsSequence = Sequence(
-            [hierarchical_reference(str(dataset.StudyInstanceUID), series, earlier)]
+            [hierarchical_reference(str(dataset.StudyInstanceUID), series, previous)]
         )

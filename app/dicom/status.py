@@ -20,7 +20,6 @@ class WarningReason(IntEnum):
     """Warning Reason (0008,1196), PS3.18 Table I.2-1."""
 
     COERCED = 0xB000
-    ELEMENTS_DISCARDED = 0xB006
     SOP_CLASS_MISMATCH = 0xB007
 
 

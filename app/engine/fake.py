@@ -10,7 +10,7 @@ from app.engine.protocol import Delta, Generation, Kind
 from app.errors import CxrError, InvalidRequest
 from models.vocabulary import Vocabulary
 
-# Enough for a test to look at; all of a benchmark's would be a heap that the garbage collector walks.
+# Enough for a test to inspect. All of a benchmark's requests would be a heap that the garbage collector walks.
 _REMEMBERED = 64
 
 
@@ -58,7 +58,7 @@ class FakeEngine:
             raise self._failures.pop(0)
         sampling = generation.sampling
         if len(generation.prompt) + sampling.max_tokens > self._max_model_len:
-            raise InvalidRequest("the prompt is too long", code="prompt_too_long")
+            raise InvalidRequest("The prompt is too long.", code="prompt_too_long")
         self.generations.append(generation)
         ids = self._ids(generation)
         self.running += 1
@@ -91,7 +91,7 @@ class FakeEngine:
         return [vocabulary.image_open, *vocabulary.image_ids([sampling.seed % 7] * count), vocabulary.image_close]
 
     async def probe(self) -> None:
-        """Fails only when told to."""
+        """Fails only after `enqueue_failure`."""
         if self._failures:
             raise self._failures.pop(0)
 

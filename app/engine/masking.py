@@ -18,7 +18,7 @@ from vllm.v1.sample.logits_processor.interface import LogitsProcessor as V1Logit
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext, LogitsProcRequestState
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as V2LogitsProcessor
 
-from app.engine.sampling import Draw, sample
+from app.engine.sampling import TokenDraw, sample
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -42,7 +42,7 @@ class Mask:
         return {EXTRA_ARG: {"low": self.low, "high": self.high, "banned": list(self.banned)}}
 
     @classmethod
-    def of(cls, params: "SamplingParams") -> "Mask | None":
+    def from_params(cls, params: "SamplingParams") -> "Mask | None":
         """The mask of a request, None where it has none. Raises ValueError where it is malformed."""
         value = (params.extra_args or {}).get(EXTRA_ARG)
         if value is None:
@@ -83,26 +83,26 @@ class _Row:
     """One request of the V1 batch; `written` grows as ids are generated."""
 
     mask: Mask | None
-    draw: Draw | None
+    draw: TokenDraw | None
     written: list[int]
 
     @classmethod
-    def of(cls, params: "SamplingParams", written: list[int]) -> "_Row | None":
-        mask, draw = Mask.of(params), _draw_of(params)
+    def from_params(cls, params: "SamplingParams", written: list[int]) -> "_Row | None":
+        mask, draw = Mask.from_params(params), _draw_of(params)
         return None if mask is None and draw is None else cls(mask, draw, written)
 
 
-def draw_args(draw: Draw) -> dict[str, Any]:
+def draw_args(draw: TokenDraw) -> dict[str, Any]:
     """The value for `SamplingParams.extra_args` that leaves the drawing to `TextImageMaskV1`."""
     return {DRAW_ARG: asdict(draw)}
 
 
-def _draw_of(params: "SamplingParams") -> Draw | None:
+def _draw_of(params: "SamplingParams") -> TokenDraw | None:
     value = (params.extra_args or {}).get(DRAW_ARG)
     if value is None:
         return None
     try:
-        draw = Draw(float(value["temperature"]), float(value["top_p"]), int(value["seed"]))
+        draw = TokenDraw(float(value["temperature"]), float(value["top_p"]), int(value["seed"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{DRAW_ARG} needs temperature, top_p and seed") from error
     if draw.temperature <= 0.0 or not 0.0 < draw.top_p <= 1.0 or draw.seed < 0:
@@ -119,7 +119,7 @@ class TextImageMaskV1(V1LogitsProcessor):
     @classmethod
     def validate_params(cls, sampling_params: "SamplingParams") -> None:
         """Refuse a malformed mask or drawing when the request arrives."""
-        Mask.of(sampling_params)
+        Mask.from_params(sampling_params)
         _draw_of(sampling_params)
 
     def is_argmax_invariant(self) -> bool:
@@ -128,7 +128,7 @@ class TextImageMaskV1(V1LogitsProcessor):
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
         """Follow requests as they join, leave and move in the batch."""
-        process_dict_updates(self._rows, batch_update, lambda params, _, written: _Row.of(params, written))
+        process_dict_updates(self._rows, batch_update, lambda params, _, written: _Row.from_params(params, written))
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Mask logits (batch, vocabulary) in place, and leave one id where a row is to be drawn here."""
@@ -167,13 +167,13 @@ class TextImageMaskV2(V2LogitsProcessor):
     @classmethod
     def validate_params(cls, sampling_params: "SamplingParams") -> None:
         """Refuse a malformed mask when the request arrives, and a drawing that would silently be the likeliest id."""
-        Mask.of(sampling_params)
+        Mask.from_params(sampling_params)
         if _draw_of(sampling_params) is not None:
             raise ValueError(f"{DRAW_ARG} is drawn by the V1 model runner's class only")
 
     def add_request(self, req_idx: int, sampling_params: "SamplingParams") -> bool:
         """Take over a slot; whatever its last occupant left is replaced."""
-        mask = Mask.of(sampling_params)
+        mask = Mask.from_params(sampling_params)
         self._masks.pop(req_idx, None)
         if mask is not None:
             self._masks[req_idx] = mask

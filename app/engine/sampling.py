@@ -18,7 +18,7 @@ _ATTEMPTS = 16
 
 
 @dataclass(frozen=True)
-class Draw:
+class TokenDraw:
     """How the ids of one generation are drawn; `temperature` is above 0."""
 
     temperature: float
@@ -34,7 +34,7 @@ def uniforms(seed: int, step: int, count: int = _ATTEMPTS) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, step, 0])).random(count)
 
 
-def sample(logits: Tensor, draws: Sequence[Draw], steps: Sequence[int]) -> Tensor:
+def sample(logits: Tensor, draws: Sequence[TokenDraw], steps: Sequence[int]) -> Tensor:
     """One column of logits (N, W) a row, by its temperature, its nucleus and its random numbers: int64 (N,)."""
     temperatures = torch.tensor([draw.temperature for draw in draws], dtype=torch.float32)
     nuclei = torch.tensor([draw.top_p for draw in draws], dtype=torch.float32)

@@ -27,7 +27,7 @@ from vllm.v1.metrics.stats import RequestStateStats
 from app.engine.environment import engine_environment, socket_folder
 from app.engine.masking import Mask, draw_args
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
-from app.engine.sampling import Draw
+from app.engine.sampling import TokenDraw
 from app.engine.warmup import warm_up
 from app.errors import EngineDead, InvalidRequest, Overloaded, Unavailable, WorkerFailed
 from app.settings import EngineSettings
@@ -71,12 +71,12 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
     )
     config = arguments.create_engine_config()
     if current_platform.is_cpu():
-        # A prompt is read whole or not yet: after a part of one the sampler is asked for an id that nobody wants, and
-        # vLLM 0.32 then winds the request's random generator back, which one of a CPU cannot be: the engine dies of it.
+        # No chunked prefill on a CPU: vLLM 0.32 samples an id that is discarded after a partial prefill and rewinds the
+        # request's generator, which CPU generators do not support: the engine crashes.
         arguments.enable_chunked_prefill = False
         if settings.tensor_parallel_size == 1:
-            # vLLM would give a CPU's worker a process of its own, and the engine would spin on a processor while it
-            # waits. By its name `uni` this one is refused, since threads could not be bound; ours are not (`nobind`).
+            # vLLM's default executor on a CPU is another process, for which the engine spins on a processor while it
+            # waits. vLLM refuses the name `uni` there, since it cannot bind threads; ours are not bound (`nobind`).
             arguments.distributed_executor_backend = UniProcExecutor
         arguments.max_num_batched_tokens = max(
             config.scheduler_config.max_num_batched_tokens, config.model_config.max_model_len
@@ -112,9 +112,9 @@ def sampling_parameters(kind: Kind, sampling: Sampling, vocabulary: Vocabulary) 
     extra = {} if mask is None else mask.extra_args()
     ours = current_platform.is_cpu() and sampling.temperature > 0.0
     if ours:
-        extra |= draw_args(Draw(sampling.temperature, sampling.top_p, sampling.seed))
+        extra |= draw_args(TokenDraw(sampling.temperature, sampling.top_p, sampling.seed))
     return SamplingParams(
-        # What is drawn by us is the likeliest id to vLLM.
+        # Where our processor samples the id, it is the only one that vLLM's argmax finds.
         temperature=0.0 if ours else sampling.temperature,
         top_p=1.0 if ours else sampling.top_p,
         max_tokens=sampling.max_tokens,
@@ -163,7 +163,7 @@ class VllmEngine:
         except Exception as error:
             log.error("engine start failed", error=type(error).__name__)
             await self.close()
-            raise EngineDead("the language-model engine did not start") from error
+            raise EngineDead("The language-model engine did not start.") from error
         log.info("engine ready", seconds=round(time.monotonic() - started, 1), max_model_len=self._max_model_len)
 
     def _construct(self) -> AsyncLLM:
@@ -177,8 +177,8 @@ class VllmEngine:
         room = self._max_model_len - generation.sampling.max_tokens
         if len(generation.prompt) > room:
             raise InvalidRequest(
-                f"the prompt has {len(generation.prompt)} tokens; with {generation.sampling.max_tokens} to generate, "
-                f"at most {max(room, 0)} fit",
+                f"The prompt has {len(generation.prompt)} tokens; with {generation.sampling.max_tokens} to generate, "
+                f"at most {max(room, 0)} fit.",
                 code="prompt_too_long",
             )
         prompt = TokensPrompt(prompt_token_ids=list(generation.prompt))
@@ -194,11 +194,11 @@ class VllmEngine:
                 first = False
                 yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued)
         except QueueOverflowError as error:
-            raise Overloaded("the language-model engine's queue is full") from error
+            raise Overloaded("The language-model engine's queue is full.") from error
         except EngineDeadError as error:
-            raise EngineDead("the language-model engine has stopped") from error
+            raise EngineDead("The language-model engine has stopped.") from error
         except EngineGenerateError as error:
-            raise WorkerFailed("the language-model engine failed on this request") from error
+            raise WorkerFailed("The language-model engine failed on this request.") from error
 
     async def probe(self) -> None:
         """Generate one token. Raises Unavailable where it takes longer than configured, EngineDead."""
@@ -207,7 +207,7 @@ class VllmEngine:
             async with asyncio.timeout(self._settings.probe_seconds):
                 await self._one_token()
         except TimeoutError as error:
-            raise Unavailable("the language-model engine did not answer in time") from error
+            raise Unavailable("The language-model engine did not answer in time.") from error
 
     async def _one_token(self) -> None:
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=1, seed=0)
@@ -217,9 +217,9 @@ class VllmEngine:
 
     def _running(self) -> AsyncLLM:
         if self._llm is None:
-            raise Unavailable("the language-model engine is not running")
+            raise Unavailable("The language-model engine is not running.")
         if self._llm.errored:
-            raise EngineDead("the language-model engine has stopped")
+            raise EngineDead("The language-model engine has stopped.")
         return self._llm
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
-"""Drawings that nobody asked for, before the first one that somebody does: on a GPU vLLM compiles its sampling kernels
-for a number of sequences when it first samples so many, two seconds for whoever happens to ask then.
+"""Warm-up: runs every batch size once, so that sampling kernels are compiled before the first request.
+
+On a GPU vLLM compiles them for a number of sequences when it first samples so many, which takes two seconds.
 """
 
 import asyncio

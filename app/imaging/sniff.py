@@ -1,4 +1,4 @@
-"""What kind of image some bytes are, told by their content."""
+"""The kind of image that some bytes are, by their content."""
 
 import struct
 

@@ -111,7 +111,7 @@ class Ingestor:
                     self._sent.pop(sender, None)
 
     def is_being_sent(self, study: str) -> bool:
-        """Whether a sender of this study's instances is still connected, and has sent one of them lately.
+        """Whether a sender of this study's instances is still connected, and has sent one of them within a minute.
 
         An association that some PACS keeps open for all its studies holds none of them back for long.
         """

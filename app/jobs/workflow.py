@@ -105,5 +105,5 @@ class StudyWorkflow:
             remaining = await self._jobs.close_revision(run, self._study.quiet_seconds)
             if remaining <= 0.0:
                 return
-            # An instance that arrives meanwhile only moves the end further away.
+            # An instance that arrives while it sleeps only moves the end further away.
             await asyncio.sleep(remaining)

@@ -95,7 +95,7 @@ def _digest(record: dict[str, Any]) -> str:
 
 
 def _last_hash(file: BinaryIO) -> str:
-    """The hash of the last whole line; what a crash left of a line after it, which nobody was told of, is cut off."""
+    """The hash of the last whole line; what a crash left of a line after it, which was never synced, is cut off."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _TAIL))
     tail = file.read()

@@ -49,5 +49,5 @@ class Guard:
             raise Forbidden(f"This key lacks the scope {scope.value}.")
 
     def salt(self, identity: Identity) -> str | None:
-        """What keeps a client's prefix cache apart from others' (a shared one tells by its speed what they asked)."""
+        """The salt of a client's prefix cache: the speed of a shared one would reveal what other clients asked."""
         return None if identity is ANONYMOUS else self._pseudonyms(f"cache {identity.id}")

@@ -44,13 +44,13 @@ ANONYMOUS = Identity("anonymous", frozenset(Scope))
 
 
 class Pseudonyms:
-    """Keyed hashes: the same value gives the same pseudonym on this installation, and nobody else can make it."""
+    """Keyed hashes: the same value gives the same pseudonym on this installation, and none elsewhere."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     @classmethod
-    def of(cls, state_dir: Path) -> "Pseudonyms":
+    def from_state_dir(cls, state_dir: Path) -> "Pseudonyms":
         """Those of a state folder, whose secret is made at the first call. Raises OSError."""
         path = state_dir / "secret"
         state_dir.mkdir(parents=True, exist_ok=True)

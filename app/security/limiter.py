@@ -15,7 +15,7 @@ from app.settings import LimitsSettings
 
 
 class Limiter:
-    """Admits requests, or says when to come again."""
+    """Admission: lets requests in up to their limits, or says when to retry."""
 
     def __init__(self, settings: LimitsSettings) -> None:
         self._settings = settings

@@ -62,7 +62,7 @@ class Oidc:
     async def _key(self, identity: str) -> jwt.PyJWK:
         async with self._lock:
             age = time.monotonic() - self._fetched
-            # An unknown key may be a new one; whoever invents key ids makes us ask only so often.
+            # An unknown key id may be a new key. Invented ids must not make the service fetch the key set at will.
             if age > _FRESH_SECONDS or (identity not in self._keys and age > _AGAIN_SECONDS):
                 await self._fetch()
         try:

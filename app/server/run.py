@@ -104,10 +104,10 @@ class Server:
         raise RuntimeError("the server is not listening")
 
     async def serve(self) -> int:
-        """Serve until told to stop or a part fails; returns the process's exit status."""
+        """Serve until a signal stops it or a part fails; returns the process's exit status."""
         watchers = [asyncio.create_task(work) for work in (self._stop_when_failed(), self._settle())]
-        # uvicorn raises the signal that stopped it once more at its end, for the handler that was there before: a
-        # service that stopped as it was told to has ended well.
+        # uvicorn raises the signal that stopped it once more at its end, for the handler that was there before; a
+        # service that a signal has stopped ends with status 0.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _already_stopping)
         try:

@@ -26,7 +26,7 @@ class CodecSettings(Group):
     max_batch: PositiveInt = Field(default=16, description="most images in one batch")
     max_wait_ms: float = Field(default=0.0, ge=0.0, description="longest wait of an idle worker for a batch to fill")
     max_queue: PositiveInt = Field(default=256, description="images waiting for the worker")
-    keep_readings: int = Field(default=256, ge=0, description="images that are not decoded and encoded again")
+    keep_readings: int = Field(default=256, ge=0, description="capacity of the LRU cache of encoded images")
     threads: PositiveInt | None = Field(default=None, description="CPU threads of the worker; unset: half the cores")
 
 

@@ -30,7 +30,7 @@ async def respond_with_events(
     """`items` as a stream of the events that `events` makes of each.
 
     What fails before the first of them is raised, for an ordinary error response; later it is an `error` event.
-    Comments keep the connection open meanwhile. `items` is closed when the response ends.
+    Comments keep the connection open between events. `items` is closed when the response ends.
     """
     first = asyncio.ensure_future(anext(items))
     try:

@@ -24,7 +24,7 @@ async def livez() -> dict[str, str]:
     responses={503: {"description": "Starting; a failed start ends the process"}},
 )
 async def startupz(request: Request) -> Response:
-    """200 once the start is over, whatever became of it since: tells a slow start from a broken node."""
+    """200 once the start is over, also where a part has failed since: a slow start differs from a broken node."""
     lifecycle = state_of(request).lifecycle
     over = lifecycle.settled.is_set()
     return JSONResponse({"status": lifecycle.phase.value}, 200 if over else 503)

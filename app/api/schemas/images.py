@@ -23,7 +23,7 @@ class DrawRequest(WireModel):
     user: str | None = None
     stream: bool = False
     partial_images: int = Field(
-        default=0, ge=0, le=3, description="with `stream`: looks at the drawing on the way; under load there are fewer"
+        default=0, ge=0, le=3, description="with `stream`: unfinished images of the drawing; fewer under load"
     )
     temperature: Temperature | None = None
     top_p: TopP | None = None

@@ -64,7 +64,7 @@ def test_a_malformed_mask_is_refused_when_the_request_arrives(value: dict[str, o
 def test_v1_leaves_the_one_id_that_it_has_drawn_and_draws_anew_as_ids_are_written() -> None:
     processor = masking.TextImageMaskV1(None, torch.device("cpu"), False)
     written: list[int] = []
-    drawn = SimpleNamespace(extra_args=IMAGE.extra_args() | masking.draw_args(masking.Draw(1.0, 1.0, 3)))
+    drawn = SimpleNamespace(extra_args=IMAGE.extra_args() | masking.draw_args(masking.TokenDraw(1.0, 1.0, 3)))
     processor.update_state(update(added=[(0, params(TEXT), [], []), (1, drawn, [], written)]))
     taken = []
     for step in range(40):
@@ -90,7 +90,7 @@ def test_a_malformed_drawing_is_refused_when_the_request_arrives(value: dict[str
 
 
 def test_v2_refuses_what_it_would_not_draw() -> None:
-    drawn = SimpleNamespace(extra_args=IMAGE.extra_args() | masking.draw_args(masking.Draw(1.0, 1.0, 3)))
+    drawn = SimpleNamespace(extra_args=IMAGE.extra_args() | masking.draw_args(masking.TokenDraw(1.0, 1.0, 3)))
     masking.TextImageMaskV2.validate_params(params(IMAGE))
     with pytest.raises(ValueError, match="V1"):
         masking.TextImageMaskV2.validate_params(drawn)

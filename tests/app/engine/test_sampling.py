@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from app.engine.sampling import Draw, sample, uniforms
+from app.engine.sampling import TokenDraw, sample, uniforms
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0, float("-inf")])
 MANY = 20_000
@@ -18,7 +18,7 @@ def nucleus(logits: torch.Tensor, temperature: float, top_p: float) -> torch.Ten
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (1.0, 0.92), (0.5, 0.7), (2.0, 0.3), (1.0, 0.01)])
 def test_ids_are_distributed_as_the_nucleus_says(temperature: float, top_p: float) -> None:
-    draws = [Draw(temperature, top_p, seed) for seed in range(MANY)]
+    draws = [TokenDraw(temperature, top_p, seed) for seed in range(MANY)]
     taken = sample(LOGITS.expand(MANY, -1), draws, [0] * MANY)
     found = torch.bincount(taken, minlength=len(LOGITS)) / MANY
     expected = nucleus(LOGITS, temperature, top_p)
@@ -28,7 +28,7 @@ def test_ids_are_distributed_as_the_nucleus_says(temperature: float, top_p: floa
 
 
 def test_steps_of_one_seed_are_as_independent_as_seeds() -> None:
-    taken = sample(LOGITS.expand(MANY, -1), [Draw(1.0, 1.0, 7)] * MANY, list(range(MANY)))
+    taken = sample(LOGITS.expand(MANY, -1), [TokenDraw(1.0, 1.0, 7)] * MANY, list(range(MANY)))
     found = torch.bincount(taken, minlength=len(LOGITS)) / MANY
     assert (found - LOGITS.softmax(-1)).abs().max() < 0.02
     pairs = torch.bincount(taken[:-1] * len(LOGITS) + taken[1:], minlength=len(LOGITS) ** 2) / (MANY - 1)
@@ -37,7 +37,7 @@ def test_steps_of_one_seed_are_as_independent_as_seeds() -> None:
 
 def test_an_id_depends_on_its_seed_and_step_and_not_on_the_batch() -> None:
     logits = torch.randn(5, 1000, generator=torch.Generator().manual_seed(0))
-    draws = [Draw(0.9, 0.92, 100 + row) for row in range(5)]
+    draws = [TokenDraw(0.9, 0.92, 100 + row) for row in range(5)]
     steps = [3, 0, 7, 255, 12]
     together = sample(logits, draws, steps)
     alone = [int(sample(logits[row : row + 1], [draws[row]], [steps[row]])) for row in range(5)]
@@ -49,7 +49,7 @@ def test_an_id_depends_on_its_seed_and_step_and_not_on_the_batch() -> None:
 def test_rows_with_different_settings_share_a_batch() -> None:
     logits = torch.tensor([[0.0, 10.0, 0.0], [5.0, 0.0, 5.0]])
     for seed in range(50):
-        first, second = sample(logits, [Draw(0.1, 1.0, seed), Draw(1.0, 0.9, seed)], [0, 0]).tolist()
+        first, second = sample(logits, [TokenDraw(0.1, 1.0, seed), TokenDraw(1.0, 0.9, seed)], [0, 0]).tolist()
         assert first == 1
         assert second in (0, 2)
 
@@ -57,4 +57,4 @@ def test_rows_with_different_settings_share_a_batch() -> None:
 def test_one_allowed_id_is_always_taken() -> None:
     logits = torch.full((1, 64), float("-inf"))
     logits[0, 63] = -50.0
-    assert {int(sample(logits, [Draw(1.0, 0.92, seed)], [0])) for seed in range(100)} == {63}
+    assert {int(sample(logits, [TokenDraw(1.0, 0.92, seed)], [0])) for seed in range(100)} == {63}
