@@ -108,7 +108,7 @@ class Workshop:
                 tokenizer.save(str(file))
         tokenizer = Tokenizer.from_file(str(file))
         size = tokenizer.get_vocab_size(with_added_tokens=True)
-        return Vocabulary.of(tokenizer, size, size, codebook_size)
+        return Vocabulary.from_tokenizer(tokenizer, size, size, codebook_size)
 
     def language_model(self, vqgan: VQGAN) -> tuple[PreTrainedModel, Vocabulary]:
         """The trained language model and its vocabulary."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from models.bundle.export import export_bundle, replace_card
+from models.bundle.export import export_bundle
+from models.bundle.writer import replace_card
 from models.data.dataset import DataError, Record, write_manifest
 from models.data.images import load_data, pack
 from models.data.sources.mimic import read_mimic

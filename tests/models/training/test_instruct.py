@@ -28,7 +28,7 @@ CODES = np.random.default_rng(0).integers(0, 16, (len(RECORDS), 2, 64))
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return Vocabulary.of(train_tokenizer(RECORDS, 520), 520, 520, 16)
+    return Vocabulary.from_tokenizer(train_tokenizer(RECORDS, 520), 520, 520, 16)
 
 
 def trainer_of(vocabulary: Vocabulary) -> InstructTrainer:
@@ -191,14 +191,14 @@ def test_codes_near_in_the_codebook_begin_near_in_the_embedding() -> None:
 
 
 def test_any_hugging_face_model_gets_special_tokens_and_image_rows(tmp_path: Path, vocabulary: Vocabulary) -> None:
-    base = Vocabulary.of(train_tokenizer(RECORDS, 510), 510, 510, 0)
+    base = Vocabulary.from_tokenizer(train_tokenizer(RECORDS, 510), 510, 510, 0)
     build_model(base, 32, 1, 2).save_pretrained(tmp_path)
     tokenizer = train_tokenizer(RECORDS, 510)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     before = build_model(base, 32, 1, 2)
     extended = extended_tokenizer(tmp_path)
     size = extended.get_vocab_size(with_added_tokens=True)
-    found = Vocabulary.of(extended, size, size, 16)
+    found = Vocabulary.from_tokenizer(extended, size, size, 16)
     model = load_base(tmp_path, found, torch.randn(16, 4), "random")
     assert model.get_input_embeddings().weight.shape == (size + 16, 32)
     assert model.get_output_embeddings().weight.shape == (size + 16, 32)
