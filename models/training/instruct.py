@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from models.data.dataset import BACTERIAL, NORMAL, VIRAL
 from models.training.language_model import ImageEmbeddings
 from models.training.loop import finite, learning_rate, run
-from models.training.mixture import Mixture, Stage
+from models.training.mixture import Mixture, Phase
 
 NAME = "instruct"
 
@@ -40,7 +40,7 @@ class SelectionRecipe(BaseModel):
 
 
 class InstructRecipe(BaseModel):
-    """Model, stages, schedule and weights; the recipe ends where its last stage does.
+    """Model, phases, schedule and weights; the recipe ends where its last phase does.
 
     `base` is a Hugging Face folder to begin from; without one, a GPT-NeoX of `width`, `layers`, `heads` begins from
     scratch. The paper counts the loss on the response only (`input_image_weight` 0); a model trained from scratch on
@@ -58,7 +58,7 @@ class InstructRecipe(BaseModel):
     context: int = 1024
     text_size: int = 640
     variants: int = 4
-    stages: tuple[Stage, ...] = (Stage(until=7000),)
+    stages: tuple[Phase, ...] = (Phase(until=7000),)
     selections: tuple[SelectionRecipe, ...] = ()
     batch: int = 16
     learning_rate: float = 1.5e-3
@@ -71,7 +71,7 @@ class InstructRecipe(BaseModel):
 
     @property
     def steps(self) -> int:
-        """Steps of all stages."""
+        """Steps of all phases."""
         return self.stages[-1].until
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from models.bundle.export import export_bundle
 from models.bundle.writer import replace_card
-from models.data.dataset import DataError, Record, write_manifest
+from models.data.dataset import DataError, Record, write_dataset
 from models.data.images import load_data, pack
 from models.data.sources.mimic import read_mimic
 from models.data.sources.open_cxr import read_open_cxr
@@ -21,7 +21,7 @@ from models.evaluation.drawings import evaluate_drawings
 from models.evaluation.reconstruction import evaluate_images
 from models.evaluation.reports import evaluate_reports
 from models.evaluation.subject import Subject
-from models.training.pipeline import Workshop
+from models.training.pipeline import TrainingPipeline
 from models.training.recipe import load_recipe
 
 STAGES = ("classifier", "vqgan", "instruct", "all")
@@ -46,15 +46,15 @@ def train(
     if base:
         recipe = recipe.model_copy(update={"instruct": recipe.instruct.model_copy(update={"base": base})})
     out.mkdir(parents=True, exist_ok=True)
-    workshop = Workshop(recipe, data, out, instructions=instructions)
+    pipeline = TrainingPipeline(recipe, data, out, instructions=instructions)
     if stage == "classifier":
-        workshop.classifier()
+        pipeline.classifier()
         return
-    vqgan = workshop.vqgan()
+    vqgan = pipeline.vqgan()
     if stage == "vqgan":
         return
-    llm, vocabulary = workshop.language_model(vqgan)
-    if bundle and workshop.accelerator.is_main_process:
+    llm, vocabulary = pipeline.language_model(vqgan)
+    if bundle and pipeline.accelerator.is_main_process:
         manifest = export_bundle(
             bundle,
             name=recipe.name,
@@ -122,7 +122,7 @@ def make_manifest(kind: str, folder: Path, reports: Path | None, manifest: Path,
         records = read_mimic(folder, reports)
     else:
         records = read_open_cxr(folder)
-    write_manifest(_relative(records, folder, manifest), manifest)
+    write_dataset(_relative(records, folder, manifest), manifest)
     console.print(f"{manifest}: {len(records)} radiographs")
 
 
