@@ -1,4 +1,4 @@
-"""`cxr bench`: measure the service beside its peers."""
+"""`python -m benchmarks`, or `cxr bench`: measure the service beside its contenders."""
 
 import asyncio
 import tempfile
@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from app.cli.bundles import make_random
 from app.cli.console import console, errors, fail
 
-bench_app = typer.Typer(invoke_without_command=True, help="Measure the service beside its peers.")
+bench_app = typer.Typer(
+    invoke_without_command=True, add_completion=False, help="Measure the service beside its contenders."
+)
 DEFAULT_OUT = Path("docs/benchmarks")
 WORK = Path("out/bench")
 
@@ -84,30 +87,4 @@ def bench(
     raise typer.Exit(1 if failed else 0)
 
 
-@bench_app.command("make-bundle")
-def make_bundle_command(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")],
-    preset: Annotated[str | None, typer.Option(help="small, 78m or published, instead of the sizes.")] = None,
-    hidden: Annotated[int, typer.Option(min=8)] = 512,
-    layers: Annotated[int, typer.Option(min=1)] = 8,
-    heads: Annotated[int, typer.Option(min=1)] = 8,
-    vqgan_channels: Annotated[int | None, typer.Option(help="Without it: the embedded bundle's VQ-GAN.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    seed: int = 0,
-) -> None:
-    """Write a bundle of random weights over the published vocabulary (51,305 rows)."""
-    from models.bundle.random import PRESETS, Geometry, make_bundle
-
-    if preset is not None and preset not in PRESETS:
-        fail(f"--preset {preset}: there are {', '.join(PRESETS)}")
-    if dtype not in ("float32", "bfloat16"):
-        fail(f"--dtype {dtype}: give float32 or bfloat16")
-    if hidden % heads:
-        fail(f"--hidden {hidden} is no multiple of --heads {heads}")
-    sizes = Geometry(hidden, layers, heads, vqgan_channels=vqgan_channels, dtype=dtype)  # type: ignore[arg-type]
-    try:
-        with errors.status("Writing"):
-            make_bundle(out, sizes if preset is None else PRESETS[preset], seed=seed)
-    except FileExistsError:
-        fail(f"{out} exists already.")
-    console.print(f"{out}  {sum(file.stat().st_size for file in out.rglob('*') if file.is_file()) / 1e6:.0f} MB")
+bench_app.command("make-bundle")(make_random)
