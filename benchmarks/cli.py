@@ -34,11 +34,11 @@ def bench(
     if device not in ("cpu", "cuda"):
         fail(f"--device {device}: give cpu or cuda")
     try:
-        from benchmarks.bench import Bench
         from benchmarks.machine import machine
         from benchmarks.measure import Result
         from benchmarks.report import write
         from benchmarks.scenarios import SCENARIOS
+        from benchmarks.suite import Suite
         from models.bundle.random import PRESETS, make_bundle
     except ModuleNotFoundError as error:
         fail(f"The benchmarks need the package {error.name}: `make setup-dev`, or `pip install '.[bench]'`.")
@@ -67,7 +67,7 @@ def bench(
     failed: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="cxr-bench-") as folder,
-        Bench(path, device, rounds, Path(folder), (WORK / "cache").resolve()) as run,
+        Suite(path, device, rounds, Path(folder), (WORK / "cache").resolve()) as run,
     ):
         for name in wanted:
             begun = time.monotonic()

@@ -23,12 +23,12 @@ class Body:
     accept: str = "*/*"
 
     @classmethod
-    def of_json(cls, path: str, content: Mapping[str, Any]) -> "Body":
+    def from_json(cls, path: str, content: Mapping[str, Any]) -> "Body":
         """A JSON body."""
         return cls(path, json.dumps(content).encode(), "application/json")
 
     @classmethod
-    def of_image(cls, path: str, image: bytes, accept: str = "*/*", **fields: str) -> "Body":
+    def from_image(cls, path: str, image: bytes, accept: str = "*/*", **fields: str) -> "Body":
         """A multipart form with an image."""
         boundary = "bench"
         parts = [

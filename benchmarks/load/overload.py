@@ -53,7 +53,7 @@ _IMAGE = _small()
 
 def _requests() -> list[bytes]:
     return [
-        whole(Body.of_image(path, _IMAGE, **fields) if files else Body.of_json(path, fields))
+        whole(Body.from_image(path, _IMAGE, **fields) if files else Body.from_json(path, fields))
         for _, path, files, fields in _MIX
     ]
 

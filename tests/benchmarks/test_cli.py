@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from benchmarks import scenarios
-from benchmarks.bench import Bench
 from benchmarks.measure import Result
+from benchmarks.suite import Suite
 from models.bundle import load
 
 RUN = CliRunner()
@@ -40,10 +40,10 @@ def test_a_bundle_of_any_size_is_made_once(tmp_path: Path) -> None:
 
 
 def test_a_scenario_that_fails_keeps_the_figures_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def well(bench: Bench) -> Result:
-        return Result("well", "Well", {"rounds": bench.rounds})
+    async def well(suite: Suite) -> Result:
+        return Result("well", "Well", {"rounds": suite.rounds})
 
-    async def ill(bench: Bench) -> Result:
+    async def ill(suite: Suite) -> Result:
         raise RuntimeError("no luck")
 
     monkeypatch.setattr(scenarios, "SCENARIOS", {"well": well, "ill": ill})
