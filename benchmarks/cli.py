@@ -3,13 +3,19 @@
 import asyncio
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.bundles import make_random
 from app.cli.console import console, errors, fail
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Result
+    from benchmarks.scenarios import Scenario
+    from benchmarks.suite import Suite
 
 bench_app = typer.Typer(
     invoke_without_command=True, add_completion=False, help="Measure the service beside its contenders."
@@ -35,8 +41,6 @@ def bench(
         fail(f"--device {device}: give cpu or cuda")
     try:
         from benchmarks.machine import machine
-        from benchmarks.measure import Result
-        from benchmarks.report import write
         from benchmarks.scenarios import SCENARIOS
         from benchmarks.suite import Suite
         from models.bundle.random import PRESETS, make_bundle
@@ -62,29 +66,40 @@ def bench(
         "rounds": str(rounds),
         "command": "cxr bench " + " ".join([*(f"--scenario {name}" for name in scenario or ())]),
     }
+    with (
+        tempfile.TemporaryDirectory(prefix="cxr-bench-") as folder,
+        Suite(path, device, rounds, Path(folder), (WORK / "cache").resolve()) as suite,
+    ):
+        failed = run(suite, {name: SCENARIOS[name] for name in wanted}, out, facts)
+    console.print(f"{out / 'bench.md'}", markup=False)
+    raise typer.Exit(1 if failed else 0)
+
+
+def run(suite: "Suite", scenarios: Mapping[str, "Scenario"], out: Path, facts: dict[str, str]) -> list[str]:
+    """Run scenarios one after the other, write the results so far after each; returns the names of those that failed.
+
+    A failed scenario is printed and leaves the others' figures as they are.
+    """
+    from benchmarks.report import write
+
     started = time.monotonic()
     results: list[Result] = []
     failed: list[str] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="cxr-bench-") as folder,
-        Suite(path, device, rounds, Path(folder), (WORK / "cache").resolve()) as run,
-    ):
-        for name in wanted:
-            begun = time.monotonic()
-            try:
-                with errors.status(f"Measuring {name}"):
-                    results.append(run.with_memory(asyncio.run(SCENARIOS[name](run))))
-            except Exception as error:  # the other scenarios' figures stand
-                failed.append(name)
-                errors.print(f"{name} failed: {type(error).__name__}: {error}", style="red", markup=False)
-                continue
-            for ratio in results[-1].ratios:
-                console.print(f"{ratio.name}: {ratio.spread.median:.3g} ({ratio.reached})", markup=False)
-            console.print(f"{name}: {time.monotonic() - begun:.0f} s", style="dim")
-            facts["minutes"] = f"{(time.monotonic() - started) / 60:.1f}"
-            write(out, results, facts)
-    console.print(f"{out / 'bench.md'}", markup=False)
-    raise typer.Exit(1 if failed else 0)
+    for name, scenario in scenarios.items():
+        begun = time.monotonic()
+        try:
+            with errors.status(f"Measuring {name}"):
+                results.append(suite.with_memory(asyncio.run(scenario(suite))))
+        except Exception as error:  # the other scenarios' figures stand
+            failed.append(name)
+            errors.print(f"{name} failed: {type(error).__name__}: {error}", style="red", markup=False)
+            continue
+        for ratio in results[-1].ratios:
+            console.print(f"{ratio.name}: {ratio.spread.median:.3g} ({ratio.reached})", markup=False)
+        console.print(f"{name}: {time.monotonic() - begun:.0f} s", style="dim")
+        facts["minutes"] = f"{(time.monotonic() - started) / 60:.1f}"
+        write(out, results, facts)
+    return failed
 
 
 bench_app.command("make-bundle")(make_random)

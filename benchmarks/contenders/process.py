@@ -31,7 +31,8 @@ class Child(ABC):
     """A command in a session of its own, as a context that starts it, waits until it is ready, and ends it.
 
     stderr, and stdout where it is not piped, are added to the file `log`. `environment` is added to this process's,
-    without the variables that begin with one of `without`. It runs in `cwd`, or in the checkout.
+    without the variables that begin with one of `without`. It runs in `cwd`, or in the checkout, and has `stop_seconds`
+    to end when it is asked to.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Child(ABC):
         environment: Mapping[str, str] | None = None,
         without: tuple[str, ...] = (),
         cwd: Path = _ROOT,
+        stop_seconds: float = _STOP_SECONDS,
     ) -> None:
         self.start_seconds = 0.0
         self.log = log
@@ -51,6 +53,7 @@ class Child(ABC):
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
         self._environment = {**inherited, **(environment or {})}
         self._cwd = cwd
+        self._stop_seconds = stop_seconds
 
     @abstractmethod
     def start(self) -> Self:
@@ -98,16 +101,16 @@ def ended(process: subprocess.Popen[bytes]) -> bool:
     )
 
 
-def end(process: subprocess.Popen[bytes], kindly: signal.Signals | None = None) -> None:
-    """Ask it to end by a signal, if one is given; wait half a minute at most; kill what is left of its session.
+def end(process: subprocess.Popen[bytes], seconds: float, request: signal.Signals | None = None) -> None:
+    """Ask it to end by the signal `request`, if one is given; wait `seconds` at most; kill what is left of its session.
 
     A process that was waited for already is left alone: its number may be another's.
     """
     if process.returncode is not None:
         return
-    if kindly is not None and not ended(process):
-        os.kill(process.pid, kindly)
-    until = time.monotonic() + _STOP_SECONDS
+    if request is not None and not ended(process):
+        os.kill(process.pid, request)
+    until = time.monotonic() + seconds
     while not ended(process) and time.monotonic() < until:
         time.sleep(0.05)
     with contextlib.suppress(ProcessLookupError):

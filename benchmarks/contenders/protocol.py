@@ -142,7 +142,7 @@ class Contender(Child):
             return
         with contextlib.suppress(OSError):
             process.stdin.close()
-        end(process)
+        end(process, self._stop_seconds)
         self._reader.join()
         process.stdout.close()
 

@@ -53,4 +53,4 @@ class ServedContender(Child):
     def close(self) -> None:
         """See `Child.close`."""
         if hasattr(self, "process"):
-            end(self.process, signal.SIGINT)
+            end(self.process, self._stop_seconds, signal.SIGINT)

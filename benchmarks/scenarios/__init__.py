@@ -16,9 +16,11 @@ from benchmarks.scenarios.streaming import streaming
 from benchmarks.scenarios.studies import studies
 from benchmarks.suite import Suite
 
+Scenario = Callable[[Suite], Coroutine[Any, Any, Result]]
+
 # In the order in which they run: those without an engine have the machine for themselves first, and the one that ends
 # the shared service comes last.
-SCENARIOS: dict[str, Callable[[Suite], Coroutine[Any, Any, Result]]] = {
+SCENARIOS: dict[str, Scenario] = {
     run.__name__: run
     for run in (
         floor,

@@ -42,8 +42,8 @@ serve(load, channel)
 """
 
 
-def contender(log: Path, script: str = CHILD, start_timeout: float = 30.0) -> Contender:
-    return Contender([sys.executable, "-c", script], log, start_timeout=start_timeout)
+def contender(log: Path, script: str = CHILD, start_timeout: float = 30.0, **options: float) -> Contender:
+    return Contender([sys.executable, "-c", script], log, start_timeout=start_timeout, **options)
 
 
 def limited(limit: int) -> Work:
@@ -84,32 +84,31 @@ def test_a_piece_of_work_goes_there_and_back_and_noise_on_stdout_lands_in_the_lo
         assert noise in said
 
 
-def test_refused_work_is_an_error_after_which_the_peer_goes_on(log: Path) -> None:
+def test_refused_work_is_an_error_after_which_the_contender_goes_on(log: Path) -> None:
     with contender(log) as started:
         with pytest.raises(ContenderError, match="ValueError: one is too few"):
             started.work(limited(1))
         assert started.work(WORK).tokens == 6
 
 
-def test_a_peer_that_dies_shows_the_end_of_its_log(log: Path) -> None:
+def test_a_contender_that_dies_shows_the_end_of_its_log(log: Path) -> None:
     with contender(log) as started, pytest.raises(ContenderError, match=r"(?s)the contender has died.*drawing"):
         started.work(limited(2))
 
 
-def test_a_peer_that_never_becomes_ready_shows_why(log: Path) -> None:
+def test_a_contender_that_never_becomes_ready_shows_why(log: Path) -> None:
     with pytest.raises(ContenderError, match="no such model"), contender(log, "raise SystemExit('no such model')"):
         pytest.fail("it is not ready")
 
 
-def test_a_slow_peer_is_given_up_and_killed(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.contenders.process._STOP_SECONDS", 0.1)
+def test_a_slow_contender_is_given_up_and_killed(log: Path) -> None:
     began = time.monotonic()
-    with contender(log) as started, pytest.raises(ContenderError, match="within 0 s"):
+    with contender(log, stop_seconds=0.1) as started, pytest.raises(ContenderError, match="within 0 s"):
         started.work(limited(3), timeout=0.2)
     assert time.monotonic() - began < 20
     with (
         pytest.raises(ContenderError, match="within 1 s"),
-        contender(log, "import time; time.sleep(60)", start_timeout=0.6),
+        contender(log, "import time; time.sleep(60)", start_timeout=0.6, stop_seconds=0.1),
     ):
         pytest.fail("it is not ready")
 
