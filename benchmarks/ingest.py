@@ -1,8 +1,8 @@
-"""How fast instances are taken into custody: STOW-RS with 8 senders, C-STORE with 4 associations, and a bare loop.
+"""Ingest rate: STOW-RS with 8 senders, C-STORE with 4 associations, and a bare loop.
 
 `python -m benchmarks.ingest [--instances 5000]`. The bare loop parses, writes, fsyncs and inserts (a commit each)
 one instance after the other, in this process, on the same disk. The service runs on the fakes and waits for its
-studies, so that no model shares the cores with it; the senders do. Prints JSON.
+studies, so that no model shares its cores; the senders do. Prints JSON.
 """
 
 import argparse
@@ -113,7 +113,7 @@ def _resident_mb(pid: int) -> float:
 def _stow(service: FakeService, template: bytes, first_batch: int, count: int) -> float:
     each = count // _SENDERS
     with ProcessPoolExecutor(_SENDERS) as senders:
-        list(senders.map(abs, range(_SENDERS * 2)))  # the processes are there
+        list(senders.map(abs, range(_SENDERS * 2)))  # starts the processes
         started = time.perf_counter()
         work = [
             senders.submit(_send, service.port, template, _RUN, first_batch + index, each) for index in range(_SENDERS)

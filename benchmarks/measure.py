@@ -1,4 +1,4 @@
-"""Figures that hold on a noisy machine: contenders in turn, medians with their spread, ratios taken round by round."""
+"""Measurements on a noisy machine: contenders interleaved, medians with their spread, ratios within a round."""
 
 import asyncio
 import contextlib
@@ -85,7 +85,7 @@ Run = Callable[[int], Awaitable[float]]
 
 
 async def in_turn(contenders: Mapping[str, Callable[[int], Awaitable[T]]], rounds: int) -> dict[str, list[T]]:
-    """One value of each contender a round, A B, B A, A B ...: a drift of the machine meets all alike.
+    """One value of each contender a round, A B, B A, A B ...: a drift of the machine's speed affects all alike.
 
     Each is called with the number of the round.
     """

@@ -28,7 +28,7 @@ def on_core(core: int) -> list[str]:
 class Service(ServedContender):
     """A service on one port and one state folder below `folder`, ready once `/readyz` says so.
 
-    It can be started more than once, after `kill` or `stop`; its log goes on. `program` is the command to run, `core`
+    It can be restarted after `kill` or `stop`; the log is appended to. `program` is the command to run, `core`
     the one processor it is pinned to. Compiled kernels are kept in `cache`. `settings` are the only CXR_* variables
     that it sees. With `alone`, it runs in `folder` and has a home folder there, to show what else it writes.
     """

@@ -1,4 +1,4 @@
-"""Nothing is lost: studies are posted while the service is killed, its destination is down, its disk is full.
+"""Soak test: studies are posted while the service is killed and its destination is down; none may be lost.
 
 `python -m benchmarks.soak --studies 60 --kills 5 [--database URL]` prints a JSON line per scenario; fails on a loss.
 """

@@ -71,7 +71,7 @@ class Suite:
         return self._service
 
     def end_service(self) -> None:
-        """End the shared service, which holds what the next scenario shall not meet."""
+        """End the shared service, whose state would affect the next scenario."""
         self._service = None
         self._running.close()
 

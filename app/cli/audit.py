@@ -1,4 +1,4 @@
-"""`cxr audit`: what those who were let in did."""
+"""`cxr audit`: verification of the audit log."""
 
 from typing import Annotated
 

@@ -37,7 +37,7 @@ def demo(
 async def _run_demo(
     settings: Settings, dicom: Path | None, prompt: str, question: str, out: Path, console: Console
 ) -> int:
-    """Start, do the three jobs, print what came of them, stop; returns the exit status. Raises ServiceError."""
+    """Start the service, do the three jobs, print the results, stop; returns the exit status. Raises ServiceError."""
     # Seconds to import; see `cxr serve`.
     from app.cli.progress import wait_until_ready
     from app.dicom.sample import sample_dicom

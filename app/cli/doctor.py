@@ -1,4 +1,4 @@
-"""`cxr doctor`: what the environment gives, before the service is started in it."""
+"""`cxr doctor`: checks of the environment before the service is started in it."""
 
 import asyncio
 import os
@@ -58,7 +58,7 @@ def doctor(bundle: BundleOption = None, state_dir: StateOption = None, config: C
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Everything that is looked at, in the order in which a start would meet it."""
+    """All checks, in the order in which a start would meet them."""
     for problem in problems(settings):
         yield Finding("settings", Mark.FAULT, problem)
     yield from _machine(settings)
@@ -72,7 +72,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _destinations(settings)
 
 
-# torch, the bundle's, the database's and DICOM's libraries are imported where they are asked: `cxr --help` needs none.
+# Libraries of torch, the bundle, the database and DICOM are imported in the checks that use them: they take seconds,
+# and `cxr --help` needs none.
 def _machine(settings: Settings) -> Iterator[Finding]:
     yield Finding("Python", Mark.OK, f"{platform.python_version()} on {platform.machine()}")
     import torch

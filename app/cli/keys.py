@@ -1,4 +1,4 @@
-"""`cxr keys`: who is let in."""
+"""`cxr keys`: API keys, for an operator."""
 
 import datetime
 import re

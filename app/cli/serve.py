@@ -34,7 +34,8 @@ def serve(
     config: ConfigOption = None,
 ) -> None:
     """Serve a bundle over HTTP until interrupted."""
-    # The web framework, the workflow engine and the model's libraries take seconds to import: no other command waits.
+    # Imported here: the web framework, the workflow engine and the models' libraries take seconds, which other commands
+    # need not wait for.
     from app.server.run import run
 
     settings = settings_of(config, bundle=bundle, state_dir=state_dir, host=host, port=port)
@@ -53,9 +54,9 @@ async def _serve_forever(settings: Settings, console: Console) -> int:
 
     logs.configure(human=console.is_terminal)
     share_arenas()
-    # Where every thread is: what an operator asks of a process that does not move.
+    # SIGUSR1 writes the stacks of all threads to standard error, to diagnose a process that hangs.
     faulthandler.register(signal.SIGUSR1, file=2)
-    # A GPU's driver keeps what it compiles, for the codec and the engine, in the home folder, which may be read-only.
+    # CUDA's compile cache defaults to the home folder, which may be read-only.
     os.environ.setdefault("CUDA_CACHE_PATH", str((settings.state_dir / "cache" / "cuda").resolve()))
     server = Server(create_app(settings), settings)
     announcement = asyncio.create_task(_announce(server, console))

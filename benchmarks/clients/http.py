@@ -44,7 +44,7 @@ class Client:
     """Sends bodies to one service; every answer but 200 is an error."""
 
     def __init__(self, url: str) -> None:
-        # A connection that rested longer is not used again: the server may be about to close it.
+        # Connections that were idle longer are not reused: the server may be about to close them.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
         self._session = aiohttp.ClientSession(url, connector=connector, timeout=_TIMEOUT)
 

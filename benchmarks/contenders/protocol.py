@@ -1,7 +1,7 @@
-"""Work for a contender and what came of it: one JSON object a line over the contender's stdin and stdout.
+"""The protocol between the suite and a contender: one JSON object a line over the contender's stdin and stdout.
 
 The child says `{"ready": seconds}` once its model is loaded, then answers every line of work with a `Done`, or with
-`{"error": sentence}` and goes on. It ends when its stdin does.
+`{"error": sentence}` and waits for the next. It ends at the end of its stdin.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class Work:
 
 @checked(frozen=True, config=_CHECKED)
 class Done:
-    """What came of a piece of work: wall time in seconds, whole images, generated tokens, attempts at images."""
+    """The result of a piece of work: wall time in seconds, whole images, generated tokens, attempts at images."""
 
     seconds: float
     generate_seconds: float

@@ -6,7 +6,7 @@
    peak, in turn: what is answered, and whether the process lives.
 2. `clients` mixed clients for `minutes`: latencies by route, errors, private memory of all processes.
 
-Overload comes first: memory shall be flat after it, too.
+Overload comes first, since memory has to be flat after it as well.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from models.bundle import Bundle
 
 CONCURRENCY = (1, 8, 32)
 _MOST = CONCURRENCY[-1]
-_STATIC = 8  # one of its batches: it takes as long for each however many wait
+_STATIC = 8  # one of its batches, which takes the same time however many requests wait
 _PROMPT = "AP chest radiograph of a child. Viral pneumonia."
 
 
@@ -41,7 +41,7 @@ def work_of(bundle: Bundle, count: int, first_seed: int) -> Work:
 
 
 async def drawing(suite: Suite) -> Result:
-    """Seconds for so many drawings at once, by contender; each round draws other ones."""
+    """Seconds for 1, 8 and 32 concurrent drawings, by contender; each round draws other ones."""
     # What the service's engine is given.
     libraries = {"LD_PRELOAD": ":".join(str(path) for path in preloads())} if suite.device == "cpu" else {}
     with ExitStack() as stack:
@@ -51,7 +51,7 @@ async def drawing(suite: Suite) -> Result:
         _start(
             [suite.service, partial(stack.enter_context, raw)],
             [partial(stack.enter_context, reference), partial(stack.enter_context, static)],
-            # An engine measures the memory of a GPU that is left, while nobody else may take any.
+            # An engine measures the GPU's free memory as it starts: no other process may allocate any meanwhile.
             together=suite.device == "cpu",
         )
         async with Client(suite.service().url) as client, Client(static.url) as static_client:

@@ -45,7 +45,7 @@ def reports(count: int, first: int) -> list[Body]:
 
 
 async def report(suite: Suite) -> Result:
-    """Seconds of so many reports at once, each on a DICOM file that was not seen before."""
+    """Seconds of concurrent reports, each on a DICOM file that the service has not seen."""
     async with Client(suite.service().url) as client:
         await client.post(reports(1, 10_000_000)[0])
         seconds: dict[int, list[float]] = {count: [] for count in CONCURRENCY}

@@ -1,4 +1,4 @@
-"""Interactive reports while hundreds of studies wait: nobody waits for a study's next step."""
+"""Latency of interactive reports while hundreds of studies are queued, over which they have priority."""
 
 import asyncio
 import json

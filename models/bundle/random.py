@@ -1,6 +1,6 @@
 """Bundles of random weights over the real vocabulary: the published model's geometry at several sizes.
 
-A random model is as fast as a trained one of its geometry, which is all that a benchmark of a service asks of it.
+A random model is as fast as a trained one of the same geometry, and speed is all that benchmarks of the service need.
 """
 
 import json
@@ -131,7 +131,7 @@ def make_bundle(
 
 
 def filled_tokenizer(size: int = TEXT_SIZE) -> Tokenizer:
-    """The embedded bundle's tokenizer with unused entries up to `size`: no merge leads to them, so no text has them."""
+    """The embedded bundle's tokenizer with unused entries up to `size`, which no merge produces."""
     content = json.loads((DEMO_BUNDLE / LLM_FOLDER / TOKENIZER_FILE).read_text())
     entries = content["model"]["vocab"]
     for number in range(len(entries), size):

@@ -110,7 +110,7 @@ class Record:
 
 
 def validation_part(group: str) -> bool:
-    """Whether a training group belongs to the validation part: by hash, so that it never moves."""
+    """Whether a training group belongs to the validation part; by hash, which is the same in every run and table."""
     share = int.from_bytes(hashlib.sha256(group.encode()).digest()[:4], "big") / 2**32
     return share < VALIDATION_SHARE
 

@@ -1,7 +1,7 @@
 """Reports, questions and drawing requests of a radiograph: its own texts where it has them, else composed from facts.
 
-Only what the manifest states is worded: labels, severity, view, age group, sex. Nothing is said about what was not
-labelled.
+Texts state only what the manifest states: labels, severity, view, age group, sex. They are silent about findings that
+were not labelled.
 """
 
 from random import Random
@@ -9,7 +9,7 @@ from random import Random
 from models.data.dataset import BACTERIAL, COVID, LABELS, NORMAL, VIRAL, QuestionAnswer, Record
 
 PNEUMONIA = (BACTERIAL, VIRAL, COVID)
-# What one hospital's labels tell apart; the absence of any other finding is known only where findings were labelled.
+# The conditions that one hospital's labels distinguish; other findings are known to be absent only where labelled.
 KINDS = (NORMAL, *PNEUMONIA)
 FINDINGS = tuple(name for name in LABELS if name not in KINDS)
 _NEGATIVES = 2

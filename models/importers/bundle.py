@@ -79,8 +79,8 @@ def import_bundle(
 ) -> Manifest:
     """Write the bundle `out` from `source`; `progress` receives every converted weight file and its bytes.
 
-    Work is done in `out.importing`, from which a later import of the same files goes on; `out` appears whole or not at
-    all. Raises ImportRefused.
+    Files are converted to `out.importing`, where a later import of the same source resumes; `out` appears whole or not
+    at all. Raises ImportRefused.
     """
     if out.exists():
         raise ImportRefused(f"{out} exists already; remove it or choose another --out")

@@ -64,7 +64,7 @@ class InstructRecipe(BaseModel):
     learning_rate: float = 1.5e-3
     warmup: int = 100
     input_image_weight: float = 0.3
-    # A reading has a dozen tokens of which one or two carry the finding; a drawing has 256.
+    # A report has a dozen tokens, one or two of which carry the finding; a drawing has 256.
     text_weight: float = 8.0
     weight_decay: float = 0.05
     seed: int = 0
@@ -78,8 +78,8 @@ class InstructRecipe(BaseModel):
 def weighted_loss(
     logits: Tensor, ids: Tensor, weights: Tensor, offset: int, text_weight: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """Mean cross-entropy of the next token under `weights`; text and image means are kept apart and added, so that 256
-    image tokens do not drown a dozen words.
+    """Mean cross-entropy of the next token under `weights`; text and image means are computed apart and added, so that
+    256 image tokens do not outweigh a dozen words.
     """
     targets, weights = ids[:, 1:], weights[:, 1:]
     losses = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets.flatten(), reduction="none")

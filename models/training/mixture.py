@@ -17,7 +17,7 @@ from models.data.dataset import DataError, QuestionAnswer, Record
 from models.data.wording import drawing_request, question_answers, report
 from models.prompts import Prompts
 
-# Nearly every image of a hospital has the same view and age group: those questions soon teach little.
+# Nearly every image of a hospital has the same view and age group, so these questions teach little.
 _QUESTION_WEIGHTS = {"view": 0.2, "age group": 0.2, "sex": 0.2}
 _ENOUGH = 1200
 
@@ -35,7 +35,7 @@ class Phase(BaseModel):
     draw: float = Field(default=0.3, ge=0)
     answer: float = Field(default=0.4, ge=0)
     instruct: float = Field(default=0.0, ge=0)
-    # Of the drawings, those learnt from the model's own that it read back as what was asked for.
+    # The share of drawings that are the model's own, kept by rejection sampling.
     own_drawings: float = Field(default=0.0, ge=0, le=1)
 
     def keeps(self, record: Record) -> bool:
@@ -45,7 +45,7 @@ class Phase(BaseModel):
 
 @dataclass(frozen=True)
 class KeptDrawings:
-    """Radiographs that the model drew itself: what was asked for, and codes uint16 (N, grid)."""
+    """Drawings of the model's own that rejection sampling kept: their requests' records, and codes uint16 (N, grid)."""
 
     records: Sequence[Record]
     codes: np.ndarray

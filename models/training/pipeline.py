@@ -1,6 +1,6 @@
 """The phases of a recipe over one data set and one output folder.
 
-Every phase writes its result below `out` and is skipped when it is there, so the recipe continues where it stopped.
+Every phase writes its result below `out` and is skipped where the result exists, so a stopped run resumes.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ class TrainingPipeline:
         self.out = out
         self.accelerator = accelerator or default_accelerator()
         self._instructions = instructions
-        # One process preprocesses and tokenises; the others find the cache.
+        # One process preprocesses and tokenises; the others read its cache.
         with self.accelerator.main_process_first():
             self.records, self.images = load_data(data, recipe.architecture.resolution, out)
         self.rows = rows_of(self.records, "train")

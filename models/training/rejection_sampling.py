@@ -1,7 +1,7 @@
-"""The model's own drawings that it reads back as what was asked for (rejection sampling, as in Dong et al. 2023, RAFT).
+"""Rejection sampling of the model's own drawings (as in Dong et al. 2023, RAFT).
 
-Reading a radiograph is learnt sooner than drawing one. Drawings whose reports state the request teach the drawing what
-the reading knows. No other network takes part, so a classifier can still judge the result from outside.
+A model learns to report on radiographs sooner than to draw them. Drawings whose reports state the request are training
+examples for drawing. No other network takes part, so a classifier can still judge the result independently.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ _DECODING = Decoding(temperature=0.95, top_p=0.95)
 
 
 class OwnDrawings:
-    """Draws, and reads what it drew through the image tokenizer, so that codes which only look right to the language
-    model are found out.
+    """Draws radiographs and reports on them. Reports read the decoded and re-encoded image, which exposes codes that
+    are likely to the language model but decode to something else.
     """
 
     def __init__(self, model: PreTrainedModel, vocabulary: Vocabulary, vqgan: VQGAN, recipe: SelectionRecipe) -> None:
@@ -47,7 +47,7 @@ class OwnDrawings:
         rng, prompts = Random(seed), self._prompts
         openings = [prompts.draw(drawing_request(record, rng)) + prompts.image_opening() for record in wanted]
         rows, columns = self._vqgan.config.grid
-        # An image that is to be read follows nothing that describes it.
+        # The unconditional prompt of the guidance: an image that no text describes.
         anything = prompts.before_image()
         guidance = self.recipe.guidance
         return draw(self._model, self._vocabulary, openings, _DECODING, rows * columns, seed, guidance, anything)
@@ -104,7 +104,7 @@ def _select_condition(
 def select(own: OwnDrawings, records: Sequence[Record], seed: int, out: Path, console: Console) -> KeptDrawings:
     """Own drawings for every condition of the recipe, asked for as training `records` of it describe them.
 
-    Kept in `out/drawn`, a file a condition, so that a cut-off selection goes on with the next one. Raises DataError
+    Kept in `out/drawn`, a file a condition, so that a stopped selection resumes with the next one. Raises DataError
     where a condition has no records, or none of its drawings was kept.
     """
     rows: list[int] = []
