@@ -37,10 +37,11 @@ peers:  ## install the real peers of the integration tests: Orthanc, dcmtk, dico
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	   orthanc orthanc-dicomweb dcmtk dicom3tools postgresql prometheus chromium >/dev/null)
 
-lint: setup-dev  ## style and types
+lint: setup-dev  ## style, types, directions of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 test: lint  ## style, types, every test
 	$(BIN)/pytest -m "not slow"
@@ -70,16 +71,16 @@ load: setup-dev  ## ten times what it can do, then 64 mixed clients for half an 
 # The ratios; `bench-all` adds the curves.
 BENCH := floor codec imaging gateway drawing streaming second_question studies
 
-bench: setup-dev  ## the service beside its peers: docs/benchmarks/bench.md (about 18 minutes on 2 cores)
-	$(BIN)/cxr bench $(BENCH:%=--scenario %) $(ARGS)
+bench: setup-dev  ## the service beside its contenders: docs/benchmarks/bench.md (about 18 minutes on 2 cores)
+	$(BIN)/python -m benchmarks $(BENCH:%=--scenario %) $(ARGS)
 
 bench-all: setup-dev  ## every scenario, with the curves (about half an hour)
-	$(BIN)/cxr bench $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 BENCH_GPU := floor drawing codec report streaming second_question concurrency
 
 bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the published size (nine minutes on an H200, by its parts)
-	cxr bench --device cuda --preset published $(BENCH_GPU:%=--scenario %) --out docs/benchmarks/gpu $(ARGS)
+	$(PYTHON) -m benchmarks --device cuda --preset published $(BENCH_GPU:%=--scenario %) --out docs/benchmarks/gpu $(ARGS)
 
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)

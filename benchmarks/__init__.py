@@ -1,1 +1,1 @@
-"""Benchmarks of the service beside its peers."""
+"""Benchmarks of the service beside its contenders."""

@@ -1,16 +1,25 @@
-"""`cxr bench`: measure the service beside its peers."""
+"""`python -m benchmarks`, or `cxr bench`: measure the service beside its contenders."""
 
 import asyncio
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.bundles import make_random
 from app.cli.console import console, errors, fail
 
-bench_app = typer.Typer(invoke_without_command=True, help="Measure the service beside its peers.")
+if TYPE_CHECKING:
+    from benchmarks.measure import Result
+    from benchmarks.scenarios import Scenario
+    from benchmarks.suite import Suite
+
+bench_app = typer.Typer(
+    invoke_without_command=True, add_completion=False, help="Measure the service beside its contenders."
+)
 DEFAULT_OUT = Path("docs/benchmarks")
 WORK = Path("out/bench")
 
@@ -31,11 +40,9 @@ def bench(
     if device not in ("cpu", "cuda"):
         fail(f"--device {device}: give cpu or cuda")
     try:
-        from benchmarks.bench import Bench
         from benchmarks.machine import machine
-        from benchmarks.measure import Result
-        from benchmarks.report import write
         from benchmarks.scenarios import SCENARIOS
+        from benchmarks.suite import Suite
         from models.bundle.random import PRESETS, make_bundle
     except ModuleNotFoundError as error:
         fail(f"The benchmarks need the package {error.name}: `make setup-dev`, or `pip install '.[bench]'`.")
@@ -59,55 +66,40 @@ def bench(
         "rounds": str(rounds),
         "command": "cxr bench " + " ".join([*(f"--scenario {name}" for name in scenario or ())]),
     }
-    started = time.monotonic()
-    results: list[Result] = []
-    failed: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="cxr-bench-") as folder,
-        Bench(path, device, rounds, Path(folder), (WORK / "cache").resolve()) as run,
+        Suite(path, device, rounds, Path(folder), (WORK / "cache").resolve()) as suite,
     ):
-        for name in wanted:
-            begun = time.monotonic()
-            try:
-                with errors.status(f"Measuring {name}"):
-                    results.append(run.with_memory(asyncio.run(SCENARIOS[name](run))))
-            except Exception as error:  # the other scenarios' figures stand
-                failed.append(name)
-                errors.print(f"{name} failed: {type(error).__name__}: {error}", style="red", markup=False)
-                continue
-            for ratio in results[-1].ratios:
-                console.print(f"{ratio.name}: {ratio.spread.median:.3g} ({ratio.reached})", markup=False)
-            console.print(f"{name}: {time.monotonic() - begun:.0f} s", style="dim")
-            facts["minutes"] = f"{(time.monotonic() - started) / 60:.1f}"
-            write(out, results, facts)
+        failed = run(suite, {name: SCENARIOS[name] for name in wanted}, out, facts)
     console.print(f"{out / 'bench.md'}", markup=False)
     raise typer.Exit(1 if failed else 0)
 
 
-@bench_app.command("make-bundle")
-def make_bundle_command(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")],
-    preset: Annotated[str | None, typer.Option(help="small, 78m or published, instead of the sizes.")] = None,
-    hidden: Annotated[int, typer.Option(min=8)] = 512,
-    layers: Annotated[int, typer.Option(min=1)] = 8,
-    heads: Annotated[int, typer.Option(min=1)] = 8,
-    vqgan_channels: Annotated[int | None, typer.Option(help="Without it: the embedded bundle's VQ-GAN.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    seed: int = 0,
-) -> None:
-    """Write a bundle of random weights over the published vocabulary (51,305 rows)."""
-    from models.bundle.random import PRESETS, Geometry, make_bundle
+def run(suite: "Suite", scenarios: Mapping[str, "Scenario"], out: Path, facts: dict[str, str]) -> list[str]:
+    """Run scenarios one after the other, write the results so far after each; returns the names of those that failed.
 
-    if preset is not None and preset not in PRESETS:
-        fail(f"--preset {preset}: there are {', '.join(PRESETS)}")
-    if dtype not in ("float32", "bfloat16"):
-        fail(f"--dtype {dtype}: give float32 or bfloat16")
-    if hidden % heads:
-        fail(f"--hidden {hidden} is no multiple of --heads {heads}")
-    sizes = Geometry(hidden, layers, heads, vqgan_channels=vqgan_channels, dtype=dtype)  # type: ignore[arg-type]
-    try:
-        with errors.status("Writing"):
-            make_bundle(out, sizes if preset is None else PRESETS[preset], seed=seed)
-    except FileExistsError:
-        fail(f"{out} exists already.")
-    console.print(f"{out}  {sum(file.stat().st_size for file in out.rglob('*') if file.is_file()) / 1e6:.0f} MB")
+    A failed scenario is printed and leaves the others' figures as they are.
+    """
+    from benchmarks.report import write
+
+    started = time.monotonic()
+    results: list[Result] = []
+    failed: list[str] = []
+    for name, scenario in scenarios.items():
+        begun = time.monotonic()
+        try:
+            with errors.status(f"Measuring {name}"):
+                results.append(suite.with_memory(asyncio.run(scenario(suite))))
+        except Exception as error:  # the other scenarios' figures stand
+            failed.append(name)
+            errors.print(f"{name} failed: {type(error).__name__}: {error}", style="red", markup=False)
+            continue
+        for ratio in results[-1].ratios:
+            console.print(f"{ratio.name}: {ratio.spread.median:.3g} ({ratio.reached})", markup=False)
+        console.print(f"{name}: {time.monotonic() - begun:.0f} s", style="dim")
+        facts["minutes"] = f"{(time.monotonic() - started) / 60:.1f}"
+        write(out, results, facts)
+    return failed
+
+
+bench_app.command("make-bundle")(make_random)

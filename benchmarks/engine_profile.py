@@ -72,7 +72,7 @@ def render(folder: Path) -> str:
 
 
 def main() -> None:
-    """Draw so many at once unseen by the profiler, then seen."""
+    """Draw the given numbers at once, without the profiler and then with it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--drawings", type=int, nargs="+", default=[1, 32])

@@ -43,7 +43,7 @@ def flat(code: int) -> Filling:
 
 
 def mirrored(codes: Sequence[int], rows: int, columns: int) -> list[int]:
-    """What is drawn, upside down, again and again."""
+    """The finished rows, mirrored repeatedly."""
     table = np.array(codes).reshape(-1, columns)
     while len(table) < rows:
         table = np.concatenate([table, table[::-1]])

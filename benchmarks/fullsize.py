@@ -9,71 +9,13 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
-import torch
-import yaml
-from tokenizers import AddedToken
-from transformers import AutoModelForCausalLM
 
-from models.bundle.random import PRESETS, TEXT_SIZE, llm_config, vqgan_config
-from models.vqgan import VQGAN
-from tests.support.published import published_names
-from tests.support.served import start
-from tests.support.service import byte_tokenizer, encoded, gradient
-
-SHARD_BYTES = 2 * 2**30
-PUBLISHED = PRESETS["published"]
-assert PUBLISHED.vqgan_channels is not None
-VQGAN_CONFIG = vqgan_config(PUBLISHED.vqgan_channels)
-# What taming's `ddconfig` holds; the rest of a configuration stands beside it, or is taming's own constant.
-BESIDE = {"embed_dim", "n_embed", "resamp_with_conv", "norm_groups", "norm_eps"}
-DD = VQGAN_CONFIG.model_dump(mode="json", exclude=BESIDE)
-
-
-def write_llm(folder: Path) -> None:
-    """Random weights of dolly-v2-3b's sizes with the image rows, in `.bin` shards written one at a time."""
-    folder.mkdir(parents=True)
-    tokenizer = byte_tokenizer()
-    missing = TEXT_SIZE - tokenizer.get_vocab_size(with_added_tokens=True)
-    tokenizer.add_tokens([AddedToken(f"filler{number}", normalized=False) for number in range(missing)])
-    tokenizer.save(str(folder / "tokenizer.json"))
-    config = llm_config(PUBLISHED)
-    config.save_pretrained(folder)
-    with torch.device("meta"):
-        shapes = published_names(AutoModelForCausalLM.from_config(config).state_dict())
-    part: dict[str, torch.Tensor] = {}
-    weight_map: dict[str, str] = {}
-    held = number = 0
-
-    def flush() -> None:
-        nonlocal held, number
-        name = f"pytorch_model-{number:05d}.bin"
-        torch.save(part, folder / name)
-        weight_map.update(dict.fromkeys(part, name))
-        part.clear()
-        held, number = 0, number + 1
-
-    for name, like in shapes.items():
-        shape = like.shape
-        ones = name.endswith("norm.weight") or "layernorm.weight" in name
-        part[name] = torch.ones(shape, dtype=torch.bfloat16) if ones else (0.02 * torch.randn(shape)).bfloat16()
-        held += part[name].nbytes
-        if held >= SHARD_BYTES:
-            flush()
-    flush()
-    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
-
-
-def write_vqgan(folder: Path) -> None:
-    """A random VQ-GAN of the published sizes."""
-    model = VQGAN(VQGAN_CONFIG)
-    torch.save({"state_dict": model.state_dict()}, folder / "vqgan.ckpt")
-    params = {"ddconfig": DD, "embed_dim": VQGAN_CONFIG.embed_dim, "n_embed": VQGAN_CONFIG.n_embed}
-    content = {"model": {"target": "taming.models.vqgan.VQModel", "params": params}}
-    (folder / "vqgan.yaml").write_text(yaml.safe_dump(content))
+from app.dicom.sample import sample_dicom
+from benchmarks.published import write_llm, write_vqgan
+from benchmarks.service import Service
 
 
 def measured_import(folder: Path) -> dict[str, float]:
@@ -103,27 +45,26 @@ def measured_import(folder: Path) -> dict[str, float]:
 def served(folder: Path) -> dict[str, float]:
     """Serve the bundle; seconds to ready, memory, and tokens a second of one text and one image."""
     started = time.monotonic()
-    settings: dict[str, Any] = {
-        "CXR_BUNDLE": str(folder / "bundle"),
+    settings = {
+        "CXR_ENGINE__ENFORCE_EAGER": "true",
+        "CXR_LIMITS__DEADLINE_SECONDS": "1200",
         "CXR_ENGINE__MAX_MODEL_LEN": "1024",
         "CXR_ENGINE__DTYPE": "bfloat16",
     }
-    service = start(folder / "run", seconds=1200, CXR_LIMITS__DEADLINE_SECONDS="1200", **settings)
-    figures = {"ready_seconds": round(time.monotonic() - started, 1)}
-    try:
+    figures: dict[str, float] = {}
+    with Service(folder / "run", bundle=folder / "bundle", settings=settings, start_timeout=1200) as service:
+        figures["ready_seconds"] = round(time.monotonic() - started, 1)
         with httpx.Client(base_url=service.url, timeout=1200) as client:
             begun = time.monotonic()
-            text = client.post("/v1/reports", files={"image": encoded(gradient())}, data={"max_tokens": "16"})
+            text = client.post("/v1/reports", files={"image": sample_dicom()}, data={"max_tokens": "16"})
             text.raise_for_status()
             figures["report_seconds"] = round(time.monotonic() - begun, 1)
             begun = time.monotonic()
             drawn = client.post("/v1/images/generations", json={"prompt": "Normal.", "seed": 1})
             drawn.raise_for_status()
             figures["image_tokens_per_second"] = round(256 / (time.monotonic() - begun), 2)
-        parent = psutil.Process(service.process.pid)
-        everyone = [parent, *parent.children(recursive=True)]
-        figures["serving_gib"] = round(sum(one.memory_info().rss for one in everyone) / 2**30, 2)
-    finally:
+        held = sum(process.memory_info().rss for process in service.processes())
+        figures["serving_gib"] = round(held / 2**30, 2)
         service.stop()
     return figures
 

@@ -1,8 +1,8 @@
-"""How fast instances are taken into custody: STOW-RS with 8 senders, C-STORE with 4 associations, and a bare loop.
+"""Ingest rate: STOW-RS with 8 senders, C-STORE with 4 associations, and a bare loop.
 
 `python -m benchmarks.ingest [--instances 5000]`. The bare loop parses, writes, fsyncs and inserts (a commit each)
 one instance after the other, in this process, on the same disk. The service runs on the fakes and waits for its
-studies, so that no model shares the cores with it; the senders do. Prints JSON.
+studies, so that no model shares its cores; the senders do. Prints JSON.
 """
 
 import argparse
@@ -25,9 +25,9 @@ import numpy as np
 import pydicom
 from pydicom.uid import generate_uid
 
-from tests.support.orthanc import free_port
-from tests.support.process import ServiceProcess
-from tests.support.studies import instance, parsed
+from benchmarks.instances import instance, parsed
+from benchmarks.ports import free_port
+from benchmarks.service import FakeService
 
 _SIDE = 362  # 256 KB of 16-bit pixels
 _SENDERS, _ASSOCIATIONS = 8, 4
@@ -110,10 +110,10 @@ def _resident_mb(pid: int) -> float:
     raise RuntimeError("no VmRSS")
 
 
-def _stow(service: ServiceProcess, template: bytes, first_batch: int, count: int) -> float:
+def _stow(service: FakeService, template: bytes, first_batch: int, count: int) -> float:
     each = count // _SENDERS
     with ProcessPoolExecutor(_SENDERS) as senders:
-        list(senders.map(abs, range(_SENDERS * 2)))  # the processes are there
+        list(senders.map(abs, range(_SENDERS * 2)))  # starts the processes
         started = time.perf_counter()
         work = [
             senders.submit(_send, service.port, template, _RUN, first_batch + index, each) for index in range(_SENDERS)
@@ -152,11 +152,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=wanted.folder) as name:
         folder = Path(name)
         dimse = free_port()
-        service = ServiceProcess(folder / "service", CXR_DIMSE__PORT=str(dimse), CXR_STUDY__QUIET_SECONDS="3600")
+        service = FakeService(folder / "service", CXR_DIMSE__PORT=str(dimse), CXR_STUDY__QUIET_SECONDS="3600")
         part = wanted.instances // 5 // _SENDERS * _SENDERS
         bare, stow, resident = [], [], []
         with service:
-            assert service.process is not None
             for batch in range(5):  # interleaved: the disk's speed changes over time
                 bare.append(_bare(folder / f"bare{batch}", template, 300))
                 stow.append(_stow(service, template, 1 + batch * _SENDERS, part))

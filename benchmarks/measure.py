@@ -1,4 +1,4 @@
-"""Figures that hold on a noisy machine: contenders in turn, medians with their spread, ratios taken round by round."""
+"""Measurements on a noisy machine: contenders interleaved, medians with their spread, ratios within a round."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ class Spread:
     count: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
+    def from_values(cls, values: Sequence[float]) -> "Spread":
         """Raises ValueError where there is no value."""
         if not values:
             raise ValueError("a spread needs a value")
@@ -63,7 +63,7 @@ class Result:
         return {**asdict(self), "ratios": ratios}
 
     @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> "Result":
+    def from_json(cls, content: Mapping[str, Any]) -> "Result":
         """The result in a file that `as_json` was written to."""
         ratios = tuple(
             Ratio(**{**ratio, "spread": Spread(**ratio["spread"])})
@@ -85,7 +85,7 @@ Run = Callable[[int], Awaitable[float]]
 
 
 async def in_turn(contenders: Mapping[str, Callable[[int], Awaitable[T]]], rounds: int) -> dict[str, list[T]]:
-    """One value of each contender a round, A B, B A, A B ...: a drift of the machine meets all alike.
+    """One value of each contender a round, A B, B A, A B ...: a drift of the machine's speed affects all alike.
 
     Each is called with the number of the round.
     """
@@ -99,7 +99,7 @@ async def in_turn(contenders: Mapping[str, Callable[[int], Awaitable[T]]], round
 
 def by_round(above: Sequence[float], below: Sequence[float]) -> Spread:
     """Spread of the ratios of values that were measured in the same round."""
-    return Spread.of([one / other for one, other in zip(above, below, strict=True)])
+    return Spread.from_values([one / other for one, other in zip(above, below, strict=True)])
 
 
 async def timed(work: Awaitable[object]) -> float:
@@ -117,7 +117,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @contextlib.contextmanager
 def without_collections() -> Iterator[None]:
-    """The garbage collector of this process, whose pauses a client would take for its peer's, is off in the block."""
+    """The garbage collector of this process, whose pauses a client would take for the server's, is off in the block."""
     gc.collect()
     gc.disable()
     try:

@@ -22,7 +22,7 @@ def page(out: Path) -> str:
     """All results of a folder as Markdown, in the order of their names."""
     found = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
     known = {content["scenario"]: content for content in found if "scenario" in content}
-    results = [Result.of_json(content) for content in known.values()]
+    results = [Result.from_json(content) for content in known.values()]
     lines = ["# Benchmarks", "", "`make bench` writes this page; each scenario's JSON has every value.", ""]
     facts = {json.dumps(content["facts"], sort_keys=True): content["facts"] for content in known.values()}
     for one in facts.values():

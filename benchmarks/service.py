@@ -1,14 +1,23 @@
-"""The service itself as a contender: `cxr serve`, or the gateway alone on the fakes, as a process."""
+"""The service as a process: `cxr serve`, or the gateway on fakes. Benchmarks measure it, tests stop and kill it."""
 
 import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 
-from benchmarks.contenders.served import ServedPeer
+from benchmarks.contenders.served import ServedContender
+
+SERVE = (sys.executable, "-m", "app.cli", "serve")
+FAKES = (sys.executable, "-m", "app.server.fakes")
+_STOP_SECONDS = 60.0
+_TAIL_CHARACTERS = 9000
 
 
 def on_core(core: int) -> list[str]:
@@ -16,34 +25,48 @@ def on_core(core: int) -> list[str]:
     return [shutil.which("taskset") or "taskset", "-c", str(core)]
 
 
-class Service(ServedPeer):
-    """A service on a state folder of its own, ready once `/readyz` says so.
+class Service(ServedContender):
+    """A service on one port and one state folder below `folder`, ready once `/readyz` says so.
 
-    `core` pins it to one processor; `fakes` replaces engine, codec and sandbox. Compiled kernels are kept in `cache`.
+    It can be restarted after `kill` or `stop`; the log is appended to. `program` is the command to run, `core`
+    the one processor it is pinned to. Compiled kernels are kept in `cache`. `settings` are the only CXR_* variables
+    that it sees. With `alone`, it runs in `folder` and has a home folder there, to show what else it writes.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
+        program: Sequence[str] = SERVE,
         bundle: Path | None = None,
+        state: Path | None = None,
         cache: Path | None = None,
-        fakes: bool = False,
         core: int | None = None,
         settings: Mapping[str, str] | None = None,
+        alone: bool = False,
+        start_timeout: float = 900.0,
     ) -> None:
-        module = "app.server.fakes" if fakes else "app.cli"
-        command = [sys.executable, "-m", module, *([] if fakes else ["serve"]), "--state-dir", str(folder / "state")]
-        if core is not None:
-            command = [*on_core(core), *command]
         environment = dict(settings or {})
+        self.state = state or Path(environment.get("CXR_STATE_DIR", folder / "state"))
+        self.home = folder / "home"
         if bundle is not None:
             environment["CXR_BUNDLE"] = str(bundle.resolve())
         if cache is not None:
             environment["VLLM_CACHE_ROOT"] = str(cache.resolve() / "vllm")
             environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve() / "inductor")
             environment["TRITON_CACHE_DIR"] = str(cache.resolve() / "triton")
-        super().__init__(command, folder / "service.log", environment=environment)
+        options: dict[str, Any] = {"without": ("CXR_",)}
+        if alone:
+            self.home.mkdir(parents=True, exist_ok=True)
+            environment["HOME"] = str(self.home)
+            options = {"without": ("CXR_", "XDG_"), "cwd": folder}
+        super().__init__(
+            [*([] if core is None else on_core(core)), *program, "--state-dir", str(self.state)],
+            folder / "service.log",
+            environment=environment,
+            start_timeout=start_timeout,
+            **options,
+        )
 
     @property
     def ready(self) -> bool:
@@ -53,15 +76,25 @@ class Service(ServedPeer):
         except httpx.TransportError:
             return False
 
-    @property
-    def log(self) -> str:
-        """What it has logged, one JSON object a line."""
-        return self._log.read_text(errors="replace")
+    def kill(self) -> None:
+        """SIGKILL, for the main process alone."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status. A process that does not end is killed, and its log is in the error."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGUSR1)  # the stacks of its threads, into the log
+            time.sleep(1)
+            self.kill()
+            raise RuntimeError(self.log.read_text()[-_TAIL_CHARACTERS:]) from None
 
     def processes(self) -> list[psutil.Process]:
         """The process and everything that it started."""
-        assert self._process is not None
-        parent = psutil.Process(self._process.pid)
+        parent = psutil.Process(self.process.pid)
         return [parent, *parent.children(recursive=True)]
 
     def private_mb(self) -> dict[str, float]:
@@ -77,6 +110,34 @@ class Service(ServedPeer):
 
     def cpu_seconds(self) -> float:
         """Processor time so far of the main process alone, which is the gateway."""
-        assert self._process is not None
-        times = psutil.Process(self._process.pid).cpu_times()
+        times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
+
+
+class FakeService(Service):
+    """The service on fakes whose studies are complete, and retried, within fractions of a second."""
+
+    def __init__(self, folder: Path, *, step_seconds: float = 0.0, **settings: str) -> None:
+        quick = {
+            "CXR_STUDY__QUIET_SECONDS": "0.3",
+            "CXR_STUDY__RETRY_SECONDS": "0.2",
+            "CXR_STUDY__MAX_RETRY_SECONDS": "2",
+            "CXR_STUDY__MAX_ATTEMPTS": "100",
+            "CXR_LIMITS__MIN_FREE_MB": "8",
+        }
+        super().__init__(
+            folder,
+            program=(*FAKES, "--step-seconds", str(step_seconds)),
+            settings={**quick, **settings},
+            start_timeout=60.0,
+        )
+
+    def jobs(self, **query: str) -> dict[str, Any]:
+        """The list of its jobs."""
+        found: dict[str, Any] = httpx.get(f"{self.url}/v1/jobs", params={"limit": 1000, **query}, timeout=30).json()
+        return found
+
+    def close(self) -> None:
+        """Kill it: nothing that a fake holds is worth an orderly end."""
+        if hasattr(self, "process") and self.process.poll() is None:
+            self.kill()

@@ -1,4 +1,4 @@
-"""Nothing is lost: studies are posted while the service is killed, its destination is down, its disk is full.
+"""Soak test: studies are posted while the service is killed and its destination is down; none may be lost.
 
 `python -m benchmarks.soak --studies 60 --kills 5 [--database URL]` prints a JSON line per scenario; fails on a loss.
 """
@@ -19,14 +19,15 @@ from typing import Any
 
 import httpx
 
-from tests.support.orthanc import free_port, orthanc
-from tests.support.process import ServiceProcess
-from tests.support.studies import instance, multipart, parsed
+from benchmarks.instances import instance, multipart, parsed
+from benchmarks.orthanc import orthanc
+from benchmarks.ports import free_port
+from benchmarks.service import FakeService
 
 _SENDERS = 4
 
 
-def _post(service: ServiceProcess, data: bytes, until: float) -> str | None:
+def _post(service: FakeService, data: bytes, until: float) -> str | None:
     """Post one instance until it is acknowledged, as a PACS does; returns its study's UID then."""
     body, headers = multipart([data])
     while time.monotonic() < until:
@@ -40,7 +41,7 @@ def _post(service: ServiceProcess, data: bytes, until: float) -> str | None:
     return None
 
 
-def _killer(service: ServiceProcess, kills: int, span: float, stop: threading.Event) -> None:
+def _killer(service: FakeService, kills: int, span: float, stop: threading.Event) -> None:
     for _ in range(kills):
         if stop.wait(random.uniform(0.3, 1.0) * span / kills):
             return
@@ -58,7 +59,7 @@ def soak(folder: Path, studies: int, kills: int, down_seconds: float = 0.0, **se
     """One scenario; returns what it counted. Raises AssertionError on a loss or a duplicate."""
     port = free_port()
     destination = [{"name": "pacs", "dicomweb_url": f"http://127.0.0.1:{port}/dicom-web", "timeout_seconds": 5}]
-    service = ServiceProcess(folder / "service", CXR_DESTINATIONS=json.dumps(destination), **settings)
+    service = FakeService(folder / "service", CXR_DESTINATIONS=json.dumps(destination), **settings)
     images = [instance() for _ in range(studies)]
     started = time.monotonic()
     with contextlib.ExitStack() as stack:

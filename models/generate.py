@@ -1,4 +1,4 @@
-"""What the model writes and draws, decoded as the server decodes: text ids only, or 256 image ids only."""
+"""Offline generation, decoded as the server decodes: text ids only, or 256 image ids only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -58,7 +58,7 @@ def draw(
     """Codes sampled for the prompts, each ending with the opening of an image: int64 (N, count).
 
     With `guidance` above one, probabilities move away from those behind the prompt `unconditional` (classifier-free
-    guidance, Ho and Salimans 2022), at twice the cost; the server does not do so.
+    guidance, Ho and Salimans 2022), at twice the cost. The server uses no guidance.
     """
     refused = [*range(vocabulary.image_offset), *range(vocabulary.size, model.config.vocab_size)]
     drawn = np.zeros((len(prompts), count), np.int64)

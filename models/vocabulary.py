@@ -44,10 +44,10 @@ class Vocabulary:
         Raises VocabularyError where the tokenizer's length, a special token, or the three-id rule for
         `<image>` does not hold.
         """
-        return cls.of(Tokenizer.from_file(str(tokenizer_file)), text_size, image_offset, codebook_size)
+        return cls.from_tokenizer(Tokenizer.from_file(str(tokenizer_file)), text_size, image_offset, codebook_size)
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, text_size: int, image_offset: int, codebook_size: int) -> Self:
+    def from_tokenizer(cls, tokenizer: Tokenizer, text_size: int, image_offset: int, codebook_size: int) -> Self:
         """As `load`, from a tokenizer in memory."""
         length = tokenizer.get_vocab_size(with_added_tokens=True)
         if length != text_size:

@@ -9,7 +9,7 @@ from tests.support.service import ROOT
 _LONGEST = 250
 
 
-@pytest.mark.parametrize("folder", ["app", "benchmarks", "models"])
+@pytest.mark.parametrize("folder", ["app", "benchmarks", "models", "tests"])
 def test_no_file_is_longer_than_250_lines(folder: str) -> None:
     def length(path: Path) -> int:
         return len(path.read_text().splitlines())

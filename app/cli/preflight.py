@@ -1,4 +1,4 @@
-"""What is wrong with the settings that their types cannot tell: files, keys, folders. Asked before anything starts."""
+"""Checks of the settings before the service starts that types cannot make: files, keys, folders."""
 
 import os
 from collections.abc import Iterator

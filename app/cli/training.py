@@ -1,34 +1,29 @@
-"""`cxr manifest`, `cxr train`, `cxr evaluate`: thin as the rest of the command line."""
+"""`cxr manifest` and `cxr train`: radiographs to train on, and the training itself.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+The training stack (torch, transformers, accelerate, pyarrow) is an extra and takes seconds to import: it is imported
+inside the commands, under `training_errors`, which says what to install where it is missing.
+"""
+
+import os
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.console import console, fail
+from app.cli.console import console
+from app.cli.options import DEFAULT_CACHE, CacheOption, DataArgument, RecipeOption, training_errors
+
+if TYPE_CHECKING:
+    from models.data.dataset import Record
+    from models.training.recipe import Recipe
 
 manifest_app = typer.Typer(no_args_is_help=True, help="Describe radiographs to train on or to evaluate with.")
-evaluate_app = typer.Typer(no_args_is_help=True, help="Measure a bundle on a manifest; every command writes JSON.")
-
-DataArgument = Annotated[Path, typer.Argument(help="Manifest (.csv, .parquet) or pack (.tar).", exists=True)]
-BundleArgument = Annotated[Path, typer.Argument(help="Folder of the bundle.", exists=True, file_okay=False)]
-ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the JSON files.")]
-SplitOption = Annotated[str, typer.Option("--split", help="train, validation or test.")]
-CacheOption = Annotated[Path, typer.Option("--cache", help="Keeps preprocessed images and codes.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
-RecipeOption = Annotated[str, typer.Option("--recipe", help="demo, gpu, paper, tiny, or a TOML file.")]
-FeaturesOption = Annotated[
-    list[str] | None,
-    typer.Option("--features", help="classifier:, xrv:, inception:, rad-dino:PATH or module:attribute; for distances."),
-]
-DEFAULT_RESULTS = Path("results")
-DEFAULT_CACHE = Path("cache")
+_MIB = 2**20
 
 
-class Stage(StrEnum):
+class Phase(StrEnum):
     """What to train."""
 
     CLASSIFIER = "classifier"
@@ -44,21 +39,6 @@ class Source(StrEnum):
     MIMIC = "mimic"
 
 
-@contextmanager
-def _training() -> Iterator[None]:
-    """Errors of data and of training as one line on standard error."""
-    try:
-        from models.bundle import BundleError
-        from models.data.dataset import DataError
-        from models.features import FeatureError
-    except ImportError:
-        fail("This needs the extra `train`: pip install '.[train]'.")
-    try:
-        yield
-    except (DataError, FeatureError, BundleError, FloatingPointError) as error:
-        fail(str(error), 1)
-
-
 @manifest_app.command("make")
 def make(
     source: Annotated[Source, typer.Argument(help="open: index.csv and images/; mimic: a MIMIC-CXR-JPG folder.")],
@@ -69,10 +49,30 @@ def make(
     reports: Annotated[Path | None, typer.Option(help="mimic: MIMIC-CXR's `files` folder.", exists=True)] = None,
 ) -> None:
     """Write the manifest of a data set."""
-    with _training():
-        from app.cli.commands.train import make_manifest
+    with training_errors():
+        _make_manifest(source, folder, reports, out)
 
-        make_manifest(source.value, folder, reports, out, console)
+
+def _make_manifest(source: Source, folder: Path, reports: Path | None, manifest: Path) -> None:
+    """Write the manifest of a data set. Raises DataError."""
+    from models.data.dataset import DataError, write_dataset
+    from models.data.sources.mimic import read_mimic
+    from models.data.sources.open_cxr import read_open_cxr
+
+    if source is Source.MIMIC:
+        if reports is None:
+            raise DataError("MIMIC-CXR-JPG has no reports; name the folder of MIMIC-CXR's with --reports")
+        records = read_mimic(folder, reports)
+    else:
+        records = read_open_cxr(folder)
+    write_dataset(_relative(records, folder, manifest), manifest)
+    console.print(f"{manifest}: {len(records)} radiographs")
+
+
+def _relative(records: "list[Record]", folder: Path, manifest: Path) -> "list[Record]":
+    """Records with their images' paths from the manifest's folder."""
+    target = manifest.parent.resolve()
+    return [replace(r, image=Path(os.path.relpath(folder.resolve() / r.image, target)).as_posix()) for r in records]
 
 
 @manifest_app.command("pack")
@@ -84,14 +84,18 @@ def pack(
     cache: CacheOption = DEFAULT_CACHE,
 ) -> None:
     """Put manifest and preprocessed images into one small file for another machine."""
-    with _training():
-        from app.cli.commands.train import make_pack
+    with training_errors():
+        from models.data.images import load_data
+        from models.data.images import pack as write_pack
 
-        make_pack(data, out, size, mebibytes, cache, console)
+        records, images = load_data(data, size, cache)
+        quality = write_pack(records, images, out, int(mebibytes * _MIB))
+        written = out.stat().st_size / _MIB
+        console.print(f"{out}: {written:.1f} MiB, {len(records)} radiographs, WebP quality {quality}")
 
 
 def train(
-    stage: Annotated[Stage, typer.Argument(help="A stage trains what it needs first.")],
+    stage: Annotated[Phase, typer.Argument(help="A stage trains what it needs first.")],
     data: DataArgument,
     out: Annotated[Path, typer.Argument(help="Folder of checkpoints; a stopped run goes on from there.")],
     recipe: RecipeOption = "demo",
@@ -104,106 +108,48 @@ def train(
 
     On several GPUs: accelerate launch -m app.cli train ...
     """
-    with _training():
-        from app.cli.commands.train import train as run
-
-        run(stage.value, data, out, recipe, bundle, instructions, features, base, console)
+    with training_errors():
+        _train(stage, data, out, _recipe(recipe, features, base), bundle, instructions)
 
 
-def _evaluate(
-    part: str,
-    bundle: Path,
-    data: Path,
-    results: Path,
-    split: str,
-    cache: Path,
-    device: str,
-    features: list[str] | None = None,
-    judge: Path | None = None,
-    each: int = 0,
-    scores: list[str] | None = None,
+def _recipe(name: str, features: str | None, base: str | None) -> "Recipe":
+    """The recipe with what the command line changes in it."""
+    from models.training.recipe import load_recipe
+
+    recipe = load_recipe(name)
+    if features:
+        recipe = recipe.model_copy(update={"features": features})
+    if base:
+        recipe = recipe.model_copy(update={"instruct": recipe.instruct.model_copy(update={"base": base})})
+    return recipe
+
+
+def _train(
+    phase: Phase, data: Path, out: Path, recipe: "Recipe", bundle: Path | None, instructions: Path | None
 ) -> None:
-    with _training():
-        from app.cli.commands.train import evaluate
-        from models.evaluation.subject import Subject
+    """Train one phase and what it needs, or all of them and write the bundle. Raises DataError, FloatingPointError."""
+    from models.bundle.export import export_bundle
+    from models.training.pipeline import TrainingPipeline
 
-        named = [(name, Path(weights)) for name, _, weights in (score.partition(":") for score in scores or [])]
-        subject = Subject(bundle, data, cache, split, device)
-        evaluate(part, subject, results, console, features=features or [], judge=judge, each=each, scores=named)
-
-
-@evaluate_app.command()
-def images(
-    bundle: BundleArgument,
-    data: DataArgument,
-    results: ResultsOption = DEFAULT_RESULTS,
-    split: SplitOption = "test",
-    cache: CacheOption = DEFAULT_CACHE,
-    device: DeviceOption = "cpu",
-    features: FeaturesOption = None,
-) -> None:
-    """Reconstruction: PSNR, SSIM, codebook use, FID and KID."""
-    _evaluate("images", bundle, data, results, split, cache, device, features)
-
-
-@evaluate_app.command()
-def reports(
-    bundle: BundleArgument,
-    data: DataArgument,
-    results: ResultsOption = DEFAULT_RESULTS,
-    split: SplitOption = "test",
-    cache: CacheOption = DEFAULT_CACHE,
-    device: DeviceOption = "cpu",
-    score: Annotated[
-        list[str] | None, typer.Option(help="radgraph:, f1chexbert: or radeval:WEIGHTS; may be repeated.")
-    ] = None,
-) -> None:
-    """Reports: labels that they state, and scores against a radiologist's text."""
-    _evaluate("reports", bundle, data, results, split, cache, device, scores=score)
-
-
-@evaluate_app.command()
-def vqa(
-    bundle: BundleArgument,
-    data: DataArgument,
-    results: ResultsOption = DEFAULT_RESULTS,
-    split: SplitOption = "test",
-    cache: CacheOption = DEFAULT_CACHE,
-    device: DeviceOption = "cpu",
-) -> None:
-    """Answers: accuracy by kind of question."""
-    _evaluate("vqa", bundle, data, results, split, cache, device)
-
-
-@evaluate_app.command()
-def drawings(
-    bundle: BundleArgument,
-    data: DataArgument,
-    judge: Annotated[Path, typer.Option(help="Folder that `cxr train classifier` wrote.", exists=True)],
-    results: ResultsOption = DEFAULT_RESULTS,
-    split: SplitOption = "test",
-    cache: CacheOption = DEFAULT_CACHE,
-    device: DeviceOption = "cpu",
-    each: Annotated[int, typer.Option(help="Drawings per request.", min=2)] = 40,
-    features: FeaturesOption = None,
-) -> None:
-    """Drawings: agreement with the request, variety, distance to the training images."""
-    _evaluate("drawings", bundle, data, results, split, cache, device, features, judge, each)
-
-
-@evaluate_app.command()
-def card(
-    bundle: BundleArgument,
-    data: DataArgument,
-    results: ResultsOption = DEFAULT_RESULTS,
-    recipe: RecipeOption = "demo",
-    history: Annotated[Path | None, typer.Option(help="Log of runs, Markdown.", exists=True)] = None,
-    split: SplitOption = "test",
-    cache: CacheOption = DEFAULT_CACHE,
-) -> None:
-    """Write MODEL_CARD.md of a bundle from the results of the other commands."""
-    with _training():
-        from app.cli.commands.train import card as write
-        from models.evaluation.subject import Subject
-
-        write(Subject(bundle, data, cache, split), results, recipe, history, console)
+    out.mkdir(parents=True, exist_ok=True)
+    pipeline = TrainingPipeline(recipe, data, out, instructions=instructions)
+    if phase is Phase.CLASSIFIER:
+        pipeline.classifier()
+        return
+    vqgan = pipeline.vqgan()
+    if phase is Phase.VQGAN:
+        return
+    llm, vocabulary = pipeline.language_model(vqgan)
+    if bundle and pipeline.accelerator.is_main_process:
+        manifest = export_bundle(
+            bundle,
+            name=recipe.name,
+            version=recipe.version,
+            licence=recipe.licence,
+            intended_use=recipe.intended_use,
+            vqgan=vqgan,
+            llm=llm,
+            vocabulary=vocabulary,
+            decoding=recipe.decoding,
+        )
+        console.print(f"Wrote {manifest.label} to {bundle}; measure it with `cxr evaluate`")

@@ -15,6 +15,7 @@ from app.settings.studies import (
     StudySettings,
     WebhookSettings,
 )
+from models.bundles import DEMO_BUNDLE
 
 __all__ = [
     "AuthSettings",
@@ -33,8 +34,6 @@ __all__ = [
     "WebhookSettings",
     "load_settings",
 ]
-
-DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "models" / "bundles" / "demo"
 
 
 class Settings(BaseSettings):

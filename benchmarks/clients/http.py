@@ -23,12 +23,12 @@ class Body:
     accept: str = "*/*"
 
     @classmethod
-    def of_json(cls, path: str, content: Mapping[str, Any]) -> "Body":
+    def from_json(cls, path: str, content: Mapping[str, Any]) -> "Body":
         """A JSON body."""
         return cls(path, json.dumps(content).encode(), "application/json")
 
     @classmethod
-    def of_image(cls, path: str, image: bytes, accept: str = "*/*", **fields: str) -> "Body":
+    def from_image(cls, path: str, image: bytes, accept: str = "*/*", **fields: str) -> "Body":
         """A multipart form with an image."""
         boundary = "bench"
         parts = [
@@ -44,7 +44,7 @@ class Client:
     """Sends bodies to one service; every answer but 200 is an error."""
 
     def __init__(self, url: str) -> None:
-        # A connection that rested longer is not used again: the server may be about to close it.
+        # Connections that were idle longer are not reused: the server may be about to close them.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
         self._session = aiohttp.ClientSession(url, connector=connector, timeout=_TIMEOUT)
 

@@ -5,5 +5,5 @@
     reference         the published loop: Hugging Face generate, one image after the other
     static-batching   a LitServe server that batches requests, generates to the end, decodes
 
-The parent's side (`protocol.Peer`, `served.ServedPeer`) imports none of what the peers import.
+The parent's side (`protocol.Contender`, `served.ServedContender`) imports none of what the contenders import.
 """

@@ -1,4 +1,4 @@
-"""Runs one peer. Peers are imported only once stdout is out of their reach and the number of threads is set."""
+"""Runs one contender, which is imported only once stdout is out of its reach and the number of threads is set."""
 
 import argparse
 import os
@@ -16,15 +16,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.contenders", description="What the service is measured against."
     )
-    peers = parser.add_subparsers(dest="peer", required=True)
-    raw = peers.add_parser("raw", parents=[common], help="vLLM's offline LLM.generate, one batched decode")
+    contenders = parser.add_subparsers(dest="contender", required=True)
+    raw = contenders.add_parser("raw", parents=[common], help="vLLM's offline LLM.generate, one batched decode")
     raw.add_argument("--eager", action="store_true", help="do not compile")
     raw.add_argument("--max-num-seqs", type=int, default=64)
     raw.add_argument("--gpu-memory-utilization", type=float, default=0.85)
     raw.add_argument("--cache", type=Path, default=Path("out/bench/cache"), help="folder of compiled kernels")
-    reference = peers.add_parser("reference", parents=[common], help="Hugging Face generate, batch 1")
+    reference = contenders.add_parser("reference", parents=[common], help="Hugging Face generate, batch 1")
     reference.add_argument("--unmasked", action="store_true", help="retry until an attempt holds a whole image")
-    static = peers.add_parser("static-batching", parents=[common], help="LitServe over Hugging Face generate")
+    static = contenders.add_parser("static-batching", parents=[common], help="LitServe over Hugging Face generate")
     static.add_argument("--port", type=int, required=True)
     static.add_argument("--temperature", type=float, default=1.0)
     static.add_argument("--top-p", type=float, default=0.92)
@@ -33,11 +33,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Run the peer that the command line names."""
+    """Run the contender that the command line names."""
     options = _parser().parse_args()
     channel = protocol.claim_stdout()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    if options.peer == "static-batching":
+    if options.contender == "static-batching":
         from benchmarks.contenders import static_batching
 
         api = static_batching.StaticBatches(
@@ -59,7 +59,7 @@ def _load(options: argparse.Namespace) -> protocol.Opened:
 
     torch.set_num_threads(options.threads)
     bundle = load(options.bundle)
-    if options.peer == "raw":
+    if options.contender == "raw":
         from app.settings import EngineSettings
         from benchmarks.contenders import raw
 

@@ -1,5 +1,5 @@
-"""An HTTP server that does nothing: uvicorn, which the service runs on, reads a body and answers 200. What its clients
-see of this machine's pauses, nobody's own code can be blamed for.
+"""A baseline HTTP server: uvicorn, which the service runs on, reads a body and answers 200. Its clients' latencies
+are the machine's pauses and uvicorn's own cost.
 
     python -m benchmarks.contenders.bare --port N
 """

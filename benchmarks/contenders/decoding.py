@@ -1,4 +1,4 @@
-"""Codes to radiographs on plain torch, as every peer does it."""
+"""Codes to radiographs on plain torch, as every contender does it."""
 
 from collections.abc import Sequence
 

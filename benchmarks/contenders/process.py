@@ -1,4 +1,4 @@
-"""A process of a peer, as its parent sees it: its log, its death, its end."""
+"""A process of a contender, as its parent sees it: its log, its death, its end."""
 
 import contextlib
 import os
@@ -17,12 +17,12 @@ _STOP_SECONDS = 30.0
 _TAIL_BYTES = 3000
 
 
-class PeerError(RuntimeError):
-    """A peer that did not start, died, took too long or refused its work; the message ends with its log's tail."""
+class ContenderError(RuntimeError):
+    """A contender that did not start, died, took too long or refused its work; the message ends with its log's tail."""
 
 
-def peer_command(name: str, bundle: Path, device: str, threads: int, *flags: str) -> list[str]:
-    """The command that runs a peer with the interpreter of this process."""
+def contender_command(name: str, bundle: Path, device: str, threads: int, *flags: str) -> list[str]:
+    """The command that runs a contender with the interpreter of this process."""
     common = ["--bundle", str(bundle.resolve()), "--device", device, "--threads", str(threads)]
     return [sys.executable, "-m", "benchmarks.contenders", name, *common, *flags]
 
@@ -30,7 +30,9 @@ def peer_command(name: str, bundle: Path, device: str, threads: int, *flags: str
 class Child(ABC):
     """A command in a session of its own, as a context that starts it, waits until it is ready, and ends it.
 
-    stderr, and stdout where it is not piped, go to the file `log`. `environment` is added to this process's.
+    stderr, and stdout where it is not piped, are added to the file `log`. `environment` is added to this process's,
+    without the variables that begin with one of `without`. It runs in `cwd`, or in the checkout, and has `stop_seconds`
+    to end when it is asked to.
     """
 
     def __init__(
@@ -40,16 +42,22 @@ class Child(ABC):
         *,
         start_timeout: float = 900.0,
         environment: Mapping[str, str] | None = None,
+        without: tuple[str, ...] = (),
+        cwd: Path = _ROOT,
+        stop_seconds: float = _STOP_SECONDS,
     ) -> None:
         self.start_seconds = 0.0
+        self.log = log
         self._command = list(command)
-        self._log = log
         self._start_timeout = start_timeout
-        self._environment = dict(environment or {})
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
+        self._environment = {**inherited, **(environment or {})}
+        self._cwd = cwd
+        self._stop_seconds = stop_seconds
 
     @abstractmethod
-    def start(self) -> None:
-        """Start the process; returns when it is ready, with `start_seconds` set. Raises PeerError."""
+    def start(self) -> Self:
+        """Start the process; returns when it is ready, with `start_seconds` set. Raises ContenderError."""
 
     @abstractmethod
     def close(self) -> None:
@@ -57,11 +65,10 @@ class Child(ABC):
 
     def __enter__(self) -> Self:
         try:
-            self.start()
+            return self.start()
         except BaseException:
             self.close()
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,33 +76,41 @@ class Child(ABC):
         self.close()
 
     def _spawn(self, *, piped: bool) -> subprocess.Popen[bytes]:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
             return subprocess.Popen(
                 self._command,
-                cwd=_ROOT,
+                cwd=self._cwd,
                 stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if piped else log,
                 stderr=log,
-                env={**os.environ, **self._environment},
+                env=self._environment,
                 start_new_session=True,
             )
 
-    def _failure(self, what: str) -> PeerError:
-        tail = self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace") if self._log.exists() else ""
-        return PeerError(f"{what}; its log {self._log} ends:\n{tail}")
+    def _failure(self, what: str) -> ContenderError:
+        tail = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace") if self.log.exists() else ""
+        return ContenderError(f"{what}; its log {self.log} ends:\n{tail}")
 
 
 def ended(process: subprocess.Popen[bytes]) -> bool:
     """Whether it has ended. It is not reaped, so that its number stays the name of its session."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return (
+        process.returncode is not None
+        or os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    )
 
 
-def end(process: subprocess.Popen[bytes], kindly: signal.Signals | None = None) -> None:
-    """Ask it to end by a signal, if one is given; wait half a minute at most; kill what is left of its session."""
-    if kindly is not None and not ended(process):
-        os.kill(process.pid, kindly)
-    until = time.monotonic() + _STOP_SECONDS
+def end(process: subprocess.Popen[bytes], seconds: float, request: signal.Signals | None = None) -> None:
+    """Ask it to end by the signal `request`, if one is given; wait `seconds` at most; kill what is left of its session.
+
+    A process that was waited for already is left alone: its number may be another's.
+    """
+    if process.returncode is not None:
+        return
+    if request is not None and not ended(process):
+        os.kill(process.pid, request)
+    until = time.monotonic() + seconds
     while not ended(process) and time.monotonic() < until:
         time.sleep(0.05)
     with contextlib.suppress(ProcessLookupError):

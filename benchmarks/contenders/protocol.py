@@ -1,7 +1,7 @@
-"""Work for a peer and what came of it: one JSON object a line over the peer's stdin and stdout.
+"""The protocol between the suite and a contender: one JSON object a line over the contender's stdin and stdout.
 
 The child says `{"ready": seconds}` once its model is loaded, then answers every line of work with a `Done`, or with
-`{"error": sentence}` and goes on. It ends when its stdin does.
+`{"error": sentence}` and waits for the next. It ends at the end of its stdin.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as checked
 
-from benchmarks.contenders.process import Child, PeerError, end
+from benchmarks.contenders.process import Child, ContenderError, end
 
 _CHECKED = ConfigDict(extra="forbid")
 
@@ -56,7 +56,7 @@ class Work:
 
 @checked(frozen=True, config=_CHECKED)
 class Done:
-    """What came of a piece of work: wall time in seconds, whole images, generated tokens, attempts at images."""
+    """The result of a piece of work: wall time in seconds, whole images, generated tokens, attempts at images."""
 
     seconds: float
     generate_seconds: float
@@ -107,13 +107,13 @@ def _say(channel: IO[str], message: dict[str, Any]) -> None:
     channel.flush()
 
 
-class Peer(Child):
-    """The parent's side: a started peer that does work. `load_seconds` is what it says its model took to load."""
+class Contender(Child):
+    """The parent's side: a started contender that does work. `load_seconds` is what it says its model took to load."""
 
     load_seconds: float = 0.0
     _process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self) -> Self:
         """See `Child.start`."""
         started = time.monotonic()
         process = self._process = self._spawn(piped=True)
@@ -122,16 +122,17 @@ class Peer(Child):
         self._reader.start()
         self.load_seconds = float(self._answer(self._start_timeout)["ready"])
         self.start_seconds = time.monotonic() - started
+        return self
 
     def work(self, work: Work, timeout: float = 3600.0) -> Done:
-        """Have it do a piece of work, within `timeout` seconds. Raises PeerError."""
+        """Have it do a piece of work, within `timeout` seconds. Raises ContenderError."""
         if self._process is None or self._process.stdin is None:
-            raise PeerError("the peer is not running")
+            raise ContenderError("the contender is not running")
         try:
             self._process.stdin.write(_WORK.dump_json(work) + b"\n")
             self._process.stdin.flush()
         except OSError as error:
-            raise self._failure("the peer has died") from error
+            raise self._failure("the contender has died") from error
         return _DONE.validate_python(self._answer(timeout))
 
     def close(self) -> None:
@@ -141,7 +142,7 @@ class Peer(Child):
             return
         with contextlib.suppress(OSError):
             process.stdin.close()
-        end(process)
+        end(process, self._stop_seconds)
         self._reader.join()
         process.stdout.close()
 
@@ -155,10 +156,10 @@ class Peer(Child):
         try:
             line = self._lines.get(timeout=timeout)
         except queue.Empty:
-            raise self._failure(f"the peer did not answer within {timeout:.0f} s") from None
+            raise self._failure(f"the contender did not answer within {timeout:.0f} s") from None
         if not line:
-            raise self._failure("the peer has died")
+            raise self._failure("the contender has died")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise self._failure(f"the peer refused: {answer['error']}")
+            raise self._failure(f"the contender refused: {answer['error']}")
         return answer

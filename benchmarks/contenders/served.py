@@ -1,38 +1,33 @@
-"""A peer that serves HTTP: started, awaited, driven by any number of clients, ended."""
+"""A contender that serves HTTP: started, awaited, driven by any number of clients, ended."""
 
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import httpx
 
 from benchmarks.contenders.process import Child, end, ended
+from benchmarks.ports import free_port
 
 _POLL_SECONDS = 0.1
 
 
-class ServedPeer(Child):
+class ServedContender(Child):
     """The parent's side: a server on a free port of 127.0.0.1, ready once `GET /health` answers 200.
 
     `command` receives `--port`. Clients post to `url` + `/predict`.
     """
 
-    _process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes]
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        log: Path,
-        *,
-        start_timeout: float = 900.0,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        super().__init__([*command, "--port", str(port)], log, start_timeout=start_timeout, environment=environment)
+    def __init__(self, command: Sequence[str], log: Path, **options: Any) -> None:
+        """`options` are `Child`'s."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__([*command, "--port", str(self.port)], log, **options)
 
     @property
     def ready(self) -> bool:
@@ -42,26 +37,20 @@ class ServedPeer(Child):
         except httpx.TransportError:
             return False
 
-    def start(self) -> None:
+    def start(self) -> Self:
         """See `Child.start`."""
         started = time.monotonic()
-        process = self._process = self._spawn(piped=False)
+        process = self.process = self._spawn(piped=False)
         while not self.ready:
             if ended(process):
-                raise self._failure("the peer has died")
+                raise self._failure("the contender has died")
             if time.monotonic() - started > self._start_timeout:
-                raise self._failure(f"the peer was not ready within {self._start_timeout:.0f} s")
+                raise self._failure(f"the contender was not ready within {self._start_timeout:.0f} s")
             time.sleep(_POLL_SECONDS)
         self.start_seconds = time.monotonic() - started
+        return self
 
     def close(self) -> None:
         """See `Child.close`."""
-        process, self._process = self._process, None
-        if process is not None:
-            end(process, signal.SIGINT)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        if hasattr(self, "process"):
+            end(self.process, self._stop_seconds, signal.SIGINT)

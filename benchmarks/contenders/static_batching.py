@@ -75,7 +75,7 @@ class StaticBatches(litserve.LitAPI):  # type: ignore[misc]
 
 def serve(api: StaticBatches, device: str, port: int) -> None:
     """Serve on 127.0.0.1 until interrupted: one HTTP process, one worker on the device, no time limit on requests."""
-    # It takes an installed `mcp` for `fastmcp` and fails on it (0.2.19); nobody asks this server for MCP.
+    # LitServe 0.2.19 mistakes an installed `mcp` for `fastmcp` and fails on it; this server needs no MCP.
     litserve.server._MCP_AVAILABLE = False
     server = litserve.LitServer(api, accelerator=device, devices=1, workers_per_device=1, timeout=False)
     server.run(host="127.0.0.1", port=port, num_api_servers=1, generate_client_file=False, log_level="warning")

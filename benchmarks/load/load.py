@@ -6,7 +6,7 @@
    peak, in turn: what is answered, and whether the process lives.
 2. `clients` mixed clients for `minutes`: latencies by route, errors, private memory of all processes.
 
-Overload comes first: memory shall be flat after it, too.
+Overload comes first, since memory has to be flat after it as well.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from benchmarks.load.memory import WARM_MINUTES, Memory
 from benchmarks.load.overload import NICE, pressed
 from benchmarks.load.overload import render as overload_lines
 from benchmarks.machine import machine
-from tests.support.served import Running, start
+from benchmarks.service import Service
 
 _LEAST_MINUTES = 4
 
 
-def steady(service: Running, clients: int, minutes: float) -> dict[str, Any]:
+def steady(service: Service, clients: int, minutes: float) -> dict[str, Any]:
     """The first scenario, by locust."""
     memory = Memory(service.process.pid)
     with tempfile.TemporaryDirectory() as folder:
@@ -63,20 +63,16 @@ def main() -> int:
     given = parser.parse_args()
     if given.minutes < _LEAST_MINUTES:
         parser.error(f"--minutes: a slope needs {_LEAST_MINUTES} at least")
-    with tempfile.TemporaryDirectory() as folder:
-        service = start(Path(folder) / "service", CXR_ENGINE__ENFORCE_EAGER="false")
-        try:
-            with ProcessPoolExecutor(1, get_context("spawn"), os.nice, (NICE,)) as pool:
-                overloaded = pool.submit(pressed, service.url, given.clients).result()
-            if given.only_overload:
-                calm = json.loads((given.out / "load.json").read_text())["steady"]
-            else:
-                calm = steady(service, given.clients, given.minutes)
-            status = service.stop()
-            if status:
-                print(service.log.read_text()[-4000:], file=sys.stderr)
-        finally:
-            service.process.kill()
+    with tempfile.TemporaryDirectory() as folder, Service(Path(folder) / "service") as service:
+        with ProcessPoolExecutor(1, get_context("spawn"), os.nice, (NICE,)) as pool:
+            overloaded = pool.submit(pressed, service.url, given.clients).result()
+        if given.only_overload:
+            calm = json.loads((given.out / "load.json").read_text())["steady"]
+        else:
+            calm = steady(service, given.clients, given.minutes)
+        status = service.stop()
+        if status:
+            print(service.log.read_text()[-4000:], file=sys.stderr)
     found = {"machine": machine(), "overload": overloaded, "steady": calm, "exit_status": status}
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "load.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""What a process and all below it hold while they are under load, and whether it grows."""
+"""Private memory of a process and its descendants under load, and its slope."""
 
 import statistics
 import threading
@@ -7,8 +7,8 @@ from typing import Any
 
 import psutil
 
-# The engine's allocator finds its size for prompts that meet by chance within ten minutes after the heaviest load,
-# within 25 without it.
+# The engine's allocator reaches its final size, which random coincidences of prompts decide, within ten minutes after
+# the heaviest load, within 25 without it.
 WARM_MINUTES = 10
 
 
@@ -36,7 +36,7 @@ class Memory:
 
     def stop(self) -> dict[str, Any]:
         """MB in the first and the last minute after the warm-up, and the slope of the minutes' means in MB a minute
-        with its standard error: bodies under way come and go by tens of megabytes within a minute.
+        with its standard error: requests under way vary the memory by tens of megabytes within a minute.
         """
         self._over.set()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""The service under more than it can do: its peak, ten times that, the peak again."""
+"""Overload: goodput at ten times the peak rate, between measurements of the peak."""
 
 import asyncio
 import io
@@ -25,8 +25,8 @@ from benchmarks.clients.raw import Sender, whole
 NICE = 19
 _DICOM = sample_dicom()
 _SIDE = 256
-# A drawing takes half a minute among so many: until the first are over, the mix under way holds too few of them, and
-# more is answered than can be kept up.
+# A drawing takes half a minute at this concurrency: until the first ones finish, too few of them are under way, and the
+# rate of answers is higher than the service can sustain.
 _SETTLING_SECONDS = 60.0
 _MEASURED_SECONDS = 60.0
 _FACTOR = 10
@@ -53,7 +53,7 @@ _IMAGE = _small()
 
 def _requests() -> list[bytes]:
     return [
-        whole(Body.of_image(path, _IMAGE, **fields) if files else Body.of_json(path, fields))
+        whole(Body.from_image(path, _IMAGE, **fields) if files else Body.from_json(path, fields))
         for _, path, files, fields in _MIX
     ]
 
@@ -62,8 +62,8 @@ _REQUESTS = _requests()
 
 
 class _Deck:
-    """The mix, shuffled twelve by twelve; what was refused comes again before anything else. A drawing is as much work
-    as several reports: how many of them chance had dealt into a minute would show in what is answered in it.
+    """The mix, shuffled in groups of twelve; refused requests are repeated first. A drawing is as much work as several
+    reports, so plain random choice would vary the work in a minute, and with it the rate of answers.
     """
 
     def __init__(self) -> None:

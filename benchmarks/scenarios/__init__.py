@@ -3,7 +3,6 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from benchmarks.bench import Bench
 from benchmarks.measure import Result
 from benchmarks.scenarios.codec import codec
 from benchmarks.scenarios.drawing import drawing
@@ -15,10 +14,13 @@ from benchmarks.scenarios.stages import stages
 from benchmarks.scenarios.startup import floor, startup
 from benchmarks.scenarios.streaming import streaming
 from benchmarks.scenarios.studies import studies
+from benchmarks.suite import Suite
+
+Scenario = Callable[[Suite], Coroutine[Any, Any, Result]]
 
 # In the order in which they run: those without an engine have the machine for themselves first, and the one that ends
 # the shared service comes last.
-SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, Result]]] = {
+SCENARIOS: dict[str, Scenario] = {
     run.__name__: run
     for run in (
         floor,

@@ -10,8 +10,8 @@ import torch
 
 from app.codec.worker import VqganCodec
 from app.settings import CodecSettings
-from benchmarks.bench import Bench
 from benchmarks.measure import Ratio, Result, Run, Spread, by_round, in_turn, timed
+from benchmarks.suite import Suite
 from models.vqgan import VQGAN
 from models.vqgan.pixels import to_grey, to_pixels
 
@@ -19,12 +19,12 @@ _BATCHES = (1, 4, 16, 32)
 _GOAL_BATCH = 16
 
 
-async def codec(bench: Bench) -> Result:
+async def codec(suite: Suite) -> Result:
     """Images a second of the codec's worker and of a plain torch loop that takes the batch whole, both directions."""
-    worker = VqganCodec(bench.bundle, CodecSettings(device=bench.device, max_batch=_BATCHES[-1]))
+    worker = VqganCodec(suite.bundle, CodecSettings(device=suite.device, max_batch=_BATCHES[-1]))
     await worker.start()
-    model = VQGAN.load(bench.bundle.vqgan, torch.device(bench.device))
-    size, channels = bench.bundle.manifest.image.size, bench.bundle.manifest.image.channels
+    model = VQGAN.load(suite.bundle.vqgan, torch.device(suite.device))
+    size, channels = suite.bundle.manifest.image.size, suite.bundle.manifest.image.channels
     rng = np.random.default_rng(0)
     images = list(rng.integers(0, 256, (_BATCHES[-1], size, size), dtype=np.uint8))
     codes = [await worker.encode(image) for image in images]
@@ -39,9 +39,9 @@ async def codec(bench: Bench) -> Result:
         torch.set_num_threads(os.cpu_count() or 1)
         started = time.perf_counter()
         if direction == "encode":
-            model.encode(to_pixels(np.stack(images[:count]), channels).to(bench.device)).tolist()
+            model.encode(to_pixels(np.stack(images[:count]), channels).to(suite.device)).tolist()
         else:
-            to_grey(model.decode(torch.tensor(codes[:count], device=bench.device)))
+            to_grey(model.decode(torch.tensor(codes[:count], device=suite.device)))
         return time.perf_counter() - started
 
     async def of_torch(direction: str, count: int, number: int) -> float:
@@ -56,10 +56,10 @@ async def codec(bench: Bench) -> Result:
                     "worker": partial(of_worker, direction, count),
                     "plain torch": partial(of_torch, direction, count),
                 }
-                found = await in_turn(contenders, bench.rounds + 2)
+                found = await in_turn(contenders, suite.rounds + 2)
                 for name, values in found.items():
                     rates = figures.setdefault(direction, {}).setdefault(name, {})
-                    rates[count] = round(count / Spread.of(values).median, 2)
+                    rates[count] = round(count / Spread.from_values(values).median, 2)
                 if count == _GOAL_BATCH:
                     spread = by_round(found["plain torch"], found["worker"])
                     ratios.append(

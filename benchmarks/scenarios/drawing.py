@@ -8,24 +8,24 @@ from contextlib import ExitStack
 from functools import partial
 
 from app.engine.environment import preloads
-from benchmarks.bench import Bench
 from benchmarks.clients.http import Body, Client
-from benchmarks.contenders.process import peer_command
-from benchmarks.contenders.protocol import Peer, Work
-from benchmarks.contenders.served import ServedPeer
+from benchmarks.contenders.process import contender_command
+from benchmarks.contenders.protocol import Contender, Work
+from benchmarks.contenders.served import ServedContender
 from benchmarks.measure import Ratio, Result, Run, Spread, by_round, in_turn, timed
+from benchmarks.suite import Suite
 from models.bundle import Bundle
 
 CONCURRENCY = (1, 8, 32)
 _MOST = CONCURRENCY[-1]
-_STATIC = 8  # one of its batches: it takes as long for each however many wait
+_STATIC = 8  # one of its batches, which takes the same time however many requests wait
 _PROMPT = "AP chest radiograph of a child. Viral pneumonia."
 
 
 def drawings(count: int, first_seed: int) -> list[Body]:
     """Requests for different drawings."""
     path = "/v1/images/generations"
-    return [Body.of_json(path, {"prompt": f"{_PROMPT} {seed}", "seed": seed}) for seed in _seeds(count, first_seed)]
+    return [Body.from_json(path, {"prompt": f"{_PROMPT} {seed}", "seed": seed}) for seed in _seeds(count, first_seed)]
 
 
 def _seeds(count: int, first: int) -> range:
@@ -33,60 +33,60 @@ def _seeds(count: int, first: int) -> range:
 
 
 def work_of(bundle: Bundle, count: int, first_seed: int) -> Work:
-    """The same drawings as work for a peer."""
+    """The same drawings as work for a contender."""
     prompts, decoding = bundle.prompts, bundle.manifest.decoding.draw
     seeds = list(_seeds(count, first_seed))
     texts = [[*prompts.draw(f"{_PROMPT} {seed}"), *prompts.image_opening()] for seed in seeds]
     return Work(texts, seeds, temperature=decoding.temperature, top_p=decoding.top_p)
 
 
-async def drawing(bench: Bench) -> Result:
-    """Seconds for so many drawings at once, by contender; each round draws other ones."""
+async def drawing(suite: Suite) -> Result:
+    """Seconds for 1, 8 and 32 concurrent drawings, by contender; each round draws other ones."""
     # What the service's engine is given.
-    libraries = {"LD_PRELOAD": ":".join(str(path) for path in preloads())} if bench.device == "cpu" else {}
-    with ExitStack() as peers:
-        raw = Peer(_command(bench, "raw"), bench.folder / "raw.log")
-        reference = Peer(_command(bench, "reference"), bench.folder / "reference.log", environment=libraries)
-        static = ServedPeer(_command(bench, "static-batching"), bench.folder / "static.log", environment=libraries)
+    libraries = {"LD_PRELOAD": ":".join(str(path) for path in preloads())} if suite.device == "cpu" else {}
+    with ExitStack() as stack:
+        raw = Contender(_command(suite, "raw"), suite.folder / "raw.log")
+        reference = Contender(_command(suite, "reference"), suite.folder / "reference.log", environment=libraries)
+        static = ServedContender(_command(suite, "static-batching"), suite.folder / "static.log", environment=libraries)
         _start(
-            [bench.service, partial(peers.enter_context, raw)],
-            [partial(peers.enter_context, reference), partial(peers.enter_context, static)],
-            # An engine measures the memory of a GPU that is left, while nobody else may take any.
-            together=bench.device == "cpu",
+            [suite.service, partial(stack.enter_context, raw)],
+            [partial(stack.enter_context, reference), partial(stack.enter_context, static)],
+            # An engine measures the GPU's free memory as it starts: no other process may allocate any meanwhile.
+            together=suite.device == "cpu",
         )
-        async with Client(bench.service().url) as client, Client(static.url) as static_client:
+        async with Client(suite.service().url) as client, Client(static.url) as static_client:
 
             async def of_service(count: int, number: int) -> float:
                 bodies = drawings(count, 1000 * number)
                 return await timed(asyncio.gather(*(client.post(body) for body in bodies)))
 
-            async def of_peer(peer: Peer, count: int, number: int) -> float:
-                done = await asyncio.to_thread(peer.work, work_of(bench.bundle, count, 1000 * number))
+            async def of_contender(contender: Contender, count: int, number: int) -> float:
+                done = await asyncio.to_thread(contender.work, work_of(suite.bundle, count, 1000 * number))
                 return done.seconds
 
             async def of_static(count: int, number: int) -> float:
-                work = work_of(bench.bundle, count, 1000 * number)
+                work = work_of(suite.bundle, count, 1000 * number)
                 bodies = [
-                    Body.of_json("/predict", {"prompt": prompt, "seed": seed})
+                    Body.from_json("/predict", {"prompt": prompt, "seed": seed})
                     for prompt, seed in zip(work.prompts, work.seeds, strict=True)
                 ]
                 return await timed(asyncio.gather(*(static_client.post(body) for body in bodies)))
 
             await of_service(2, 999)
-            await of_peer(raw, 2, 999)
+            await of_contender(raw, 2, 999)
             await of_static(1, 999)
             seconds: dict[str, dict[int, list[float]]] = {}
             for count in CONCURRENCY:
                 contenders: dict[str, Run] = {
                     "service": partial(of_service, count),
-                    "raw pipeline": partial(of_peer, raw, count),
+                    "raw pipeline": partial(of_contender, raw, count),
                 }
                 if count == _MOST:
                     contenders["static batching"] = partial(of_static, _STATIC)
                     # One at a time whatever the concurrency, so one tells the time of all.
-                    contenders["reference loop"] = partial(of_peer, reference, 1)
+                    contenders["reference loop"] = partial(of_contender, reference, 1)
                 # No ratio is asked for between one and the most.
-                rounds = bench.rounds if count in (1, _MOST) else max(1, bench.rounds - 1)
+                rounds = suite.rounds if count in (1, _MOST) else max(1, suite.rounds - 1)
                 for name, values in (await in_turn(contenders, rounds)).items():
                     seconds.setdefault(name, {})[count] = values
     loop = [value * _MOST for value in seconds["reference loop"][_MOST]]
@@ -98,12 +98,12 @@ async def drawing(bench: Bench) -> Result:
         "Drawings at once",
         {
             "seconds": {
-                name: {count: vars(Spread.of(values)) for count, values in found.items()}
+                name: {count: vars(Spread.from_values(values)) for count, values in found.items()}
                 for name, found in seconds.items()
             },
             "drawings_per_second": {
                 name: {
-                    count: round(drawn.get(name, count) / Spread.of(values).median, 4)
+                    count: round(drawn.get(name, count) / Spread.from_values(values).median, 4)
                     for count, values in found.items()
                 }
                 for name, found in seconds.items()
@@ -147,10 +147,10 @@ def _start(*rows: Sequence[Callable[[], object]], together: bool) -> None:
         list(starting.map(one_by_one, rows))
 
 
-def _command(bench: Bench, name: str) -> list[str]:
-    decoding = bench.bundle.manifest.decoding.draw
+def _command(suite: Suite, name: str) -> list[str]:
+    decoding = suite.bundle.manifest.decoding.draw
     flags = {
-        "raw": ("--cache", str(bench.cache), "--gpu-memory-utilization", str(bench.engine_share)),
+        "raw": ("--cache", str(suite.cache), "--gpu-memory-utilization", str(suite.engine_share)),
         "static-batching": ("--temperature", str(decoding.temperature), "--top-p", str(decoding.top_p)),
     }
-    return peer_command(name, bench.path, bench.device, os.cpu_count() or 1, *flags.get(name, ()))
+    return contender_command(name, suite.path, suite.device, os.cpu_count() or 1, *flags.get(name, ()))

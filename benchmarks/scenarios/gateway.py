@@ -12,12 +12,12 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from benchmarks.bench import Bench
 from benchmarks.clients.http import Body
 from benchmarks.clients.raw import Sender, whole
-from benchmarks.contenders.served import ServedPeer
+from benchmarks.contenders.served import ServedContender
 from benchmarks.measure import Ratio, Result, Spread, closed_loop, in_turn, percentile, timed, without_collections
-from benchmarks.service import Service, on_core
+from benchmarks.service import FAKES, Service, on_core
+from benchmarks.suite import Suite
 
 _CLIENTS = 16
 _REQUESTS = 1_000
@@ -34,21 +34,21 @@ def _png() -> bytes:
 def _bodies() -> dict[str, Body]:
     image = _png()
     return {
-        "report": Body.of_image("/v1/reports", image),
-        "answer": Body.of_image("/v1/answers", image, question="Is there pneumonia?"),
-        "report, streamed": Body.of_image("/v1/reports", image, accept="text/event-stream"),
-        "drawing": Body.of_json("/v1/images/generations", {"prompt": "Normal.", "seed": 1}),
+        "report": Body.from_image("/v1/reports", image),
+        "answer": Body.from_image("/v1/answers", image, question="Is there pneumonia?"),
+        "report, streamed": Body.from_image("/v1/reports", image, accept="text/event-stream"),
+        "drawing": Body.from_json("/v1/images/generations", {"prompt": "Normal.", "seed": 1}),
     }
 
 
-async def gateway(bench: Bench) -> Result:
+async def gateway(suite: Suite) -> Result:
     """Requests a second of 16 clients without a pause, their latency, the gateway's processor time for one; and the
     latency while 400 a second arrive, beside a server that does nothing.
     """
     cores = sorted(os.sched_getaffinity(0))
-    service = Service(bench.folder / "gateway", fakes=True, core=cores[-1])
-    bare = ServedPeer(
-        [*on_core(cores[-1]), sys.executable, "-m", "benchmarks.contenders.bare"], bench.folder / "gateway" / "bare.log"
+    service = Service(suite.folder / "gateway", program=FAKES, core=cores[-1])
+    bare = ServedContender(
+        [*on_core(cores[-1]), sys.executable, "-m", "benchmarks.contenders.bare"], suite.folder / "gateway" / "bare.log"
     )
     requests = {name: whole(body) for name, body in _bodies().items()}
     figures: dict[str, dict[str, float]] = {}
@@ -64,12 +64,12 @@ async def gateway(bench: Bench) -> Result:
 
                 await closed_loop(one, _CLIENTS, _REQUESTS // 10)
                 runs = []
-                for _ in range(bench.rounds):
+                for _ in range(suite.rounds):
                     before = service.cpu_seconds()
                     total, latencies = await closed_loop(one, _CLIENTS, _REQUESTS)
                     cpu = (service.cpu_seconds() - before) / _REQUESTS
                     runs.append((_REQUESTS / total, percentile(latencies, 0.5), percentile(latencies, 0.99), cpu))
-                rate, p50, p99, cpu = (Spread.of(values).median for values in zip(*runs, strict=True))
+                rate, p50, p99, cpu = (Spread.from_values(values).median for values in zip(*runs, strict=True))
                 figures[name] = {
                     "requests_per_second": round(rate, 1),
                     "p50_ms": round(1e3 * p50, 2),
@@ -83,24 +83,24 @@ async def gateway(bench: Bench) -> Result:
                     "gateway": partial(_paced, sender, requests["report"]),
                     "bare": partial(_paced, bare_sender, requests["report"]),
                 }
-                paced = await in_turn(contenders, 2 * bench.rounds - 1)
+                paced = await in_turn(contenders, 2 * suite.rounds - 1)
             held = service.private_mb()
     finally:
         os.sched_setaffinity(0, set(cores))
     for name, label in (("gateway", "report, 400 a second"), ("bare", "bare server, 400 a second")):
         figures[label] = {
-            "p50_ms": round(1e3 * Spread.of([found.p50 for found in paced[name]]).median, 2),
-            "p99_ms": round(1e3 * Spread.of([found.p99 for found in paced[name]]).median, 2),
-            "stolen_percent": round(100.0 * Spread.of([found.stolen for found in paced[name]]).median, 1),
+            "p50_ms": round(1e3 * Spread.from_values([found.p50 for found in paced[name]]).median, 2),
+            "p99_ms": round(1e3 * Spread.from_values([found.p99 for found in paced[name]]).median, 2),
+            "stolen_percent": round(100.0 * Spread.from_values([found.stolen for found in paced[name]]).median, 1),
         }
     figures["private_mb"] = held
-    slowest = Spread.of([1e3 * found.p99 for found in paced["gateway"]])
+    slowest = Spread.from_values([1e3 * found.p99 for found in paced["gateway"]])
     return Result(
         "gateway",
         "The gateway alone on one processor",
         figures,
         (
-            Ratio("gateway: reports a second at 16 clients", Spread.of(rates), 400.0, 1000.0),
+            Ratio("gateway: reports a second at 16 clients", Spread.from_values(rates), 400.0, 1000.0),
             Ratio("gateway: p99 in ms while 400 reports a second arrive", slowest, 15.0, 5.0, at_most=True),
         ),
         "The image is sent each time and known from the second time on; clients run on the other processor. "

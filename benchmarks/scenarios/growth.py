@@ -11,13 +11,13 @@ from pydicom.uid import generate_uid
 
 from app.store.database import Database, database_url
 from app.store.tables import instances, jobs, studies
-from benchmarks.bench import Bench
 from benchmarks.clients.http import Body, Client
 from benchmarks.measure import Result, Spread, percentile, timed
 from benchmarks.scenarios.drawing import drawings
 from benchmarks.scenarios.reports import radiographs
 from benchmarks.scenarios.studies import stow
-from benchmarks.service import Service
+from benchmarks.service import FAKES, Service
+from benchmarks.suite import Suite
 
 _CONCURRENCY = (1, 2, 4, 8, 16, 32, 64)
 _CHARACTERS = (100, 400, 1_000, 1_900)  # of hexadecimal words, each nearly a token; the context is 2,048
@@ -26,10 +26,10 @@ _REPEATS = 20
 _CHUNK = 5_000
 
 
-async def concurrency(bench: Bench) -> Result:
+async def concurrency(suite: Suite) -> Result:
     """Drawings a second and p95 of their latency, by how many are asked for at once."""
     figures: dict[str, dict[int, float]] = {"drawings_per_second": {}, "p95_seconds": {}}
-    async with Client(bench.service().url) as client:
+    async with Client(suite.service().url) as client:
         await client.post(drawings(1, 70_999_999)[0])
         for count in _CONCURRENCY:
             bodies = drawings(count, 70_000_000 + 1000 * count)
@@ -40,28 +40,28 @@ async def concurrency(bench: Bench) -> Result:
     return Result("concurrency", "Drawings at once, 1 to 64", figures)
 
 
-async def prompt_length(bench: Bench) -> Result:
+async def prompt_length(suite: Suite) -> Result:
     """Seconds to the one token of an answer, by the length of the question, which no cache knows."""
-    model = bench.bundle.manifest.label
+    model = suite.bundle.manifest.label
     figures: dict[str, dict[int, float]] = {"seconds": {}}
-    async with Client(bench.service().url) as client:
+    async with Client(suite.service().url) as client:
         for characters in _CHARACTERS:
             seconds, tokens = [], 0
-            for _ in range(bench.rounds + 2):
+            for _ in range(suite.rounds + 2):
                 words = " ".join(uuid.uuid4().hex[:7] for _ in range(characters // 8))
-                tokens = len(bench.bundle.prompts.instruct(words))
+                tokens = len(suite.bundle.prompts.instruct(words))
                 message = {"role": "user", "content": words}
                 content = {"model": model, "messages": [message], "max_tokens": 1, "modalities": ["text"]}
-                seconds.append(await timed(client.post(Body.of_json("/v1/chat/completions", content))))
-            figures["seconds"][tokens] = round(Spread.of(seconds).median, 4)
+                seconds.append(await timed(client.post(Body.from_json("/v1/chat/completions", content))))
+            figures["seconds"][tokens] = round(Spread.from_values(seconds).median, 4)
     return Result("prompt_length", "Time to one token by the prompt's length in tokens", figures)
 
 
-async def held_studies(bench: Bench) -> Result:
+async def held_studies(suite: Suite) -> Result:
     """Milliseconds of what asks the database, by the number of studies that are held; on the fakes."""
     figures: dict[str, dict[int, float]] = {}
-    with Service(bench.folder / "held", fakes=True, settings={"CXR_STUDY__QUIET_SECONDS": "3600"}) as service:
-        state = bench.folder / "held" / "state"
+    with Service(suite.folder / "held", program=FAKES, settings={"CXR_STUDY__QUIET_SECONDS": "3600"}) as service:
+        state = suite.folder / "held" / "state"
         held = 0
         async with Client(service.url) as client:
             for count in _HELD:
@@ -77,7 +77,7 @@ async def held_studies(bench: Bench) -> Result:
                 found = {name: [await timed(client.get(path)) for _ in range(_REPEATS)] for name, path in paths.items()}
                 found["store an instance"] = [await timed(client.post(body)) for body in stored]
                 for name, seconds in found.items():
-                    figures.setdefault(name, {})[count] = round(1e3 * Spread.of(seconds).median, 2)
+                    figures.setdefault(name, {})[count] = round(1e3 * Spread.from_values(seconds).median, 2)
     return Result(
         "held_studies", "Requests that ask the database, by studies held", {"p50_ms": figures}, note="SQLite; fakes."
     )

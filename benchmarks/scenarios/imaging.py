@@ -22,8 +22,8 @@ from pydicom.uid import (
 
 from app.imaging.sandbox import Sandbox
 from app.settings import ImagingSettings
-from benchmarks.bench import Bench
 from benchmarks.measure import Ratio, Result, Spread, by_round, in_turn, timed
+from benchmarks.suite import Suite
 
 _SIDE = 2000
 _SECONDS = 1.0  # that a contender's round takes at least
@@ -60,9 +60,9 @@ def _bare(data: bytes, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(grey.astype(np.uint8)).resize((size, size), Image.Resampling.LANCZOS))
 
 
-async def imaging(bench: Bench) -> Result:
+async def imaging(suite: Suite) -> Result:
     """Images a second through the sandbox and by bare pydicom and Pillow, one after the other."""
-    size = bench.bundle.manifest.image.size
+    size = suite.bundle.manifest.image.size
     sandbox = Sandbox(ImagingSettings(), size)
     await sandbox.start()
     syntaxes = {
@@ -92,8 +92,8 @@ async def imaging(bench: Bench) -> Result:
                     await asyncio.to_thread(_bare, data, size)
                 return (time.perf_counter() - started) / images
 
-            found = await in_turn({"sandbox": confined, "bare": bare}, bench.rounds + 2)
-            figures[name] = {who: round(1.0 / Spread.of(values).median, 2) for who, values in found.items()}
+            found = await in_turn({"sandbox": confined, "bare": bare}, suite.rounds + 2)
+            figures[name] = {who: round(1.0 / Spread.from_values(values).median, 2) for who, values in found.items()}
             spread = by_round(found["bare"], found["sandbox"])
             ratios.append(Ratio(f"imaging, {name}: sandbox / bare", spread, 0.75, 0.90))
     finally:

@@ -9,10 +9,10 @@ from PIL import Image
 from pydicom.uid import generate_uid
 
 from app.dicom.sample import sample_dicom
-from benchmarks.bench import Bench
 from benchmarks.clients.http import Body, Client
 from benchmarks.measure import Ratio, Result, Spread, by_round, closed_loop, percentile, timed
 from benchmarks.scenarios.drawing import drawings
+from benchmarks.suite import Suite
 
 CONCURRENCY = (1, 8, 32)
 _TOKENS = "32"
@@ -41,19 +41,19 @@ def radiographs(count: int, first: int, side: int = 1024) -> list[bytes]:
 
 def reports(count: int, first: int) -> list[Body]:
     """Requests for reports on different radiographs."""
-    return [Body.of_image("/v1/reports", image, max_tokens=_TOKENS) for image in radiographs(count, first)]
+    return [Body.from_image("/v1/reports", image, max_tokens=_TOKENS) for image in radiographs(count, first)]
 
 
-async def report(bench: Bench) -> Result:
-    """Seconds of so many reports at once, each on a DICOM file that was not seen before."""
-    async with Client(bench.service().url) as client:
+async def report(suite: Suite) -> Result:
+    """Seconds of concurrent reports, each on a DICOM file that the service has not seen."""
+    async with Client(suite.service().url) as client:
         await client.post(reports(1, 10_000_000)[0])
         seconds: dict[int, list[float]] = {count: [] for count in CONCURRENCY}
-        for number in range(bench.rounds):
+        for number in range(suite.rounds):
             for count in CONCURRENCY:
                 bodies = reports(count, 100_000 * number + 1000 * count)
                 seconds[count].append(await timed(asyncio.gather(*(client.post(body) for body in bodies))))
-    found = {count: Spread.of(values) for count, values in seconds.items()}
+    found = {count: Spread.from_values(values) for count, values in seconds.items()}
     return Result(
         "report",
         "Reports on DICOM files at once",
@@ -65,12 +65,12 @@ async def report(bench: Bench) -> Result:
     )
 
 
-async def mixed(bench: Bench) -> Result:
+async def mixed(suite: Suite) -> Result:
     """Three reports to a drawing."""
     latencies: dict[str, list[float]] = {"report": [], "drawing": []}
     rates: list[float] = []
-    async with Client(bench.service().url) as client:
-        for number in range(max(1, bench.rounds // 2)):
+    async with Client(suite.service().url) as client:
+        for number in range(max(1, suite.rounds // 2)):
             images = reports(_MIXED_REQUESTS, 20_000_000 + 1000 * number)
             drawn = drawings(_MIXED_REQUESTS, 20_000_000 + 1000 * number)
 
@@ -87,7 +87,7 @@ async def mixed(bench: Bench) -> Result:
         "Three reports to a drawing",
         {
             "clients": _MIXED_CLIENTS,
-            "requests_per_second": vars(Spread.of(rates)),
+            "requests_per_second": vars(Spread.from_values(rates)),
             **{
                 f"{kind}_seconds": {"p50": percentile(values, 0.5), "p95": percentile(values, 0.95)}
                 for kind, values in latencies.items()
@@ -96,25 +96,25 @@ async def mixed(bench: Bench) -> Result:
     )
 
 
-async def second_question(bench: Bench) -> Result:
+async def second_question(suite: Suite) -> Result:
     """A first question on an image and a second one, by the image's size."""
     seconds: dict[str, dict[int, list[float]]] = {"first": {}, "second": {}}
-    async with Client(bench.service().url) as client:
+    async with Client(suite.service().url) as client:
 
         async def ask(image: bytes, question: str) -> float:
-            body = Body.of_image("/v1/answers", image, question=question, max_tokens=_ANSWER_TOKENS)
+            body = Body.from_image("/v1/answers", image, question=question, max_tokens=_ANSWER_TOKENS)
             return await timed(client.post(body))
 
         await ask(radiographs(1, 31_000_000)[0], "Is there pneumonia?")
         for side, pairs in _ASKED_ABOUT.items():
-            for image in radiographs(pairs * bench.rounds, 30_000_000 + side, side):
+            for image in radiographs(pairs * suite.rounds, 30_000_000 + side, side):
                 seconds["first"].setdefault(side, []).append(await ask(image, "Is there pneumonia?"))
                 seconds["second"].setdefault(side, []).append(await ask(image, "Is the heart enlarged?"))
     return Result(
         "second_question",
         "A second question on an image",
         {
-            f"{question}_seconds": {side: vars(Spread.of(values)) for side, values in found.items()}
+            f"{question}_seconds": {side: vars(Spread.from_values(values)) for side, values in found.items()}
             for question, found in seconds.items()
         },
         tuple(

@@ -6,25 +6,25 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-from benchmarks.bench import Bench
 from benchmarks.clients.http import Body, Client
 from benchmarks.measure import Result
 from benchmarks.scenarios.drawing import CONCURRENCY, drawings
 from benchmarks.scenarios.reports import reports
+from benchmarks.suite import Suite
 
 Make = Callable[[int, int], list[Body]]
 
 
-async def stages(bench: Bench) -> Result:
+async def stages(suite: Suite) -> Result:
     """Mean milliseconds of a request by stage, at each concurrency; no two requests are about the same."""
     kinds: dict[str, Make] = {"report": reports, "drawing": drawings}
     figures: dict[str, dict[str, dict[int, float]]] = {}
-    async with Client(bench.service().url) as client:
+    async with Client(suite.service().url) as client:
         for kind, make in kinds.items():
             await client.post(make(1, 90_000_000)[0])
             for count in CONCURRENCY:
                 found: list[dict[str, float]] = []
-                for number in range(bench.rounds):
+                for number in range(suite.rounds):
                     bodies = make(count, 91_000_000 + 10_000 * number + 100 * count)
                     found += await asyncio.gather(*(_parts_of(client, body) for body in bodies))
                 for part in found[0]:

@@ -6,8 +6,8 @@ import time
 
 import torch
 
-from benchmarks.bench import Bench
 from benchmarks.measure import Result, Spread
+from benchmarks.suite import Suite
 
 _EVENTS = {
     "codec ready": "codec loaded",
@@ -18,14 +18,14 @@ _EVENTS = {
 _COPIED_BYTES = 1 << 29
 
 
-async def startup(bench: Bench) -> Result:
+async def startup(suite: Suite) -> Result:
     """Seconds until each part of a start is over, and private memory by process once it serves."""
-    service = bench.new_service("startup")
+    service = suite.new_service("startup")
     began = time.time()
     with service:
         figures: dict[str, object] = {"seconds_until": {}, "ready_seconds": round(service.start_seconds, 1)}
         until = {}
-        for line in service.log.splitlines():
+        for line in service.log.read_text(errors="replace").splitlines():
             try:
                 entry = json.loads(line)
                 part = _EVENTS[entry["event"]]
@@ -38,13 +38,13 @@ async def startup(bench: Bench) -> Result:
     return Result("startup", "A start in its parts", figures, note="With compiled kernels from an earlier start.")
 
 
-async def floor(bench: Bench) -> Result:
+async def floor(suite: Suite) -> Result:
     """Memory bandwidth as a copy shows it, and what a drawing takes at least: its weights are read once a token."""
-    device = torch.device(bench.device)
+    device = torch.device(suite.device)
     source = torch.ones(_COPIED_BYTES // 4, device=device)
     target = torch.empty_like(source)
     rates = []
-    for _ in range(bench.rounds + 3):
+    for _ in range(suite.rounds + 3):
         if device.type == "cuda":
             torch.cuda.synchronize()
         started = time.perf_counter()
@@ -53,10 +53,10 @@ async def floor(bench: Bench) -> Result:
             torch.cuda.synchronize()
         rates.append(2 * _COPIED_BYTES / (time.perf_counter() - started))
     # The input embedding is looked up, not read whole.
-    rows, width = _embedding(bench)
-    weights = sum(file.stat().st_size for file in bench.bundle.llm.glob("*.safetensors"))
-    bandwidth = Spread.of(rates[1:])
-    seconds = bench.bundle.image_tokens * (weights - rows * width) / bandwidth.median
+    rows, width = _embedding(suite)
+    weights = sum(file.stat().st_size for file in suite.bundle.llm.glob("*.safetensors"))
+    bandwidth = Spread.from_values(rates[1:])
+    seconds = suite.bundle.image_tokens * (weights - rows * width) / bandwidth.median
     return Result(
         "floor",
         "The floor under a drawing",
@@ -67,12 +67,12 @@ async def floor(bench: Bench) -> Result:
             "weights_gb": round(weights / 1e9, 3),
             "floor_seconds_per_drawing": round(seconds, 3),
         },
-        note=f"{bench.bundle.image_tokens} tokens, each of which reads every weight but the input embedding once.",
+        note=f"{suite.bundle.image_tokens} tokens, each of which reads every weight but the input embedding once.",
     )
 
 
-def _embedding(bench: Bench) -> tuple[int, int]:
+def _embedding(suite: Suite) -> tuple[int, int]:
     """Rows of the vocabulary, and bytes of one."""
-    config = json.loads((bench.bundle.llm / "config.json").read_text())
+    config = json.loads((suite.bundle.llm / "config.json").read_text())
     bytes_each = 2 if config.get("dtype", config.get("torch_dtype")) in ("bfloat16", "float16") else 4
-    return bench.bundle.vocabulary.size, int(config["hidden_size"]) * bytes_each
+    return suite.bundle.vocabulary.size, int(config["hidden_size"]) * bytes_each

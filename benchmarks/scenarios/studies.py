@@ -1,13 +1,13 @@
-"""Interactive reports while hundreds of studies wait: nobody waits for a study's next step."""
+"""Latency of interactive reports while hundreds of studies are queued, over which they have priority."""
 
 import asyncio
 import json
 import uuid
 
-from benchmarks.bench import Bench
 from benchmarks.clients.http import Body, Client
 from benchmarks.measure import Ratio, Result, Spread, percentile, timed
 from benchmarks.scenarios.reports import radiographs, reports
+from benchmarks.suite import Suite
 
 _STUDIES = 500
 _IN_A_REQUEST = 25
@@ -16,9 +16,9 @@ _REPORTS = 40
 _CLIENTS = 2
 
 
-async def studies(bench: Bench) -> Result:
+async def studies(suite: Suite) -> Result:
     """p95 of interactive reports without studies, and while 500 are queued or read."""
-    service = bench.service()
+    service = suite.service()
     try:
         async with Client(service.url) as client:
             await client.post(reports(1, 60_000_000)[0])
@@ -32,7 +32,7 @@ async def studies(bench: Bench) -> Result:
             left = _STUDIES - await _jobs(client, "done")
         held = service.private_mb()
     finally:
-        bench.end_service()  # most of the studies are still to be read
+        suite.end_service()  # most of the studies are still to be read
     ratio = percentile(busy, 0.95) / percentile(idle, 0.95)
     return Result(
         "studies",
@@ -43,7 +43,15 @@ async def studies(bench: Bench) -> Result:
             "studies_left_at_the_end": left,
             "private_mb": held,
         },
-        (Ratio("p95 of interactive reports: 500 studies queued / idle", Spread.of([ratio]), 2.0, 1.3, at_most=True),),
+        (
+            Ratio(
+                "p95 of interactive reports: 500 studies queued / idle",
+                Spread.from_values([ratio]),
+                2.0,
+                1.3,
+                at_most=True,
+            ),
+        ),
         f"{_REPORTS} reports of {_CLIENTS} clients without a pause, each time on other images. The studies hold a file "
         f"of {_SIDE} x {_SIDE} pixels each.",
     )

@@ -1,4 +1,4 @@
-"""Whether the models of a bundle run at all."""
+"""Smoke test of a bundle: do its models run?"""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from models.vqgan.pixels import to_pixels
 
 
 def smoke(bundle: Bundle) -> dict[str, str]:
-    """Encode a grey image, decode its codes, write eight tokens about it with the language model: what came out.
+    """Encode a grey image, decode its codes, generate eight tokens about it with the language model; returns findings.
 
     Raises BundleError where a part does not load, or computes something that is not finite.
     """

@@ -1,6 +1,6 @@
 """Bundles of random weights over the real vocabulary: the published model's geometry at several sizes.
 
-A random model is as fast as a trained one of its geometry, which is all that a benchmark of a service asks of it.
+A random model is as fast as a trained one of the same geometry, and speed is all that benchmarks of the service need.
 """
 
 import json
@@ -15,37 +15,26 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import GPTNeoXConfig
 
-from models.bundle import (
-    LLM_FOLDER,
-    VQGAN_FOLDER,
-    Decoding,
-    DecodingDefaults,
-    ImageSpec,
-    Manifest,
-    VocabularySpec,
-    write_manifest,
-)
-from models.bundle.writer import Writer
-from models.importers.llm import INDEX_FILE, shapes_of
-from models.storage import CONFIG_FILE, WEIGHTS_FILE
-from models.vocabulary import PADDING, Vocabulary
+from models.bundle.manifest import LLM_FOLDER, VQGAN_FOLDER, Decoding, DecodingDefaults
+from models.bundle.shapes import shapes_of
+from models.bundle.writer import DISCLAIMER, TOKENIZER_FILE, BundleWriter
+from models.bundles import DEMO_BUNDLE
+from models.vocabulary import Vocabulary
 from models.vqgan import VQGAN, VQGANConfig
 
 # LLM-CXR's joint vocabulary: dolly-v2-3b's tokenizer and the codebook (Lee et al. 2024).
 TEXT_SIZE = 50281
 CODES = 1024
 
-_EMBEDDED = Path(__file__).resolve().parents[2] / "models" / "bundles" / "demo"
 _SHARD_BYTES = 256 * 2**20
 _STANDARD_DEVIATION = 0.02
 _DRAW = Decoding(temperature=1.0, top_p=0.92, max_tokens=256)
-_TOKENIZER_FILE = "tokenizer.json"
 _CARD = """# Model card: {name}
 
 Random weights: a GPT-NeoX of {hidden} x {layers} layers, {heads} heads, in {dtype}, seed {seed}. What it writes and
 draws is noise; it exists to be measured. Image tokenizer: {vqgan}.
 
-**Not a medical device. Not for clinical use.**
+{disclaimer}
 """
 
 
@@ -107,74 +96,65 @@ def vqgan_config(channels: int) -> VQGANConfig:
     )
 
 
-def make_bundle(out: Path, geometry: Geometry, *, seed: int = 0, name: str = "llm-cxr-random") -> Path:
-    """Write the bundle `out`, the same one for the same arguments, shard by shard; returns its folder.
+def make_bundle(
+    out: Path,
+    geometry: Geometry,
+    *,
+    seed: int = 0,
+    name: str = "llm-cxr-random",
+    shard_bytes: int = _SHARD_BYTES,
+) -> Path:
+    """Write the bundle `out`, the same one for the same arguments, in shards of `shard_bytes`; returns its folder.
 
     It appears whole or not at all. Raises FileExistsError where there is something already.
     """
     if out.exists():
         raise FileExistsError(f"{out} exists already")
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    writer = Writer(partial, name)
-    vocabulary = _write_tokenizer(writer)
-    _write_llm(writer, geometry, vocabulary, seed)
-    image = _write_vqgan(writer, geometry.vqgan_channels, seed)
-    known = "the embedded bundle's" if geometry.vqgan_channels is None else f"random, {image.ch} channels"
+    writer = BundleWriter(out)
+    vocabulary = Vocabulary.from_tokenizer(filled_tokenizer(), TEXT_SIZE, TEXT_SIZE, CODES)
+    writer.tokenizer(vocabulary.tokenizer)
+    _write_llm(writer, geometry, vocabulary, seed, shard_bytes)
+    _write_vqgan(writer.vqgan_folder, geometry.vqgan_channels, seed)
+    own = geometry.vqgan_channels is not None
+    vqgan = f"random, {geometry.vqgan_channels} channels" if own else "the embedded bundle's"
     sizes = {"hidden": geometry.hidden, "layers": geometry.layers, "heads": geometry.heads, "dtype": geometry.dtype}
-    writer.text("MODEL_CARD.md", _CARD.format(name=name, seed=seed, vqgan=known, **sizes))
-    manifest = Manifest(
-        schema_version=1,
+    writer.publish(
         name=name,
         version="1",
         intended_use="Benchmarks; the weights are random. Not for clinical use.",
-        licence="Apache-2.0" if geometry.vqgan_channels else "Apache-2.0; VQ-GAN: CC-BY-4.0",
-        image=ImageSpec.of(image),
-        vocabulary=VocabularySpec.of(vocabulary),
-        prompt_format="llm-cxr",
+        licence="Apache-2.0" if own else "Apache-2.0; VQ-GAN: CC-BY-4.0",
+        vocabulary=vocabulary,
         decoding=DecodingDefaults(draw=_DRAW),
-        files=dict(sorted(writer.entries.items())),
+        card=_CARD.format(name=name, seed=seed, vqgan=vqgan, disclaimer=DISCLAIMER, **sizes),
     )
-    write_manifest(partial, manifest)
-    partial.rename(out)
     return out
 
 
 def filled_tokenizer(size: int = TEXT_SIZE) -> Tokenizer:
-    """The embedded bundle's tokenizer with unused entries up to `size`: no merge leads to them, so no text has them."""
-    content = json.loads((_EMBEDDED / LLM_FOLDER / _TOKENIZER_FILE).read_text())
+    """The embedded bundle's tokenizer with unused entries up to `size`, which no merge produces."""
+    content = json.loads((DEMO_BUNDLE / LLM_FOLDER / TOKENIZER_FILE).read_text())
     entries = content["model"]["vocab"]
     for number in range(len(entries), size):
         entries[f"<unused-{number}>"] = number
     return Tokenizer.from_str(json.dumps(content))
 
 
-def _write_tokenizer(writer: Writer) -> Vocabulary:
-    tokenizer = filled_tokenizer()
-    writer.text(f"{LLM_FOLDER}/{_TOKENIZER_FILE}", tokenizer.to_str(pretty=True))
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": PADDING, "pad_token": PADDING}
-    writer.text(f"{LLM_FOLDER}/tokenizer_config.json", json.dumps(settings, indent=2) + "\n")
-    return Vocabulary.of(tokenizer, TEXT_SIZE, TEXT_SIZE, CODES)
-
-
-def _write_llm(writer: Writer, geometry: Geometry, vocabulary: Vocabulary, seed: int) -> None:
+def _write_llm(writer: BundleWriter, geometry: Geometry, vocabulary: Vocabulary, seed: int, shard_bytes: int) -> None:
     config = llm_config(geometry)
     config.bos_token_id = config.pad_token_id = vocabulary.padding
     config.eos_token_id = vocabulary.end
-    config.save_pretrained(writer.folder / LLM_FOLDER)
-    writer.adopt(f"{LLM_FOLDER}/{CONFIG_FILE}")
+    writer.llm_config(config)
     weight_map: dict[str, str] = {}
     total = 0
-    for number, shard in enumerate(_shards(config, getattr(torch, geometry.dtype), seed)):
+    for number, shard in enumerate(_shards(config, getattr(torch, geometry.dtype), seed, shard_bytes)):
         file = f"model-{number:05d}.safetensors"
-        writer.tensors(f"{LLM_FOLDER}/{file}", shard)
+        writer.weights(file, shard)
         weight_map.update(dict.fromkeys(shard, file))
         total += sum(tensor.nbytes for tensor in shard.values())
-    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-    writer.text(f"{LLM_FOLDER}/{INDEX_FILE}", json.dumps(index, indent=2) + "\n")
+    writer.weight_index(weight_map, total)
 
 
-def _shards(config: GPTNeoXConfig, dtype: torch.dtype, seed: int) -> Iterator[dict[str, Tensor]]:
+def _shards(config: GPTNeoXConfig, dtype: torch.dtype, seed: int, shard_bytes: int) -> Iterator[dict[str, Tensor]]:
     """Random weights, one shard in memory at a time: norms are ones, biases zeros, the rest as GPT-NeoX begins."""
     generator = torch.Generator().manual_seed(seed)
     shard: dict[str, Tensor] = {}
@@ -184,7 +164,7 @@ def _shards(config: GPTNeoXConfig, dtype: torch.dtype, seed: int) -> Iterator[di
             tensor = torch.full(shape, float(name.endswith(".weight")), dtype=dtype)
         else:
             tensor = torch.empty(shape, dtype=dtype).normal_(0.0, _STANDARD_DEVIATION, generator=generator)
-        if shard and held + tensor.nbytes > _SHARD_BYTES:
+        if shard and held + tensor.nbytes > shard_bytes:
             yield shard
             shard, held = {}, 0
         shard[name] = tensor
@@ -192,14 +172,10 @@ def _shards(config: GPTNeoXConfig, dtype: torch.dtype, seed: int) -> Iterator[di
     yield shard
 
 
-def _write_vqgan(writer: Writer, channels: int | None, seed: int) -> VQGANConfig:
-    folder = writer.folder / VQGAN_FOLDER
+def _write_vqgan(folder: Path, channels: int | None, seed: int) -> None:
     if channels is None:
-        shutil.copytree(_EMBEDDED / VQGAN_FOLDER, folder)
-    else:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            VQGAN(vqgan_config(channels)).save(folder)
-    for file in (CONFIG_FILE, WEIGHTS_FILE):
-        writer.adopt(f"{VQGAN_FOLDER}/{file}")
-    return VQGANConfig.model_validate_json((folder / CONFIG_FILE).read_bytes())
+        shutil.copytree(DEMO_BUNDLE / VQGAN_FOLDER, folder)
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        VQGAN(vqgan_config(channels)).save(folder)

@@ -1,17 +1,43 @@
-"""Files of a bundle in the making: hashed while they are written, kept when the import is cut off."""
+"""The one way a bundle comes to be: files are hashed while they are written to a partial folder, which is renamed last.
+
+A bundle therefore appears whole or not at all. A resumable one is written to `NAME.importing`, where a journal keeps
+what a stopped run has written; any other to `NAME.partial`, which begins empty.
+"""
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
+from tokenizers import Tokenizer
 from torch import Tensor
+from transformers import PretrainedConfig
 
-from models.bundle import FileEntry
+from models.bundle.load import file_entries, sha256_of
+from models.bundle.manifest import (
+    CARD_FILE,
+    LLM_FOLDER,
+    VQGAN_FOLDER,
+    DecodingDefaults,
+    FileEntry,
+    ImageSpec,
+    Manifest,
+    VocabularySpec,
+    read_manifest,
+    write_manifest,
+)
+from models.bundle.shapes import INDEX_FILE
+from models.storage import CONFIG_FILE, WEIGHTS_FILE
+from models.vocabulary import PADDING, Vocabulary
+from models.vqgan.config import VQGANConfig
 
+DISCLAIMER = "**Not a medical device. Not for clinical use.**"
+TOKENIZER_FILE = "tokenizer.json"
 _JOURNAL = "import.json"
 _CHUNK = 16 * 2**20
+_TOKENIZER_CONFIG = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": PADDING, "pad_token": PADDING}
 
 
 def fingerprint(file: Path) -> str:
@@ -20,21 +46,28 @@ def fingerprint(file: Path) -> str:
     return f"{file.name} {stat.st_size} {stat.st_mtime_ns}"
 
 
-class Writer:
-    """Writes below `folder`, which may hold what an earlier import of the same source wrote."""
+class BundleWriter:
+    """Writes the bundle `out`: its files in any order, then `publish`."""
 
-    def __init__(self, folder: Path, source: str) -> None:
-        """`source` names everything the bundle is made of; another source begins anew."""
-        self.folder = folder
+    def __init__(self, out: Path, *, resume: str | None = None) -> None:
+        """`resume` names everything that the bundle is made of: a stopped run of the same source is continued."""
+        self.out = out
+        self.folder = out.with_name(f"{out.name}.{'partial' if resume is None else 'importing'}")
         self.entries: dict[str, FileEntry] = {}
-        self._source = source
+        self._source = resume
         self._finished: dict[str, dict[str, Any]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        if resume is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if resume is not None:
+            self._read_journal()
+
+    def _read_journal(self) -> None:
         try:
-            journal = json.loads((folder / _JOURNAL).read_text())
+            journal = json.loads((self.folder / _JOURNAL).read_text())
         except (OSError, ValueError):
             return
-        if journal.get("source") != source:
+        if journal.get("source") != self._source:
             return
         entries = {name: FileEntry(**entry) for name, entry in journal["entries"].items()}
         if all(self._size(name) == entry.bytes for name, entry in entries.items()):
@@ -76,16 +109,83 @@ class Writer:
         """Write a text file."""
         self.content(name, text.encode())
 
-    def tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
-        """Write a safetensors file."""
-        self.content(name, save(tensors, metadata={"format": "pt"}))
-
     def adopt(self, name: str) -> None:
-        """Take over a file that something else wrote."""
-        self.content(name, (self.folder / name).read_bytes())
+        """Take a file into the bundle that another library wrote to `folder`."""
+        self.entries[name] = FileEntry(sha256=sha256_of(self.folder / name), bytes=self._size(name))
 
-    def close(self) -> None:
-        """Remove what is not part of the bundle."""
+    def weights(self, name: str, tensors: dict[str, Tensor]) -> None:
+        """Write a safetensors file of the language model."""
+        self.content(f"{LLM_FOLDER}/{name}", save(tensors, metadata={"format": "pt"}))
+
+    def weight_index(self, weight_map: dict[str, str], total_bytes: int) -> None:
+        """Write the index that names each tensor's file."""
+        index = {"metadata": {"total_size": total_bytes}, "weight_map": weight_map}
+        self.text(f"{LLM_FOLDER}/{INDEX_FILE}", json.dumps(index, indent=2) + "\n")
+
+    def llm_config(self, config: PretrainedConfig) -> None:
+        """Write the language model's configuration."""
+        config.save_pretrained(self.folder / LLM_FOLDER)
+        self.adopt(f"{LLM_FOLDER}/{CONFIG_FILE}")
+
+    def tokenizer(self, tokenizer: Tokenizer) -> None:
+        """Write the tokenizer, and what transformers needs beside it."""
+        self.text(f"{LLM_FOLDER}/{TOKENIZER_FILE}", tokenizer.to_str(pretty=True))
+        self.text(f"{LLM_FOLDER}/tokenizer_config.json", json.dumps(_TOKENIZER_CONFIG, indent=2) + "\n")
+
+    @property
+    def vqgan_folder(self) -> Path:
+        """Where a VQ-GAN is to be saved before `publish`."""
+        return self.folder / VQGAN_FOLDER
+
+    def publish(
+        self,
+        *,
+        name: str,
+        version: str,
+        licence: str,
+        intended_use: str,
+        vocabulary: Vocabulary,
+        decoding: DecodingDefaults,
+        card: str,
+        replace: bool = False,
+    ) -> Manifest:
+        """Write card and manifest and rename the folder to `out`, after removing what is there if `replace` is set.
+
+        Raises OSError where `out` exists and is not to be replaced; pydantic.ValidationError for a name or version
+        that no manifest can have, after which a resumable bundle can be continued.
+        """
+        for file in (CONFIG_FILE, WEIGHTS_FILE):
+            self.adopt(f"{VQGAN_FOLDER}/{file}")
+        vqgan = VQGANConfig.model_validate_json((self.vqgan_folder / CONFIG_FILE).read_bytes())
+        self.text(CARD_FILE, card)
+        manifest = Manifest(
+            schema_version=1,
+            name=name,
+            version=version,
+            intended_use=intended_use,
+            licence=licence,
+            image=ImageSpec.from_vqgan(vqgan),
+            vocabulary=VocabularySpec.from_vocabulary(vocabulary),
+            prompt_format="llm-cxr",
+            decoding=decoding,
+            files=dict(sorted(self.entries.items())),
+        )
+        self._remove_what_is_not_listed()
+        write_manifest(self.folder, manifest)
+        if replace:
+            shutil.rmtree(self.out, ignore_errors=True)
+        self.folder.rename(self.out)
+        return manifest
+
+    def _remove_what_is_not_listed(self) -> None:
         for file in sorted(self.folder.rglob("*"), reverse=True):
             if file.is_file() and file.relative_to(self.folder).as_posix() not in self.entries:
                 file.unlink()
+
+
+def replace_card(folder: Path, card: str) -> Manifest:
+    """Put another MODEL_CARD.md into a bundle, and its checksum into the manifest."""
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    manifest = read_manifest(folder).model_copy(update={"files": file_entries(folder)})
+    write_manifest(folder, manifest)
+    return manifest

@@ -20,7 +20,7 @@ _BATCH = 32
 def varied(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A crop of at least 86 % of the side, at its former size, with other brightness and contrast: uint8 (H, W).
 
-    Nothing is mirrored: the heart stays on its side.
+    Images are not mirrored: the heart is on the left.
     """
     side = image.shape[0]
     kept = side * rng.uniform(_LEAST_SIDE, 1.0)
@@ -46,7 +46,7 @@ def digest(model: VQGAN) -> str:
 def tokenise(model: VQGAN, images: np.ndarray, folder: Path, *, variants: int = 1, seed: int = 0) -> np.ndarray:
     """Codes of every image, itself first and then `variants - 1` variations of it: uint16 (N, variants, grid).
 
-    Kept in `folder` under the tokenizer's digest, so that other weights never meet old codes.
+    Kept in `folder` under the tokenizer's digest, so that codes of other weights are not reused.
     """
     file = folder / f"codes-{digest(model)}-{variants}.npy"
     rows, columns = model.config.grid

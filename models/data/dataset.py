@@ -71,7 +71,7 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
-class Exchange:
+class QuestionAnswer:
     """A question or instruction, and its answer. `kind` sorts questions in the evaluation."""
 
     question: str
@@ -94,7 +94,7 @@ class Record:
     impression: str = ""
     labels: tuple[str, ...] = ()
     severity: str = ""
-    questions: tuple[Exchange, ...] = ()
+    questions: tuple[QuestionAnswer, ...] = ()
     licence: str = ""
     attribution: str = ""
 
@@ -110,17 +110,17 @@ class Record:
 
 
 def validation_part(group: str) -> bool:
-    """Whether a training group belongs to the validation part: by hash, so that it never moves."""
+    """Whether a training group belongs to the validation part; by hash, which is the same in every run and table."""
     share = int.from_bytes(hashlib.sha256(group.encode()).digest()[:4], "big") / 2**32
     return share < VALIDATION_SHARE
 
 
-def _questions(value: str) -> tuple[Exchange, ...]:
+def _questions(value: str) -> tuple[QuestionAnswer, ...]:
     found = []
     for item in json.loads(value):
         if not item["question"].strip() or not item["answer"].strip():
             raise ValueError("a question or an answer is empty")
-        found.append(Exchange(item["question"], item["answer"], item.get("kind", "other")))
+        found.append(QuestionAnswer(item["question"], item["answer"], item.get("kind", "other")))
     return tuple(found)
 
 
@@ -166,7 +166,7 @@ def _record(row: dict[str, str]) -> Record:
     )
 
 
-def read_manifest(path: Path) -> list[Record]:
+def read_dataset(path: Path) -> list[Record]:
     """Read a manifest, CSV or Parquet by its suffix.
 
     Raises DataError naming the row where a value is missing or not known, or a group is in two splits.
@@ -210,7 +210,7 @@ def as_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     return rows
 
 
-def write_manifest(records: Sequence[Record], path: Path) -> None:
+def write_dataset(records: Sequence[Record], path: Path) -> None:
     """Write records as CSV or Parquet, by the suffix."""
     columns = [field.name for field in fields(Record)]
     rows = as_rows(records)

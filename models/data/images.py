@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from rich.progress import track
 
-from models.data.dataset import DataError, Record, read_manifest, write_manifest
+from models.data.dataset import DataError, Record, read_dataset, write_dataset
 from models.preprocessing import fit
 
 IMAGES_FILE = "images.npy"
@@ -55,7 +55,7 @@ def load_data(path: Path, size: int, out: Path) -> tuple[list[Record], np.ndarra
     """Records and preprocessed images of a manifest (`.csv`, `.parquet`) or of a pack (`.tar`)."""
     if path.suffix == ".tar":
         path = unpack(path, out / "pack")
-    records = read_manifest(path)
+    records = read_dataset(path)
     return records, preprocess(path.parent, records, size, out)
 
 
@@ -76,7 +76,7 @@ def pack(records: Sequence[Record], images: np.ndarray, file: Path, limit: int) 
     partial = file.with_name(file.name + ".partial")
     with tarfile.open(partial, "w") as archive:
         table = partial.with_suffix(".csv")
-        write_manifest([replace(r, image=name) for r, name in zip(records, names, strict=True)], table)
+        write_dataset([replace(r, image=name) for r, name in zip(records, names, strict=True)], table)
         archive.add(table, _PACKED_MANIFEST)
         table.unlink()
         for name, image in zip(names, track(images, description="Packing"), strict=True):

@@ -1,15 +1,15 @@
 """Reports, questions and drawing requests of a radiograph: its own texts where it has them, else composed from facts.
 
-Only what the manifest states is worded: labels, severity, view, age group, sex. Nothing is said about what was not
-labelled.
+Texts state only what the manifest states: labels, severity, view, age group, sex. They are silent about findings that
+were not labelled.
 """
 
 from random import Random
 
-from models.data.dataset import BACTERIAL, COVID, LABELS, NORMAL, VIRAL, Exchange, Record
+from models.data.dataset import BACTERIAL, COVID, LABELS, NORMAL, VIRAL, QuestionAnswer, Record
 
 PNEUMONIA = (BACTERIAL, VIRAL, COVID)
-# What one hospital's labels tell apart; the absence of any other finding is known only where findings were labelled.
+# The conditions that one hospital's labels distinguish; other findings are known to be absent only where labelled.
 KINDS = (NORMAL, *PNEUMONIA)
 FINDINGS = tuple(name for name in LABELS if name not in KINDS)
 _NEGATIVES = 2
@@ -132,31 +132,35 @@ def drawing_request(record: Record, rng: Random, texts: str = "full") -> str:
     return rng.choice(forms)
 
 
-def _presence(name: str, there: bool, kind: str, rng: Random) -> Exchange:
+def _presence(name: str, there: bool, kind: str, rng: Random) -> QuestionAnswer:
     answer = f"Yes, there is {name}." if there else f"No, there is no {name}."
-    return Exchange(rng.choice(_IS_THERE).format(name), answer, kind)
+    return QuestionAnswer(rng.choice(_IS_THERE).format(name), answer, kind)
 
 
-def _about_image(record: Record, rng: Random) -> list[Exchange]:
+def _about_image(record: Record, rng: Random) -> list[QuestionAnswer]:
     asked = []
     if record.view:
         question = rng.choice(("What is the view?", "Which projection is this?"))
         answer = {"frontal": "Frontal view.", "lateral": "Lateral view."}.get(record.view, f"{record.view} view.")
-        asked.append(Exchange(question, answer, "view"))
+        asked.append(QuestionAnswer(question, answer, "view"))
     if record.age_group:
         question = rng.choice(("Is the patient a child or an adult?", "What is the age group?"))
-        asked.append(Exchange(question, "A child." if record.age_group == "paediatric" else "An adult.", "age group"))
+        asked.append(
+            QuestionAnswer(question, "A child." if record.age_group == "paediatric" else "An adult.", "age group")
+        )
     if record.sex in _SEXES:
         question = rng.choice(("What is the patient's sex?", "Is the patient female or male?"))
-        asked.append(Exchange(question, f"{_SEXES[record.sex][1].capitalize()}.", "sex"))
+        asked.append(QuestionAnswer(question, f"{_SEXES[record.sex][1].capitalize()}.", "sex"))
     if record.severity and record.labels:
         asked.append(
-            Exchange(f"How severe is the {_listed(record.labels)}?", f"{record.severity.capitalize()}.", "severity")
+            QuestionAnswer(
+                f"How severe is the {_listed(record.labels)}?", f"{record.severity.capitalize()}.", "severity"
+            )
         )
     return asked
 
 
-def exchanges(record: Record, rng: Random) -> list[Exchange]:
+def question_answers(record: Record, rng: Random) -> list[QuestionAnswer]:
     """The record's own questions, then every question its facts can answer, positive and negative."""
     asked = [*record.questions, *_about_image(record, rng)]
     if not record.labels:
@@ -167,7 +171,7 @@ def exchanges(record: Record, rng: Random) -> list[Exchange]:
     if pneumonia or normal or condition in KINDS:
         asked.append(_presence("pneumonia", pneumonia, "presence", rng))
     asked.append(
-        Exchange(rng.choice(_IS_NORMAL), "Yes, it is normal." if normal else "No, it is not normal.", "presence")
+        QuestionAnswer(rng.choice(_IS_NORMAL), "Yes, it is normal." if normal else "No, it is not normal.", "presence")
     )
     if condition in KINDS:
         asked.extend(_presence(name, condition == name, "kind", rng) for name in (BACTERIAL, VIRAL))
@@ -177,7 +181,9 @@ def exchanges(record: Record, rng: Random) -> list[Exchange]:
         absent = [name for name in FINDINGS if name not in record.labels and name != "pneumonia"]
         asked.extend(_presence(name, False, "finding presence", rng) for name in rng.sample(absent, _NEGATIVES))
     question = rng.choice(("What is the main finding?", "What does the radiograph show?"))
-    asked.append(Exchange(question, "It is normal." if normal else f"It shows {_listed(record.labels)}.", "finding"))
+    asked.append(
+        QuestionAnswer(question, "It is normal." if normal else f"It shows {_listed(record.labels)}.", "finding")
+    )
     return asked
 
 

@@ -3,8 +3,8 @@
 from random import Random
 from typing import Any
 
-from models.data.dataset import DataError, Exchange
-from models.data.wording import exchanges
+from models.data.dataset import DataError, QuestionAnswer
+from models.data.wording import question_answers
 from models.evaluation.statistics import accuracy, scored
 from models.evaluation.subject import Subject
 from models.generate import write
@@ -24,14 +24,14 @@ def _said(answer: str, given: str) -> str | None:
     return answer if given.strip().lower() == answer.strip().lower() else None
 
 
-def _chosen(subject: Subject, seed: int) -> list[tuple[int, Exchange]]:
+def _chosen(subject: Subject, seed: int) -> list[tuple[int, QuestionAnswer]]:
     """Every kind of question once a radiograph; yes/no questions with as many yes as no within their kind."""
     rng = Random(seed)
-    asked: dict[tuple[str, str | None], list[tuple[int, Exchange]]] = {}
+    asked: dict[tuple[str, str | None], list[tuple[int, QuestionAnswer]]] = {}
     for row in subject.rows:
-        for exchange in exchanges(subject.record(int(row)), rng):
-            asked.setdefault((exchange.kind, _yes_or_no(exchange.answer)), []).append((int(row), exchange))
-    chosen: list[tuple[int, Exchange]] = []
+        for pair in question_answers(subject.record(int(row)), rng):
+            asked.setdefault((pair.kind, _yes_or_no(pair.answer)), []).append((int(row), pair))
+    chosen: list[tuple[int, QuestionAnswer]] = []
     for kind in sorted({kind for kind, _ in asked}):
         yes, no = asked.get((kind, "yes"), []), asked.get((kind, "no"), [])
         count = min(len(yes), len(no), _MOST // 2)
@@ -47,11 +47,11 @@ def evaluate_vqa(subject: Subject, seed: int = 0) -> dict[str, Any]:
     if not chosen:
         raise DataError(f"split {subject.split} states nothing that a question could be asked about")
     prompts = subject.bundle.prompts
-    asked = [prompts.answer(subject.prompt_codes(row), exchange.question) for row, exchange in chosen]
+    asked = [prompts.answer(subject.prompt_codes(row), pair.question) for row, pair in chosen]
     given = write(subject.llm, subject.bundle.vocabulary, asked, max_tokens=24)
-    truth = [_yes_or_no(exchange.answer) or exchange.answer for _, exchange in chosen]
-    stated = [_said(exchange.answer, text) for (_, exchange), text in zip(chosen, given, strict=True)]
-    kinds = [exchange.kind for _, exchange in chosen]
+    truth = [_yes_or_no(pair.answer) or pair.answer for _, pair in chosen]
+    stated = [_said(pair.answer, text) for (_, pair), text in zip(chosen, given, strict=True)]
+    kinds = [pair.kind for _, pair in chosen]
 
     def figure(rows: list[int]) -> dict[str, object]:
         return scored(accuracy, [truth[i] for i in rows], [stated[i] for i in rows])

@@ -1,4 +1,4 @@
-"""Drawn radiographs: do they show what was asked, do they differ from each other, and are they copies?"""
+"""KeptDrawings radiographs: do they show what was asked, do they differ from each other, and are they copies?"""
 
 from collections.abc import Sequence
 from pathlib import Path

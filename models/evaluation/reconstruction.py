@@ -44,7 +44,7 @@ def _batches(images: np.ndarray, channels: int = 1) -> Iterator[Tensor]:
 
 
 class _Extractor(nn.Module):
-    """Features as torchmetrics wants them: with their number told."""
+    """Features with the attribute `num_features`, which torchmetrics asks for."""
 
     def __init__(self, features: nn.Module, side: int) -> None:
         super().__init__()

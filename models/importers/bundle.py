@@ -1,24 +1,15 @@
 """From published files to a bundle folder."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle import (
-    LLM_FOLDER,
-    VQGAN_FOLDER,
-    Decoding,
-    DecodingDefaults,
-    ImageSpec,
-    Manifest,
-    VocabularySpec,
-    write_manifest,
-)
-from models.bundle.writer import Writer, fingerprint
+from models.bundle.manifest import Decoding, DecodingDefaults, Manifest
+from models.bundle.shapes import shapes_of
+from models.bundle.writer import DISCLAIMER, BundleWriter, fingerprint
 from models.importers import llm, taming
 from models.importers.errors import ImportRefused
-from models.vocabulary import PADDING, Vocabulary, VocabularyError
+from models.vocabulary import Vocabulary, VocabularyError
 from models.vqgan import VQGANConfig
 
 _INTENDED_USE = "Research on chest radiographs. Not for clinical use."
@@ -33,7 +24,7 @@ _CARD = """# Model card: {label}
 Imported from `{llm}` and `{vqgan}`; weights of the language model in bfloat16, of the VQ-GAN in float32. The
 publisher's own card and licence apply.
 
-**Not a medical device. Not for clinical use.**
+{disclaimer}
 
 Left out, because only training needs it: {dropped}.
 """
@@ -74,16 +65,22 @@ def _vocabulary(source: Source, architecture: VQGANConfig, rows: int) -> Vocabul
             f"{architecture.n_embed}: together {size + architecture.n_embed}"
         )
     try:
-        return Vocabulary.of(tokenizer, size, size, architecture.n_embed)
+        return Vocabulary.from_tokenizer(tokenizer, size, size, architecture.n_embed)
     except VocabularyError as error:
         raise ImportRefused(f"tokenizer: {error}") from error
 
 
-def import_bundle(source: Source, out: Path, progress: Callable[[str, int], None] = lambda *_: None) -> Manifest:
-    """Write the bundle `out` from `source`; `progress` is told every converted weight file and its bytes.
+def import_bundle(
+    source: Source,
+    out: Path,
+    progress: Callable[[str, int], None] = lambda *_: None,
+    *,
+    shard_bytes: int = llm.SHARD_BYTES,
+) -> Manifest:
+    """Write the bundle `out` from `source`; `progress` receives every converted weight file and its bytes.
 
-    Work is done in `out.importing`, from which a later import of the same files goes on; `out` appears whole or not at
-    all. Raises ImportRefused.
+    Files are converted to `out.importing`, where a later import of the same source resumes; `out` appears whole or not
+    at all. Raises ImportRefused.
     """
     if out.exists():
         raise ImportRefused(f"{out} exists already; remove it or choose another --out")
@@ -91,45 +88,30 @@ def import_bundle(source: Source, out: Path, progress: Callable[[str, int], None
     config = llm.read_config(source.llm)
     image = taming.read_taming(source.vqgan_config, source.vqgan_checkpoint)
     architecture = image.model.config
-    shapes = llm.shapes_of(config)
+    shapes = shapes_of(config)
     rows = int(config.vocab_size)
     vocabulary = _vocabulary(source, architecture, rows)
-    writer = Writer(out.with_name(f"{out.name}.importing"), marks)
-    llm.convert(source.llm, shapes, writer, LLM_FOLDER, progress)
+    writer = BundleWriter(out, resume=marks)
+    llm.convert(source.llm, shapes, writer, progress, shard_bytes)
     config.architectures = config.architectures or ["GPTNeoXForCausalLM"]
     config.dtype = "bfloat16"
-    config.save_pretrained(writer.folder / LLM_FOLDER)
-    vocabulary.tokenizer.encode_special_tokens = False
-    vocabulary.tokenizer.save(str(writer.folder / LLM_FOLDER / "tokenizer.json"))
-    for name in ("config.json", "tokenizer.json"):
-        writer.adopt(f"{LLM_FOLDER}/{name}")
-    tokenizer_config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": PADDING, "pad_token": PADDING}
-    writer.text(f"{LLM_FOLDER}/tokenizer_config.json", json.dumps(tokenizer_config, indent=2) + "\n")
-    image.model.save(writer.folder / VQGAN_FOLDER)
-    for name in ("config.json", "model.safetensors"):
-        writer.adopt(f"{VQGAN_FOLDER}/{name}")
+    writer.llm_config(config)
+    writer.tokenizer(vocabulary.tokenizer)
+    image.model.save(writer.vqgan_folder)
     dropped = [*image.dropped, *shapes.dropped]
-    label = f"{source.name}-{source.version}"
     card = _CARD.format(
-        label=label,
+        label=f"{source.name}-{source.version}",
         llm=source.llm.name,
         vqgan=source.vqgan_checkpoint.name,
         dropped=", ".join(f"`{name}`" for name in dropped) or "nothing",
+        disclaimer=DISCLAIMER,
     )
-    writer.text("MODEL_CARD.md", card)
-    manifest = Manifest(
-        schema_version=1,
+    return writer.publish(
         name=source.name,
         version=source.version,
-        intended_use=_INTENDED_USE,
         licence=source.licence,
-        image=ImageSpec.of(architecture),
-        vocabulary=VocabularySpec.of(vocabulary),
-        prompt_format="llm-cxr",
+        intended_use=_INTENDED_USE,
+        vocabulary=vocabulary,
         decoding=_DECODING,
-        files=dict(sorted(writer.entries.items())),
+        card=card,
     )
-    writer.close()
-    write_manifest(writer.folder, manifest)
-    writer.folder.rename(out)
-    return manifest

@@ -2,62 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
 
-from models.bundle.writer import Writer
+from models.bundle.shapes import ShapeError, Shapes
+from models.bundle.writer import BundleWriter
 from models.importers.errors import ImportRefused
 from models.importers.pickles import load_pickle
 
-_SHARD_BYTES = 512 * 2**20
+SHARD_BYTES = 512 * 2**20
 _DTYPE = torch.bfloat16
-# Buffers that older GPT-NeoX files hold and that the model computes itself.
-_BUFFERS = (".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq")
-# The output layer in files of GPT-NeoX as they are published: what transformers calls it.
-_PUBLISHED_NAMES = {"embed_out.weight": "lm_head.weight"}
 _SLOW_FILES = ("vocab.json", "tokenizer.model", "spiece.model", "vocab.txt")
-INDEX_FILE = "model.safetensors.index.json"
-
-
-@dataclass
-class Shapes:
-    """Names and shapes that the model wants; what is still missing shrinks as tensors arrive."""
-
-    wanted: dict[str, tuple[int, ...]]
-    optional: frozenset[str]
-    dropped: list[str] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
-
-    def known_as(self, name: str) -> str:
-        """The model's own name of a tensor that a file calls `name`."""
-        own = _PUBLISHED_NAMES.get(name, name)
-        return own if own in self.wanted and name not in self.wanted else name
-
-    def take(self, file: str, name: str, shape: tuple[int, ...]) -> bool:
-        """Whether tensor `name` belongs to the model. Raises ImportRefused for an unknown name or another shape."""
-        if name not in self.wanted:
-            if name.endswith(_BUFFERS):
-                self.dropped.append(name)
-                return False
-            raise ImportRefused(f"{file}: the model has no tensor {name}")
-        if shape != self.wanted[name]:
-            raise ImportRefused(f"{file}: {name} is {shape}, config.json says {self.wanted[name]}")
-        if name in self.seen:
-            raise ImportRefused(f"{file}: {name} occurs twice")
-        self.seen.add(name)
-        return True
-
-    def check(self, folder: str) -> None:
-        """Raises ImportRefused naming a tensor that never came."""
-        missing = sorted(self.wanted.keys() - self.seen - self.optional)
-        if missing:
-            raise ImportRefused(f"{folder} lacks {len(missing)} tensors, the first is {missing[0]}")
 
 
 def read_config(folder: Path) -> PretrainedConfig:
@@ -66,14 +26,6 @@ def read_config(folder: Path) -> PretrainedConfig:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise ImportRefused(f"{folder.name}/config.json is missing or of no known model") from error
-
-
-def shapes_of(config: PretrainedConfig) -> Shapes:
-    """What the model's state must hold."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    tied = frozenset(getattr(model, "all_tied_weights_keys", None) or ())
-    return Shapes({name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tied)
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
@@ -129,33 +81,41 @@ def _tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
         raise ImportRefused(f"{file.name} is damaged: {error}") from error
 
 
-def convert(folder: Path, shapes: Shapes, writer: Writer, target: str, progress: Callable[[str, int], None]) -> None:
-    """Write the weights to `target` as bf16 shards of half a gibibyte and their index. Raises ImportRefused.
+def convert(
+    folder: Path, shapes: Shapes, writer: BundleWriter, progress: Callable[[str, int], None], shard_bytes: int
+) -> None:
+    """Write the weights as bf16 shards of about `shard_bytes` and their index. Raises ImportRefused.
 
     At most one shard is held in memory; a source shard already converted is skipped.
     """
     files = weight_files(folder)
     weight_map: dict[str, str] = {}
-    for number, file in enumerate(files):
-        done = writer.finished(file)
-        if done is not None:
-            for name in done["seen"]:
-                shapes.take(file.name, name, shapes.wanted[name])
-            weight_map.update(done["weight_map"])
+    try:
+        for number, file in enumerate(files):
+            weight_map.update(_convert_once(file, shapes, writer, number, shard_bytes))
             progress(file.name, file.stat().st_size)
-            continue
-        placed, seen = _convert_file(file, shapes, writer, target, number)
-        weight_map.update(placed)
-        writer.finish(file, {"weight_map": placed, "seen": seen})
-        progress(file.name, file.stat().st_size)
-    shapes.check(folder.name)
+        shapes.check(folder.name)
+    except ShapeError as error:
+        raise ImportRefused(str(error)) from error
     total = sum(torch.Size(shapes.wanted[name]).numel() for name in weight_map) * _DTYPE.itemsize
-    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-    writer.text(f"{target}/{INDEX_FILE}", json.dumps(index, indent=2) + "\n")
+    writer.weight_index(weight_map, total)
+
+
+def _convert_once(file: Path, shapes: Shapes, writer: BundleWriter, number: int, shard_bytes: int) -> dict[str, str]:
+    """The shard of each tensor of a source file, which is converted unless a stopped import has done so."""
+    done = writer.finished(file)
+    if done is not None:
+        for name in done["seen"]:
+            shapes.take(file.name, name, shapes.wanted[name])
+        placed: dict[str, str] = done["weight_map"]
+        return placed
+    placed, seen = _convert_file(file, shapes, writer, number, shard_bytes)
+    writer.finish(file, {"weight_map": placed, "seen": seen})
+    return placed
 
 
 def _convert_file(
-    file: Path, shapes: Shapes, writer: Writer, target: str, number: int
+    file: Path, shapes: Shapes, writer: BundleWriter, number: int, shard_bytes: int
 ) -> tuple[dict[str, str], list[str]]:
     part: dict[str, Tensor] = {}
     placed: dict[str, str] = {}
@@ -164,7 +124,7 @@ def _convert_file(
     def flush() -> None:
         if part:
             name = f"model-{number:03d}-{len(set(placed.values())):03d}.safetensors"
-            writer.tensors(f"{target}/{name}", part)
+            writer.weights(name, part)
             placed.update(dict.fromkeys(part, name))
             part.clear()
 
@@ -174,7 +134,7 @@ def _convert_file(
         if not shapes.take(file.name, name, tuple(tensor.shape)):
             continue
         seen.append(name)
-        if held >= _SHARD_BYTES:
+        if held >= shard_bytes:
             flush()
             held = 0
         part[name] = tensor.to(_DTYPE, copy=True).contiguous()

@@ -15,7 +15,7 @@ _HARMLESS = ("pytorch_lightning.", "lightning.", "omegaconf.")
 
 
 class _Placeholder:
-    """Stands for a pickled object that nobody needs."""
+    """Stands for a pickled object that is not needed."""
 
     def __init__(self, *arguments: object, **named: object) -> None: ...
 
@@ -40,7 +40,7 @@ def load_pickle(file: Path) -> dict[str, Any]:
             (_Placeholder, name) for name in unsafe if name.startswith(_HARMLESS)
         ]
         with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
-            # What the warnings are about ends in an error or in tensors, and is said then.
+            # What torch warns about ends in an error or in tensors, both of which are reported below.
             warnings.simplefilter("ignore")
             found = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:

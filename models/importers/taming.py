@@ -20,7 +20,7 @@ _DROPPED = "loss."
 
 @dataclass(frozen=True)
 class Taming:
-    """An imported VQ-GAN, and the keys of the checkpoint that were left out."""
+    """An imported VQ-GAN, and the checkpoint's keys that were dropped."""
 
     model: VQGAN
     dropped: tuple[str, ...]

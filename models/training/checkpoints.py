@@ -7,7 +7,7 @@ import torch
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` beside `path`, then rename, so that a kill never leaves half a file."""
+    """Write `state` beside `path`, then rename, so that a killed process leaves no partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)

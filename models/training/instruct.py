@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from models.data.dataset import BACTERIAL, NORMAL, VIRAL
 from models.training.language_model import ImageEmbeddings
 from models.training.loop import finite, learning_rate, run
-from models.training.mixture import Mixture, Stage
+from models.training.mixture import Mixture, Phase
 
 NAME = "instruct"
 
@@ -40,7 +40,7 @@ class SelectionRecipe(BaseModel):
 
 
 class InstructRecipe(BaseModel):
-    """Model, stages, schedule and weights; the recipe ends where its last stage does.
+    """Model, phases, schedule and weights; the recipe ends where its last phase does.
 
     `base` is a Hugging Face folder to begin from; without one, a GPT-NeoX of `width`, `layers`, `heads` begins from
     scratch. The paper counts the loss on the response only (`input_image_weight` 0); a model trained from scratch on
@@ -58,28 +58,28 @@ class InstructRecipe(BaseModel):
     context: int = 1024
     text_size: int = 640
     variants: int = 4
-    stages: tuple[Stage, ...] = (Stage(until=7000),)
+    stages: tuple[Phase, ...] = (Phase(until=7000),)
     selections: tuple[SelectionRecipe, ...] = ()
     batch: int = 16
     learning_rate: float = 1.5e-3
     warmup: int = 100
     input_image_weight: float = 0.3
-    # A reading has a dozen tokens of which one or two carry the finding; a drawing has 256.
+    # A report has a dozen tokens, one or two of which carry the finding; a drawing has 256.
     text_weight: float = 8.0
     weight_decay: float = 0.05
     seed: int = 0
 
     @property
     def steps(self) -> int:
-        """Steps of all stages."""
+        """Steps of all phases."""
         return self.stages[-1].until
 
 
 def weighted_loss(
     logits: Tensor, ids: Tensor, weights: Tensor, offset: int, text_weight: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """Mean cross-entropy of the next token under `weights`; text and image means are kept apart and added, so that 256
-    image tokens do not drown a dozen words.
+    """Mean cross-entropy of the next token under `weights`; text and image means are computed apart and added, so that
+    256 image tokens do not outweigh a dozen words.
     """
     targets, weights = ids[:, 1:], weights[:, 1:]
     losses = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets.flatten(), reduction="none")

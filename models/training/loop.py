@@ -55,7 +55,7 @@ class Trainer(Protocol):
         """Take back what `state` gave."""
 
     def sample(self) -> Image.Image | None:
-        """A picture of what the model does now."""
+        """A picture of the model's current output."""
 
 
 def run(

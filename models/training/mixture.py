@@ -1,4 +1,4 @@
-"""The instruction mixture of LLM-CXR: report, draw, answer and plain instructions, in stages."""
+"""The instruction mixture of LLM-CXR: report, draw, answer and plain instructions, in phases."""
 
 import json
 import math
@@ -13,16 +13,16 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from models.data.dataset import DataError, Exchange, Record
-from models.data.wording import drawing_request, exchanges, report
+from models.data.dataset import DataError, QuestionAnswer, Record
+from models.data.wording import drawing_request, question_answers, report
 from models.prompts import Prompts
 
-# Nearly every image of a hospital has the same view and age group: those questions soon teach little.
+# Nearly every image of a hospital has the same view and age group, so these questions teach little.
 _QUESTION_WEIGHTS = {"view": 0.2, "age group": 0.2, "sex": 0.2}
 _ENOUGH = 1200
 
 
-class Stage(BaseModel):
+class Phase(BaseModel):
     """Which records and texts to train on, and how often each task is drawn. Shares need not add up to one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,17 +35,17 @@ class Stage(BaseModel):
     draw: float = Field(default=0.3, ge=0)
     answer: float = Field(default=0.4, ge=0)
     instruct: float = Field(default=0.0, ge=0)
-    # Of the drawings, those learnt from the model's own that it read back as what was asked for.
+    # The share of drawings that are the model's own, kept by rejection sampling.
     own_drawings: float = Field(default=0.0, ge=0, le=1)
 
     def keeps(self, record: Record) -> bool:
-        """Whether the stage trains on `record`."""
+        """Whether the phase trains on `record`."""
         return (self.views == "all" or record.frontal) and (not self.first_study_only or record.study_number == 1)
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Radiographs that the model drew itself: what was asked for, and codes uint16 (N, grid)."""
+class KeptDrawings:
+    """Drawings of the model's own that rejection sampling kept: their requests' records, and codes uint16 (N, grid)."""
 
     records: Sequence[Record]
     codes: np.ndarray
@@ -59,7 +59,7 @@ class Example:
     weights: list[float]
 
 
-def read_instructions(file: Path) -> list[Exchange]:
+def read_instructions(file: Path) -> list[QuestionAnswer]:
     """Plain instructions: JSON lines of {"instruction", "response"}, as databricks-dolly-15k has them.
 
     Lines with a context are left out. Raises DataError naming the line that is none or lacks a text.
@@ -74,7 +74,7 @@ def read_instructions(file: Path) -> list[Exchange]:
         if not instruction or not response:
             raise DataError(f"{file.name} line {number}: the instruction or the response is empty")
         if not item.get("context"):
-            found.append(Exchange(instruction, response, "instruction"))
+            found.append(QuestionAnswer(instruction, response, "instruction"))
     if not found:
         raise DataError(f"{file.name}: no instructions without a context")
     return found
@@ -88,68 +88,68 @@ class Mixture:
         prompts: Prompts,
         records: Sequence[Record],
         codes: np.ndarray,
-        stages: Sequence[Stage],
+        phases: Sequence[Phase],
         *,
-        instructions: Sequence[Exchange] = (),
-        drawn: Drawn | None = None,
+        instructions: Sequence[QuestionAnswer] = (),
+        drawn: KeptDrawings | None = None,
         input_image_weight: float = 0.0,
         longest: int = 1024,
     ) -> None:
         """`codes` are (N, variants, grid) of `records`, all of the training split.
 
-        Raises DataError where a stage is left without records or without instructions.
+        Raises DataError where a phase is left without records or without instructions.
         """
         self._prompts = prompts
         self._records = records
         self._codes = codes
-        self._stages = stages
+        self._phases = phases
         self._instructions = instructions
         self._drawn = drawn
         self._input_image_weight = input_image_weight
         self._longest = longest
-        self._groups = [self._group(stage) for stage in stages]
+        self._groups = [self._group(phase) for phase in phases]
 
-    def _group(self, stage: Stage) -> tuple[list[list[int]], list[float]]:
+    def _group(self, phase: Phase) -> tuple[list[list[int]], list[float]]:
         """Rows by condition, and how often each condition is drawn."""
         groups: dict[str, list[int]] = {}
         for row, record in enumerate(self._records):
-            if stage.keeps(record):
+            if phase.keeps(record):
                 groups.setdefault(record.condition or "", []).append(row)
         if not groups:
-            raise DataError(f"the stage until step {stage.until} has no training records")
-        if stage.instruct and not self._instructions:
-            raise DataError(f"the stage until step {stage.until} draws plain instructions, and none are given")
-        if stage.own_drawings and not self._drawn:
-            raise DataError(f"the stage until step {stage.until} learns from own drawings, and none are given")
+            raise DataError(f"the stage until step {phase.until} has no training records")
+        if phase.instruct and not self._instructions:
+            raise DataError(f"the stage until step {phase.until} draws plain instructions, and none are given")
+        if phase.own_drawings and not self._drawn:
+            raise DataError(f"the stage until step {phase.until} learns from own drawings, and none are given")
         rows = [groups[name] for name in sorted(groups)]
         # A rare label is drawn in proportion to the root of its count: often enough to learn, too rarely to memorise.
         return rows, [math.sqrt(min(len(group), _ENOUGH)) for group in rows]
 
     def example(self, rng: Random, number: int = 0) -> Example:
-        """One example of stage `number`."""
-        stage = self._stages[number]
+        """One example of phase `number`."""
+        phase = self._phases[number]
         groups, weights = self._groups[number]
         row = rng.choice(rng.choices(groups, weights)[0])
         record = self._records[row]
         codes: list[int] = self._codes[row, rng.randrange(self._codes.shape[1])].tolist()
         tasks = ("report", "draw", "answer", "instruct")
-        task = rng.choices(tasks, (stage.report, stage.draw, stage.answer, stage.instruct))[0]
-        text = report(record, rng, stage.texts)
-        asked = exchanges(record, rng)
+        task = rng.choices(tasks, (phase.report, phase.draw, phase.answer, phase.instruct))[0]
+        text = report(record, rng, phase.texts)
+        asked = question_answers(record, rng)
         if task == "instruct":
-            exchange = rng.choice(self._instructions)
-            return self._reading(self._prompts.instruct(exchange.question), exchange.answer)
+            pair = rng.choice(self._instructions)
+            return self._reading(self._prompts.instruct(pair.question), pair.answer)
         if task == "draw" or (text is None and not asked):
-            if self._drawn and rng.random() < stage.own_drawings:
+            if self._drawn and rng.random() < phase.own_drawings:
                 row = rng.randrange(len(self._drawn.records))
                 record, codes = self._drawn.records[row], self._drawn.codes[row].tolist()
-            prompt = self._prompts.draw(drawing_request(record, rng, stage.texts))
+            prompt = self._prompts.draw(drawing_request(record, rng, phase.texts))
             response = self._prompts.drawn(codes)
             return Example(prompt + response, [0.0] * len(prompt) + [1.0] * len(response))
         if text is not None and (task == "report" or not asked):
             return self._reading(self._prompts.report(codes), text)
-        exchange = rng.choices(asked, [_QUESTION_WEIGHTS.get(item.kind, 1.0) for item in asked])[0]
-        return self._reading(self._prompts.answer(codes, exchange.question), exchange.answer)
+        pair = rng.choices(asked, [_QUESTION_WEIGHTS.get(item.kind, 1.0) for item in asked])[0]
+        return self._reading(self._prompts.answer(codes, pair.question), pair.answer)
 
     def _reading(self, prompt: list[int], answer: str) -> Example:
         offset, weight = self._prompts.vocabulary.image_offset, self._input_image_weight
@@ -159,7 +159,7 @@ class Mixture:
     def batch(self, step: int, size: int, seed: str) -> tuple[Tensor, Tensor, Tensor]:
         """Ids, attention mask and weights of a step, each (size, longest), padded or cut on the right."""
         rng = Random(f"{seed}:{step}")
-        number = next((i for i, stage in enumerate(self._stages) if step < stage.until), len(self._stages) - 1)
+        number = next((i for i, phase in enumerate(self._phases) if step < phase.until), len(self._phases) - 1)
         examples = [self.example(rng, number) for _ in range(size)]
         longest = min(self._longest, max(len(example.ids) for example in examples))
         padding = self._prompts.vocabulary.padding

@@ -1,6 +1,6 @@
-"""The stages of a recipe over one data set and one output folder.
+"""The phases of a recipe over one data set and one output folder.
 
-Every stage writes its result below `out` and is skipped when it is there, so the recipe continues where it stopped.
+Every phase writes its result below `out` and is skipped where the result exists, so a stopped run resumes.
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ from models.training.classifier import ClassifierTrainer, train_classifier
 from models.training.instruct import InstructTrainer, train_instruct
 from models.training.language_model import build_model, load_base
 from models.training.loop import accelerator as default_accelerator
-from models.training.mixture import Drawn, Mixture, Stage, read_instructions
+from models.training.mixture import KeptDrawings, Mixture, Phase, read_instructions
 from models.training.recipe import OWN_CLASSIFIER, Recipe
-from models.training.rejection_sampling import Drawer, select
+from models.training.rejection_sampling import OwnDrawings, select
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.training.vqgan import NAME as IMAGE_TOKENIZER
 from models.training.vqgan import VQGANTrainer, train_vqgan
@@ -41,7 +41,7 @@ _SAMPLES = 4
 console = Console(highlight=False)
 
 
-class Workshop:
+class TrainingPipeline:
     """Trains what a recipe names. Raises DataError for data or settings that cannot be used."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Workshop:
         self.out = out
         self.accelerator = accelerator or default_accelerator()
         self._instructions = instructions
-        # One process preprocesses and tokenises; the others find the cache.
+        # One process preprocesses and tokenises; the others read its cache.
         with self.accelerator.main_process_first():
             self.records, self.images = load_data(data, recipe.architecture.resolution, out)
         self.rows = rows_of(self.records, "train")
@@ -108,7 +108,7 @@ class Workshop:
                 tokenizer.save(str(file))
         tokenizer = Tokenizer.from_file(str(file))
         size = tokenizer.get_vocab_size(with_added_tokens=True)
-        return Vocabulary.of(tokenizer, size, size, codebook_size)
+        return Vocabulary.from_tokenizer(tokenizer, size, size, codebook_size)
 
     def language_model(self, vqgan: VQGAN) -> tuple[PreTrainedModel, Vocabulary]:
         """The trained language model and its vocabulary."""
@@ -120,12 +120,12 @@ class Workshop:
         known = np.asarray(codes[self.rows])
         instructions = read_instructions(self._instructions) if self._instructions else ()
 
-        def mixture(stages: Sequence[Stage], drawn: Drawn | None = None) -> Mixture:
+        def mixture(phases: Sequence[Phase], drawn: KeptDrawings | None = None) -> Mixture:
             return Mixture(
                 Prompts(vocabulary),
                 records,
                 known,
-                stages,
+                phases,
                 instructions=instructions,
                 drawn=drawn,
                 input_image_weight=recipe.input_image_weight,
@@ -142,20 +142,24 @@ class Workshop:
         def picture(current: PreTrainedModel) -> Image.Image:
             rng = Random(recipe.seed)
             wanted = [drawing_request(record, rng) for record in rng.sample(records, min(_SAMPLES, len(records)))]
-            return self.drawn(current, vocabulary, vqgan, wanted)
+            return self._contact_row(current, vocabulary, vqgan, wanted)
 
         def trainer(of: Mixture) -> InstructTrainer:
             return InstructTrainer(model, of, vocabulary.image_offset, recipe, self.accelerator, picture)
 
         drawn = None
         for selection in recipe.selections:
-            before = [stage for stage in recipe.stages if stage.until <= selection.step]
+            before = [phase for phase in recipe.stages if phase.until <= selection.step]
             reader = train_instruct(trainer(mixture(before, drawn)), self.out, selection.step)
             with self.accelerator.main_process_first():
-                drawn = select(Drawer(reader, vocabulary, vqgan, selection), records, recipe.seed, self.out, console)
+                drawn = select(
+                    OwnDrawings(reader, vocabulary, vqgan, selection), records, recipe.seed, self.out, console
+                )
         return train_instruct(trainer(mixture(recipe.stages, drawn)), self.out), vocabulary
 
-    def drawn(self, model: PreTrainedModel, vocabulary: Vocabulary, vqgan: VQGAN, wanted: list[str]) -> Image.Image:
+    def _contact_row(
+        self, model: PreTrainedModel, vocabulary: Vocabulary, vqgan: VQGAN, wanted: list[str]
+    ) -> Image.Image:
         """A row of radiographs drawn for the requests."""
         prompts = Prompts(vocabulary)
         rows, columns = vqgan.config.grid

@@ -7,7 +7,7 @@ from random import Random
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from models.data.dataset import Record
-from models.data.wording import drawing_request, exchanges, report
+from models.data.wording import drawing_request, question_answers, report
 from models.prompts import DRAW_INSTRUCTION, INTRO, REPORT_INSTRUCTION
 from models.vocabulary import IMAGE_WORD, SPECIAL_TOKENS
 
@@ -24,9 +24,9 @@ def corpus(records: Sequence[Record], seed: int) -> Iterable[str]:
     for record in records:
         yield f"{report(record, rng) or ''}\n\n"
         yield f"{drawing_request(record, rng)}\n\n"
-        for exchange in exchanges(record, rng):
-            yield f"\n{exchange.question}\n\nInput:\n{IMAGE_WORD}\n\n"
-            yield f"{exchange.answer}\n\n"
+        for pair in question_answers(record, rng):
+            yield f"\n{pair.question}\n\nInput:\n{IMAGE_WORD}\n\n"
+            yield f"{pair.answer}\n\n"
 
 
 def train_tokenizer(records: Sequence[Record], size: int, seed: int = 0) -> Tokenizer:

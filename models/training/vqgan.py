@@ -35,7 +35,7 @@ class VQGANRecipe(BaseModel):
 
     steps: int = 9000
     whole_from: int = 5500
-    # From here encoder and codebook stay as they are: codes are final, and the decoder goes on.
+    # From here encoder and codebook are frozen: codes are final, and only the decoder is trained.
     freeze_codes_from: int = 6500
     discriminator_from: int = 6800
     crop: int = 128
@@ -126,7 +126,7 @@ class VQGANTrainer:
         return model
 
     def _loss(self, decoded: Tensor, pixels: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """What the decoder is judged by besides the discriminator, and its parts."""
+        """The decoder's loss without the adversarial term, and its parts."""
         recipe = self.recipe
         loss = reconstruction_loss(decoded, pixels)
         loss = loss + recipe.edge_weight * F.l1_loss(edges(decoded), edges(pixels))

@@ -7,10 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from benchmarks import scenarios
-from benchmarks.bench import Bench
+from benchmarks.cli import run
 from benchmarks.measure import Result
+from benchmarks.suite import Suite
 from models.bundle import load
+from models.bundles import DEMO_BUNDLE
 
 RUN = CliRunner()
 
@@ -39,18 +40,17 @@ def test_a_bundle_of_any_size_is_made_once(tmp_path: Path) -> None:
     assert RUN.invoke(app, words).exit_code == 2
 
 
-def test_a_scenario_that_fails_keeps_the_figures_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def well(bench: Bench) -> Result:
-        return Result("well", "Well", {"rounds": bench.rounds})
+def test_a_scenario_that_fails_keeps_the_figures_of_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def well(suite: Suite) -> Result:
+        return Result("well", "Well", {"rounds": suite.rounds})
 
-    async def ill(bench: Bench) -> Result:
+    async def ill(suite: Suite) -> Result:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(scenarios, "SCENARIOS", {"well": well, "ill": ill})
-    bundle = Path(__file__).parents[2] / "models" / "bundles" / "demo"
-    words = ["bench", "--bundle", str(bundle), "--out", str(tmp_path), "--rounds", "2"]
-    done = RUN.invoke(app, words)
-    assert done.exit_code == 1
-    assert "ill failed" in done.output
+    suite = Suite(DEMO_BUNDLE, "cpu", 2, tmp_path / "work", tmp_path / "cache")
+    assert run(suite, {"ill": ill, "well": well}, tmp_path, {}) == ["ill"]
+    assert "ill failed: RuntimeError: no luck" in capsys.readouterr().err
     assert json.loads((tmp_path / "well.json").read_text())["figures"] == {"rounds": 2}
     assert (tmp_path / "bench.md").exists()

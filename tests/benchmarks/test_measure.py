@@ -8,9 +8,9 @@ from benchmarks.measure import Ratio, Spread, by_round, closed_loop, in_turn, pe
 
 
 def test_a_spread_is_median_least_and_most() -> None:
-    assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0, 3)
+    assert Spread.from_values([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0, 3)
     with pytest.raises(ValueError, match="a value"):
-        Spread.of([])
+        Spread.from_values([])
 
 
 async def test_contenders_take_turns_that_swap_by_round() -> None:
@@ -35,7 +35,7 @@ def test_ratios_are_taken_round_by_round() -> None:
 )
 def test_a_ratio_says_whether_its_goal_is_reached(value: float, at_most: bool, reached: str) -> None:
     goal, stretch = (0.97, 0.90) if at_most else (0.90, 0.97)
-    assert Ratio("x", Spread.of([value]), goal, stretch, at_most).reached == reached
+    assert Ratio("x", Spread.from_values([value]), goal, stretch, at_most).reached == reached
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

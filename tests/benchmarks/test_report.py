@@ -13,11 +13,11 @@ RESULT = Result(
     "drawing",
     "Drawings at once",
     {
-        "seconds": {"service": {1: vars(Spread.of([2.0, 3.0]))}},
+        "seconds": {"service": {1: vars(Spread.from_values([2.0, 3.0]))}},
         "drawings_per_second": {"service": {1: 0.5, 8: 1.0, 32: 1.5}},
         "floor": 1.25,
     },
-    (Ratio("service / raw", Spread.of([0.93]), 0.90, 0.97),),
+    (Ratio("service / raw", Spread.from_values([0.93]), 0.90, 0.97),),
     "As it was.",
 )
 
@@ -49,7 +49,7 @@ def test_the_page_has_what_earlier_runs_have_left(tmp_path: Path) -> None:
     page = (tmp_path / "bench.md").read_text()
     assert page.index("## Drawings at once") < page.index("## The floor")
     assert page.count("- machine: a machine") == 1
-    assert Result.of_json(json.loads((tmp_path / "drawing.json").read_text())) == RESULT
+    assert Result.from_json(json.loads((tmp_path / "drawing.json").read_text())) == RESULT
 
 
 def test_figures_of_one_kind_share_a_table(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_figures_of_one_kind_share_a_table(tmp_path: Path) -> None:
 
 
 def test_large_figures_have_no_exponent(tmp_path: Path) -> None:
-    ratio = Ratio("reports a second", Spread.of([1612.4]), 400.0, 1000.0)
+    ratio = Ratio("reports a second", Spread.from_values([1612.4]), 400.0, 1000.0)
     write(tmp_path, [Result("gateway", "Gateway", {"milliseconds": 18_230.4}, (ratio,))], {})
     page = (tmp_path / "bench.md").read_text()
     assert "| 1612 | 1612 to 1612, 1 |" in page

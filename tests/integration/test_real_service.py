@@ -228,7 +228,7 @@ def test_a_prompt_too_long_for_the_model_is_400(client: httpx.Client) -> None:
 def test_nothing_is_written_outside_the_state_folder(real, client: httpx.Client) -> None:  # type: ignore[no-untyped-def]
     client.post("/v1/reports", files={"image": sample_dicom()})
     assert [path for path in real.home.rglob("*") if path.is_file()] == []
-    assert {path.name for path in real.home.parent.iterdir()} == {"home", "state", "log", "out"}
+    assert {path.name for path in real.home.parent.iterdir()} == {"home", "state", "service.log"}
 
 
 async def test_prompts_that_one_step_cannot_hold_together_leave_the_engine_alive(client: httpx.Client) -> None:

@@ -52,13 +52,13 @@ def test_a_text_id_is_no_code() -> None:
 
 def test_a_tokenizer_of_another_size_is_refused() -> None:
     with pytest.raises(VocabularyError, match="entries"):
-        Vocabulary.of(byte_tokenizer(), 10, 10, CODEBOOK)
+        Vocabulary.from_tokenizer(byte_tokenizer(), 10, 10, CODEBOOK)
 
 
 def test_a_tokenizer_without_the_special_tokens_is_refused() -> None:
     plain = Tokenizer(tokenizer_models.BPE({"a": 0}, []))
     with pytest.raises(VocabularyError, match="End"):
-        Vocabulary.of(plain, 1, 1, CODEBOOK)
+        Vocabulary.from_tokenizer(plain, 1, 1, CODEBOOK)
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the published tokenizer is not here")

@@ -79,10 +79,10 @@ def test_codes_outside_the_codebook_or_of_another_number_are_refused() -> None:
 def test_a_saved_model_computes_the_same(tmp_path: Path) -> None:
     model = small()
     model.save(tmp_path)
-    again = VQGAN.load(tmp_path)
+    loaded = VQGAN.load(tmp_path)
     pixels = torch.rand(1, 1, 64, 64) * 2 - 1
     with torch.inference_mode():
-        assert torch.equal(model.embed(pixels), again.embed(pixels))
+        assert torch.equal(model.embed(pixels), loaded.embed(pixels))
 
 
 def test_loading_is_strict(tmp_path: Path) -> None:

@@ -1,105 +1,26 @@
-"""A real Orthanc with its DICOMweb plugin, started for a test on free ports."""
+"""A real Orthanc for a test, which is skipped where there is none."""
 
 import contextlib
-import json
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-_PLUGINS = Path("/usr/share/orthanc/plugins")
+from benchmarks import orthanc as launcher
+from benchmarks.orthanc import Orthanc, OrthancMissing
+from benchmarks.ports import free_port
 
-
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Orthanc:
-    """A running Orthanc."""
-
-    url: str
-    dimse_port: int
-    process: "subprocess.Popen[bytes]"
-
-    def get(self, path: str) -> Any:
-        """JSON of its REST interface."""
-        return httpx.get(f"{self.url}{path}", timeout=30).raise_for_status().json()
-
-    def post(self, path: str, body: Any) -> Any:
-        """Post bytes or JSON; returns JSON."""
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx.post(f"{self.url}{path}", content=content, timeout=60).raise_for_status().json()
-
-    def instances(self, study_uid: str, modality: str) -> list[bytes]:
-        """Files of a study's instances of a modality."""
-        query = {"Level": "Instance", "Query": {"StudyInstanceUID": study_uid, "Modality": modality}}
-        found = self.post("/tools/find", query)
-        return [httpx.get(f"{self.url}/instances/{one}/file", timeout=30).content for one in found]
-
-    def reports(self) -> list[dict[str, str]]:
-        """Study and SOP Instance UID of every SR that it holds."""
-        query = {"Level": "Instance", "Expand": True, "Query": {"Modality": "SR"}}
-        found = self.post("/tools/find", query)
-        return [{"sop": one["MainDicomTags"]["SOPInstanceUID"], "parent": one["ParentSeries"]} for one in found]
+__all__ = ["Orthanc", "free_port", "orthanc"]
 
 
 @contextlib.contextmanager
 def orthanc(folder: Path, *, service_url: str = "", service_dimse: int = 0, port: int = 0) -> Iterator[Orthanc]:
-    """Run Orthanc with a peer `cxr` by DICOMweb and a modality `cxr` by DIMSE. Skips where it is not installed."""
-    binary = shutil.which("Orthanc")
-    if binary is None:
-        pytest.skip("Orthanc is not installed (make peers)")
-    folder.mkdir(parents=True, exist_ok=True)
-    http, dimse = port or free_port(), free_port()
-    configuration = {
-        "Name": "PACS",
-        "StorageDirectory": str(folder / "db"),
-        "IndexDirectory": str(folder / "db"),
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "HttpPort": http,
-        "DicomPort": dimse,
-        "DicomAet": "PACS",
-        "DicomCheckCalledAet": False,
-        "DicomAlwaysAllowStore": True,
-        "OverwriteInstances": False,
-        "StableAge": 1,
-        "DicomModalities": {"cxr": ["LLMCXR", "127.0.0.1", service_dimse or 1]},
-        "Plugins": [str(_PLUGINS)],
-        "DicomWeb": {
-            "Enable": True,
-            "Root": "/dicom-web/",
-            "Servers": {"cxr": {"Url": f"{service_url}/dicom-web/", "HasDelete": False, "ChunkedTransfers": True}},
-        },
-    }
-    path = folder / "orthanc.json"
-    path.write_text(json.dumps(configuration))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([binary, str(path)], stdout=log, stderr=log, env={**os.environ, "LC_ALL": "C.UTF-8"})
-    running = Orthanc(f"http://127.0.0.1:{http}", dimse, process)
-    try:
-        until = time.monotonic() + 30.0
-        while True:
-            try:
-                running.get("/system")
-                break
-            except httpx.HTTPError:
-                if time.monotonic() > until or process.poll() is not None:
-                    raise RuntimeError((folder / "log").read_text()[-2000:]) from None
-                time.sleep(0.1)
+    """As `benchmarks.orthanc.orthanc`. Skips where it is not installed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(
+                launcher.orthanc(folder, service_url=service_url, service_dimse=service_dimse, port=port)
+            )
+        except OrthancMissing as error:
+            pytest.skip(str(error))
         yield running
-    finally:
-        process.terminate()
-        process.wait(20)

@@ -9,6 +9,7 @@ import yaml
 from tokenizers import Tokenizer
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
+from benchmarks.published import published_names
 from models.importers import Source
 from models.vqgan import VQGAN, VQGANConfig
 from tests.support.service import byte_tokenizer
@@ -38,11 +39,6 @@ def write_vqgan(folder: Path, codes: int = 64, **changes: Any) -> VQGAN:
     state = {**model.state_dict(), "loss.discriminator.main.0.weight": torch.zeros(3)}
     torch.save({"state_dict": state, "epoch": 1, "global_step": 2}, folder / "vqgan.ckpt")
     return model
-
-
-def published_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A GPT-NeoX's tensors by the names of published files: transformers has renamed the output layer since."""
-    return {name.replace("lm_head.", "embed_out."): tensor for name, tensor in state.items()}
 
 
 def write_llm(

@@ -45,7 +45,7 @@ def byte_vocabulary() -> Vocabulary:
     """A vocabulary over `byte_tokenizer`."""
     tokenizer = byte_tokenizer()
     size = tokenizer.get_vocab_size()
-    return Vocabulary.of(tokenizer, size, size, CODEBOOK)
+    return Vocabulary.from_tokenizer(tokenizer, size, size, CODEBOOK)
 
 
 def bundle_in_memory() -> Bundle:

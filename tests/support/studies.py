@@ -1,53 +1,28 @@
-"""Studies for tests: instances made by the project, requests, and a service that works on them."""
+"""Studies for tests: requests with instances, and a service that works on them."""
 
 import asyncio
-import io
 import time
-import uuid
-from collections.abc import Sequence
 from typing import Any
 
 import httpx
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
 
-from app.dicom.sample import sample_dicom
 from app.settings import Settings
+from benchmarks.instances import instance, multipart, parsed
+
+__all__ = [
+    "DONE",
+    "failures",
+    "finished",
+    "instance",
+    "multipart",
+    "other_failures",
+    "parsed",
+    "quick",
+    "stored",
+    "stow",
+]
 
 DONE = ("done", "failed", "cancelled")
-
-
-def instance(**attributes: Any) -> bytes:
-    """A CR of a study of its own; `attributes` replace the sample's."""
-    dataset = pydicom.dcmread(io.BytesIO(sample_dicom()))
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID, dataset.StudyInstanceUID = (generate_uid() for _ in range(3))
-    for keyword, value in attributes.items():
-        if value is None:
-            delattr(dataset, keyword)
-        else:
-            setattr(dataset, keyword, value)
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "")
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", "")
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=False)
-    return buffer.getvalue()
-
-
-def parsed(data: bytes) -> Dataset:
-    """The dataset of an instance."""
-    return pydicom.dcmread(io.BytesIO(data))
-
-
-def multipart(parts: Sequence[bytes], content_type: str = "application/dicom") -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a STOW-RS request."""
-    boundary = uuid.uuid4().hex
-    body = b"".join(f"--{boundary}\r\nContent-Type: {content_type}\r\n\r\n".encode() + part + b"\r\n" for part in parts)
-    headers = {
-        "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
-        "Accept": "application/dicom+json",
-    }
-    return body + f"--{boundary}--\r\n".encode(), headers
 
 
 async def stow(client: httpx.AsyncClient, *parts: bytes, study: str | None = None) -> httpx.Response:

@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from models.data.dataset import BACTERIAL, COVID, NORMAL, VIRAL, Record, write_manifest
+from models.data.dataset import BACTERIAL, COVID, NORMAL, VIRAL, Record, write_dataset
 from models.training.vqgan import VQGANRecipe, VQGANTrainer
 from models.vqgan import VQGANConfig
 
@@ -64,7 +64,7 @@ def write_data(folder: Path, count: int = 20, side: int = 70) -> Path:
         pixels = rng.integers(0, 40, (side, side)) + 60 * (number % 3)
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
         records.append(record(labels, number, split="test" if number % 5 == 0 else "train", attribution="made up"))
-    write_manifest(records, folder / "manifest.csv")
+    write_dataset(records, folder / "manifest.csv")
     return folder / "manifest.csv"
 
 

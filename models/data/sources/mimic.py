@@ -57,7 +57,7 @@ def _labels(row: dict[str, str]) -> tuple[str, ...]:
 def read_mimic(folder: Path, reports: Path) -> list[Record]:
     """Records of a MIMIC-CXR-JPG folder, one an image, reports from `reports/pNN/pSUBJECT/sSTUDY.txt`.
 
-    `study_number` counts a patient's studies by date and time, so that stage 2 can keep the first. Views other than
+    `study_number` counts a patient's studies by date and time, so that a phase can keep the first. Views other than
     AP, PA and lateral are left empty. Raises DataError where a table or a report is missing, or a study is in no split.
     """
     split = {row["dicom_id"]: row["split"] for row in _table(folder, "mimic-cxr-2.0.0-split")}

@@ -30,16 +30,16 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
 
 
 async def test_bodies_are_what_the_service_takes(client: Client) -> None:
-    answers = json.loads(await client.post(Body.of_image("/v1/answers", encoded(gradient()), question="Why?")))
+    answers = json.loads(await client.post(Body.from_image("/v1/answers", encoded(gradient()), question="Why?")))
     assert answers["answers"][0]["question"] == "Why?"
-    drawn = await client.post(Body.of_json("/v1/images/generations", {"prompt": "Normal.", "seed": 1}))
+    drawn = await client.post(Body.from_json("/v1/images/generations", {"prompt": "Normal.", "seed": 1}))
     assert json.loads(drawn)["data"]
     stored = json.loads(await client.post(stow(radiographs(2, 1))))
     assert len(stored["00081199"]["Value"]) == 2
 
 
 async def test_events_come_with_their_times(client: Client) -> None:
-    body = Body.of_json("/v1/images/generations", {"prompt": "x", "seed": 1, "stream": True, "partial_images": 2})
+    body = Body.from_json("/v1/images/generations", {"prompt": "x", "seed": 1, "stream": True, "partial_images": 2})
     events = await client.events(body)
     assert events[-1][1]["type"] == "image_generation.completed"
     assert [at for at, _ in events] == sorted(at for at, _ in events)
@@ -47,4 +47,4 @@ async def test_events_come_with_their_times(client: Client) -> None:
 
 async def test_an_answer_that_is_no_200_is_an_error(client: Client) -> None:
     with pytest.raises(RuntimeError, match="415"):
-        await client.post(Body.of_image("/v1/reports", b"no image"))
+        await client.post(Body.from_image("/v1/reports", b"no image"))

@@ -12,7 +12,7 @@ from models.bundle.random import Geometry, make_bundle
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return load(make_bundle(tmp_path_factory.mktemp("peers") / "tiny", Geometry(hidden=32, layers=1, heads=1)))
+    return load(make_bundle(tmp_path_factory.mktemp("contenders") / "tiny", Geometry(hidden=32, layers=1, heads=1)))
 
 
 @pytest.fixture(autouse=True)
@@ -33,4 +33,4 @@ def prompts(tiny: Bundle) -> list[list[int]]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    return tmp_path / "peer.log"
+    return tmp_path / "contender.log"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders.process import PeerError
-from benchmarks.contenders.protocol import Done, Handler, Peer, Work, serve
+from benchmarks.contenders.process import ContenderError
+from benchmarks.contenders.protocol import Contender, Done, Handler, Work, serve
 
 WORK = Work([[1, 2], [3]], [0, 1], decode=False, limit=5)
 
@@ -42,8 +42,8 @@ serve(load, channel)
 """
 
 
-def peer(log: Path, script: str = CHILD, start_timeout: float = 30.0) -> Peer:
-    return Peer([sys.executable, "-c", script], log, start_timeout=start_timeout)
+def contender(log: Path, script: str = CHILD, start_timeout: float = 30.0, **options: float) -> Contender:
+    return Contender([sys.executable, "-c", script], log, start_timeout=start_timeout, **options)
 
 
 def limited(limit: int) -> Work:
@@ -75,7 +75,7 @@ def test_a_child_loads_says_that_it_is_ready_and_answers_line_by_line() -> None:
 
 
 def test_a_piece_of_work_goes_there_and_back_and_noise_on_stdout_lands_in_the_log(log: Path) -> None:
-    with peer(log) as started:
+    with contender(log) as started:
         assert started.start_seconds >= started.load_seconds >= 0
         assert started.work(WORK) == Done(1.5, 1.0, 0.5, 2, 6, 7)
         assert started.work(WORK).images == 2
@@ -84,30 +84,32 @@ def test_a_piece_of_work_goes_there_and_back_and_noise_on_stdout_lands_in_the_lo
         assert noise in said
 
 
-def test_refused_work_is_an_error_after_which_the_peer_goes_on(log: Path) -> None:
-    with peer(log) as started:
-        with pytest.raises(PeerError, match="ValueError: one is too few"):
+def test_refused_work_is_an_error_after_which_the_contender_goes_on(log: Path) -> None:
+    with contender(log) as started:
+        with pytest.raises(ContenderError, match="ValueError: one is too few"):
             started.work(limited(1))
         assert started.work(WORK).tokens == 6
 
 
-def test_a_peer_that_dies_shows_the_end_of_its_log(log: Path) -> None:
-    with peer(log) as started, pytest.raises(PeerError, match=r"(?s)the peer has died.*drawing"):
+def test_a_contender_that_dies_shows_the_end_of_its_log(log: Path) -> None:
+    with contender(log) as started, pytest.raises(ContenderError, match=r"(?s)the contender has died.*drawing"):
         started.work(limited(2))
 
 
-def test_a_peer_that_never_becomes_ready_shows_why(log: Path) -> None:
-    with pytest.raises(PeerError, match="no such model"), peer(log, "raise SystemExit('no such model')"):
+def test_a_contender_that_never_becomes_ready_shows_why(log: Path) -> None:
+    with pytest.raises(ContenderError, match="no such model"), contender(log, "raise SystemExit('no such model')"):
         pytest.fail("it is not ready")
 
 
-def test_a_slow_peer_is_given_up_and_killed(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.contenders.process._STOP_SECONDS", 0.1)
+def test_a_slow_contender_is_given_up_and_killed(log: Path) -> None:
     began = time.monotonic()
-    with peer(log) as started, pytest.raises(PeerError, match="within 0 s"):
+    with contender(log, stop_seconds=0.1) as started, pytest.raises(ContenderError, match="within 0 s"):
         started.work(limited(3), timeout=0.2)
     assert time.monotonic() - began < 20
-    with pytest.raises(PeerError, match="within 1 s"), peer(log, "import time; time.sleep(60)", start_timeout=0.6):
+    with (
+        pytest.raises(ContenderError, match="within 1 s"),
+        contender(log, "import time; time.sleep(60)", start_timeout=0.6, stop_seconds=0.1),
+    ):
         pytest.fail("it is not ready")
 
 

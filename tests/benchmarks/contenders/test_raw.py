@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.contenders.huggingface import Sampler
-from benchmarks.contenders.process import peer_command
-from benchmarks.contenders.protocol import Peer, Work
+from benchmarks.contenders.process import contender_command
+from benchmarks.contenders.protocol import Contender, Work
 from models.bundle import Bundle
 
 pytestmark = pytest.mark.engine
 
 
 def test_whole_images_come_of_the_command(tiny: Bundle, prompts: list[list[int]], log: Path, tmp_path: Path) -> None:
-    command = peer_command("raw", tiny.path, "cpu", 1, "--eager", "--cache", str(tmp_path / "cache"))
-    with Peer(command, log, start_timeout=240) as peer:
-        done = peer.work(Work(prompts * 2, [0, 1, 2, 3]))
-        short = peer.work(Work(prompts, [0, 1], limit=5, decode=False))
+    command = contender_command("raw", tiny.path, "cpu", 1, "--eager", "--cache", str(tmp_path / "cache"))
+    with Contender(command, log, start_timeout=240) as contender:
+        done = contender.work(Work(prompts * 2, [0, 1, 2, 3]))
+        short = contender.work(Work(prompts, [0, 1], limit=5, decode=False))
     assert (done.images, done.tokens, done.attempts) == (4, 1024, 4)
     assert done.seconds >= done.generate_seconds > done.decode_seconds > 0
     assert (short.images, short.tokens, short.decode_seconds < 0.01) == (0, 10, True)

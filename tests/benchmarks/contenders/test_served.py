@@ -1,4 +1,4 @@
-"""A peer that serves HTTP, as its parent sees it."""
+"""A contender that serves HTTP, as its parent sees it."""
 
 import os
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.contenders.process import PeerError
-from benchmarks.contenders.served import ServedPeer
+from benchmarks.contenders.process import ContenderError
+from benchmarks.contenders.served import ServedContender
 
 SERVER = """
 import http.server, subprocess, sys
@@ -31,26 +31,26 @@ def gone(pid: int) -> bool:
 
 
 def test_a_server_is_awaited_and_ended_with_all_that_it_started(log: Path) -> None:
-    with ServedPeer([sys.executable, "-c", SERVER], log, environment={"X": "1"}) as peer:
-        assert peer.ready
-        assert peer.start_seconds > 0
-        child = int(httpx.get(f"{peer.url}/health").text)
+    with ServedContender([sys.executable, "-c", SERVER], log, environment={"X": "1"}) as contender:
+        assert contender.ready
+        assert contender.start_seconds > 0
+        child = int(httpx.get(f"{contender.url}/health").text)
         os.kill(child, 0)
-    assert not peer.ready
+    assert not contender.ready
     assert gone(child)
 
 
 def test_a_server_that_dies_shows_the_end_of_its_log(log: Path) -> None:
     with (
-        pytest.raises(PeerError, match=r"(?s)has died.*no such model"),
-        ServedPeer([sys.executable, "-c", "raise SystemExit('no such model')"], log),
+        pytest.raises(ContenderError, match=r"(?s)has died.*no such model"),
+        ServedContender([sys.executable, "-c", "raise SystemExit('no such model')"], log),
     ):
         pytest.fail("it is not ready")
 
 
 def test_a_server_that_never_becomes_ready_is_given_up(log: Path) -> None:
     with (
-        pytest.raises(PeerError, match="not ready within"),
-        ServedPeer([sys.executable, "-c", "import time; time.sleep(60)"], log, start_timeout=0.3),
+        pytest.raises(ContenderError, match="not ready within"),
+        ServedContender([sys.executable, "-c", "import time; time.sleep(60)"], log, start_timeout=0.3),
     ):
         pytest.fail("it is not ready")

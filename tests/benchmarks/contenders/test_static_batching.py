@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.contenders.process import peer_command
-from benchmarks.contenders.served import ServedPeer
+from benchmarks.contenders.process import contender_command
+from benchmarks.contenders.served import ServedContender
 from models.bundle import Bundle
 
 pytest.importorskip("litserve")
@@ -36,9 +36,9 @@ def test_a_batch_is_generated_decoded_and_answered_one_by_one(tiny: Bundle, prom
 
 @pytest.mark.engine
 async def test_the_server_batches_what_arrives_together(tiny: Bundle, prompts: list[list[int]], log: Path) -> None:
-    command = peer_command("static-batching", tiny.path, "cpu", 1, "--temperature", "0")
-    with ServedPeer(command, log, start_timeout=120) as peer:
-        async with httpx.AsyncClient(base_url=peer.url, timeout=60, trust_env=False) as client:
+    command = contender_command("static-batching", tiny.path, "cpu", 1, "--temperature", "0")
+    with ServedContender(command, log, start_timeout=120) as contender:
+        async with httpx.AsyncClient(base_url=contender.url, timeout=60, trust_env=False) as client:
             bodies = [{"prompt": prompt, "seed": 0} for prompt in prompts]
             answers = await asyncio.gather(*(client.post("/predict", json=body) for body in bodies))
             alone = await client.post("/predict", json=bodies[1])

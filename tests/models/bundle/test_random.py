@@ -9,9 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from models.bundle import BundleError, load
-from models.bundle import random as bundles
 from models.bundle.random import PRESETS, Geometry, llm_config, make_bundle, vqgan_config
-from models.importers.llm import shapes_of
+from models.bundle.shapes import shapes_of
 from models.vqgan import VQGAN
 
 TINY = Geometry(hidden=32, layers=1, heads=1)
@@ -62,9 +61,8 @@ def test_the_same_seed_gives_the_same_files_whatever_was_drawn_before(tiny: Path
     assert load(other).sha256 != load(tiny).sha256
 
 
-def test_weights_are_written_shard_by_shard(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundles, "_SHARD_BYTES", 8 * 2**20)
-    folder = make_bundle(tmp_path / "bundle", TINY)
+def test_weights_are_written_shard_by_shard(tiny: Path, tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "bundle", TINY, shard_bytes=8 * 2**20)
     files = sorted((folder / "llm").glob("*.safetensors"))
     assert len(files) == 2
     index = json.loads((folder / "llm" / "model.safetensors.index.json").read_text())

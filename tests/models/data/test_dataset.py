@@ -8,11 +8,11 @@ import pytest
 from models.data.dataset import (
     NORMAL,
     DataError,
-    Exchange,
-    read_manifest,
+    QuestionAnswer,
+    read_dataset,
     rows_of,
     validation_part,
-    write_manifest,
+    write_dataset,
 )
 from tests.support.training import RECORDS, record
 
@@ -27,11 +27,15 @@ def written(folder: Path, *rows: str) -> Path:
 
 @pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
 def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
-    told = record(
-        (NORMAL,), 99, findings='Clear,\n"quite" clear.', questions=(Exchange("Tube?", "No.", "devices"),), sex="F"
+    complete = record(
+        (NORMAL,),
+        99,
+        findings='Clear,\n"quite" clear.',
+        questions=(QuestionAnswer("Tube?", "No.", "devices"),),
+        sex="F",
     )
-    write_manifest([*RECORDS, told], tmp_path / name)
-    assert read_manifest(tmp_path / name) == [*RECORDS, told]
+    write_dataset([*RECORDS, complete], tmp_path / name)
+    assert read_dataset(tmp_path / name) == [*RECORDS, complete]
     assert list(tmp_path.iterdir()) == [tmp_path / name]
 
 
@@ -51,32 +55,32 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
 )
 def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, row: str, said: str) -> None:
     with pytest.raises(DataError) as raised:
-        read_manifest(written(tmp_path, row))
+        read_dataset(written(tmp_path, row))
     assert said in str(raised.value)
 
 
 def test_a_group_in_two_splits_is_named_by_its_second_row(tmp_path: Path) -> None:
     path = written(tmp_path, "a.png,train,p1,AP,normal,,,", "b.png,test,p1,AP,normal,,,")
     with pytest.raises(DataError, match="row 3: group 'p1' is in two splits"):
-        read_manifest(path)
+        read_dataset(path)
 
 
 def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("file,label\na,b\n")
     with pytest.raises(DataError, match="'image', 'split', 'group'"):
-        read_manifest(tmp_path / "a.csv")
+        read_dataset(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_text(HEADER)
     with pytest.raises(DataError, match="no rows"):
-        read_manifest(tmp_path / "b.csv")
+        read_dataset(tmp_path / "b.csv")
     (tmp_path / "c.parquet").write_bytes(b"PAR")
     with pytest.raises(DataError, match="not a readable table"):
-        read_manifest(tmp_path / "c.parquet")
+        read_dataset(tmp_path / "c.parquet")
 
 
 def test_questions_keep_their_kind(tmp_path: Path) -> None:
     asked = json.dumps([{"question": "Tube?", "answer": "No."}]).replace('"', '""')
-    (found,) = read_manifest(written(tmp_path, f'a.png,train,a,,,,"{asked}",'))
-    assert found.questions == (Exchange("Tube?", "No.", "other"),)
+    (found,) = read_dataset(written(tmp_path, f'a.png,train,a,,,,"{asked}",'))
+    assert found.questions == (QuestionAnswer("Tube?", "No.", "other"),)
 
 
 def test_the_validation_part_is_a_twentieth_of_the_groups_and_never_moves() -> None:

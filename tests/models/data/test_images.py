@@ -29,8 +29,8 @@ def test_an_unreadable_image_is_named_and_leaves_no_cache(tmp_path: Path) -> Non
 def test_a_pack_holds_the_records_and_nearly_the_images(tmp_path: Path) -> None:
     records, images = load_data(write_data(tmp_path / "data", 6), 32, tmp_path / "out")
     assert pack(records, images, tmp_path / "data.tar", 10**6) == 95
-    again, found = load_data(tmp_path / "data.tar", 32, tmp_path / "other")
-    assert [(r.split, r.group, r.labels) for r in again] == [(r.split, r.group, r.labels) for r in records]
+    loaded, found = load_data(tmp_path / "data.tar", 32, tmp_path / "other")
+    assert [(r.split, r.group, r.labels) for r in loaded] == [(r.split, r.group, r.labels) for r in records]
     assert np.abs(found.astype(int) - images.astype(int)).mean() < 4
     with pytest.raises(DataError, match="do not fit"):
         pack(records, images, tmp_path / "small.tar", 100)

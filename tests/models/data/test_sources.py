@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.data.dataset import DataError, read_manifest, write_manifest
+from models.data.dataset import DataError, read_dataset, write_dataset
 from models.data.sources.mimic import read_mimic, sections
 from models.data.sources.open_cxr import read_open_cxr
 from tests.support.service import SHARED
@@ -88,8 +88,8 @@ def test_mimic_becomes_a_manifest_with_its_split_texts_labels_and_first_studies(
     assert [r.frontal for r in found] == [True, False, True, False]
     assert [r.split for r in found] == ["train", "train", "train", "validation"]
     assert found[3].labels == ("support devices",)
-    write_manifest(found, tmp_path / "manifest.parquet")
-    assert read_manifest(tmp_path / "manifest.parquet") == found
+    write_dataset(found, tmp_path / "manifest.parquet")
+    assert read_dataset(tmp_path / "manifest.parquet") == found
 
 
 def test_mimic_without_a_report_a_table_or_a_split_is_refused(mimic: tuple[Path, Path]) -> None:
@@ -135,5 +135,5 @@ def test_the_shared_radiographs_make_a_valid_manifest(tmp_path: Path) -> None:
     folder = SHARED / "cxr"
     if not folder.exists():
         pytest.skip("shared radiographs are not here")
-    write_manifest(read_open_cxr(folder), tmp_path / "manifest.csv")
-    assert len(read_manifest(tmp_path / "manifest.csv")) > 5000
+    write_dataset(read_open_cxr(folder), tmp_path / "manifest.csv")
+    assert len(read_dataset(tmp_path / "manifest.csv")) > 5000

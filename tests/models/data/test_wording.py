@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from models.data.dataset import COVID, NORMAL, Exchange
-from models.data.wording import KINDS, drawing_request, exchanges, report, stated_condition
+from models.data.dataset import COVID, NORMAL, QuestionAnswer
+from models.data.wording import KINDS, drawing_request, question_answers, report, stated_condition
 from models.evaluation.labels import stated_labels
 from tests.support.training import CONDITIONS, record
 
@@ -27,12 +27,12 @@ def test_composed_reports_and_requests_state_their_labels_and_only_them(labels: 
 @pytest.mark.parametrize("labels", CONDITIONS)
 def test_answers_follow_from_the_labels(labels: tuple[str, ...]) -> None:
     for seed in range(20):
-        asked = exchanges(record(labels), Random(seed))
-        for exchange in asked:
-            if exchange.kind in ("kind", "finding presence"):
-                there = any(label.lower() in exchange.question.lower() for label in labels)
-                assert exchange.answer.startswith("Yes" if there else "No")
-        kinds = {exchange.kind for exchange in asked}
+        asked = question_answers(record(labels), Random(seed))
+        for pair in asked:
+            if pair.kind in ("kind", "finding presence"):
+                there = any(label.lower() in pair.question.lower() for label in labels)
+                assert pair.answer.startswith("Yes" if there else "No")
+        kinds = {pair.kind for pair in asked}
         assert ("presence" in kinds) == bool(labels)
         # A film labelled with other findings may show an unlabelled pneumonia.
         assert ("kind" in kinds) == bool(labels and labels[0] in KINDS)
@@ -50,13 +50,15 @@ def test_a_radiologists_text_is_taken_as_it_is() -> None:
 
 
 def test_what_is_known_is_asked_and_what_is_not_is_not() -> None:
-    full = record(("mass",), view="lateral", sex="M", severity="mild", questions=(Exchange("Tube?", "No.", "devices"),))
-    asked = {exchange.kind: exchange.answer for exchange in exchanges(full, Random(0))}
+    full = record(
+        ("mass",), view="lateral", sex="M", severity="mild", questions=(QuestionAnswer("Tube?", "No.", "devices"),)
+    )
+    asked = {pair.kind: pair.answer for pair in question_answers(full, Random(0))}
     assert asked["view"] == "Lateral view."
     assert asked["sex"] == "Male."
     assert asked["severity"] == "Mild."
     assert asked["devices"] == "No."
-    bare = {exchange.kind for exchange in exchanges(record((NORMAL,), view="", age_group=""), Random(0))}
+    bare = {pair.kind for pair in question_answers(record((NORMAL,), view="", age_group=""), Random(0))}
     assert not bare & {"view", "sex", "severity", "age group"}
 
 

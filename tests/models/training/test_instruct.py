@@ -11,13 +11,13 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
-from models.data.dataset import COVID, NORMAL, VIRAL, DataError, Exchange, Record
+from models.data.dataset import COVID, NORMAL, VIRAL, DataError, QuestionAnswer, Record
 from models.prompts import Prompts
 from models.training import rejection_sampling as selection
 from models.training.checkpoints import load_state, save_state
 from models.training.instruct import InstructRecipe, InstructTrainer, SelectionRecipe, weighted_loss
 from models.training.language_model import build_model, image_rows, load_base
-from models.training.mixture import Drawn, Mixture, Stage, read_instructions
+from models.training.mixture import KeptDrawings, Mixture, Phase, read_instructions
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.vocabulary import Vocabulary
 from models.vqgan import VQGAN
@@ -28,12 +28,12 @@ CODES = np.random.default_rng(0).integers(0, 16, (len(RECORDS), 2, 64))
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return Vocabulary.of(train_tokenizer(RECORDS, 520), 520, 520, 16)
+    return Vocabulary.from_tokenizer(train_tokenizer(RECORDS, 520), 520, 520, 16)
 
 
 def trainer_of(vocabulary: Vocabulary) -> InstructTrainer:
     torch.manual_seed(0)
-    recipe = InstructRecipe(stages=(Stage(until=4), Stage(until=6, views="frontal")), batch=4, warmup=2)
+    recipe = InstructRecipe(stages=(Phase(until=4), Phase(until=6, views="frontal")), batch=4, warmup=2)
     mixture = Mixture(Prompts(vocabulary), RECORDS, CODES, recipe.stages, input_image_weight=0.3)
     return InstructTrainer(build_model(vocabulary, 32, 1, 2), mixture, 520, recipe, Accelerator(cpu=True))
 
@@ -52,7 +52,7 @@ def test_a_resumed_run_has_bitwise_the_losses_of_an_uninterrupted_one(tmp_path: 
 
 def test_only_responses_count_unless_input_images_are_given_a_weight(vocabulary: Vocabulary) -> None:
     for weight in (0.0, 0.3):
-        mixture = Mixture(Prompts(vocabulary), RECORDS, CODES, [Stage(until=1)], input_image_weight=weight)
+        mixture = Mixture(Prompts(vocabulary), RECORDS, CODES, [Phase(until=1)], input_image_weight=weight)
         rng, seen = Random(0), set()
         for _ in range(60):
             example = mixture.example(rng)
@@ -69,7 +69,7 @@ def test_a_stage_draws_its_records_texts_and_tasks_only(vocabulary: Vocabulary) 
         record((), 1, findings="Lateral.", view="lateral"),
         record((), 2, findings="Later.", study_number=2),
     ]
-    curated = Stage(
+    curated = Phase(
         until=1, views="frontal", first_study_only=True, texts="impression", report=1, draw=0, answer=0, instruct=0
     )
     mixture = Mixture(Prompts(vocabulary), records, CODES[:3], [curated])
@@ -88,8 +88,8 @@ def test_plain_instructions_are_drawn_as_they_are(vocabulary: Vocabulary, tmp_pa
     ]
     file.write_text("\n".join(json.dumps(line) for line in lines))
     given = read_instructions(file)
-    assert given == [Exchange("Say hello.", "Hello!", "instruction")]
-    stage = Stage(until=1, report=0, draw=0, answer=0, instruct=1)
+    assert given == [QuestionAnswer("Say hello.", "Hello!", "instruction")]
+    stage = Phase(until=1, report=0, draw=0, answer=0, instruct=1)
     mixture = Mixture(Prompts(vocabulary), RECORDS, CODES, [stage], instructions=given)
     prompts = Prompts(vocabulary)
     assert mixture.example(Random(0)).ids == prompts.instruct("Say hello.") + prompts.written("Hello!")
@@ -101,8 +101,8 @@ def test_plain_instructions_are_drawn_as_they_are(vocabulary: Vocabulary, tmp_pa
 
 
 def test_own_drawings_are_learnt_as_drawings_of_what_was_asked(vocabulary: Vocabulary) -> None:
-    stage = Stage(until=1, report=0, draw=1, answer=0, own_drawings=1.0)
-    mine = Drawn([record((COVID,), 99)], np.full((1, 64), 7, np.uint16))
+    stage = Phase(until=1, report=0, draw=1, answer=0, own_drawings=1.0)
+    mine = KeptDrawings([record((COVID,), 99)], np.full((1, 64), 7, np.uint16))
     mixture = Mixture(Prompts(vocabulary), RECORDS, CODES, [stage], drawn=mine)
     example = mixture.example(Random(0))
     assert example.ids.count(vocabulary.image_offset + 7) == 64
@@ -111,14 +111,14 @@ def test_own_drawings_are_learnt_as_drawings_of_what_was_asked(vocabulary: Vocab
         Mixture(Prompts(vocabulary), RECORDS, CODES, [stage])
 
 
-class _Drawer(selection.Drawer):
+class _OwnDrawings(selection.OwnDrawings):
     """Draws the number of the drawing, and reads every other one back as viral pneumonia, the last one only once."""
 
     def __init__(self, vocabulary: Vocabulary, recipe: SelectionRecipe) -> None:
         super().__init__(None, vocabulary, None, recipe)  # type: ignore[arg-type]
         self.asked: list[Record] = []
 
-    def drawn(self, wanted: Sequence[Record], seed: int) -> np.ndarray:
+    def draw_codes(self, wanted: Sequence[Record], seed: int) -> np.ndarray:
         self.asked.extend(wanted)
         return np.arange(len(wanted))[:, None] % 16
 
@@ -131,34 +131,34 @@ class _Drawer(selection.Drawer):
 
 
 def test_drawings_are_kept_when_every_reading_states_what_was_asked(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    drawer = _Drawer(vocabulary, SelectionRecipe(step=0, conditions=(VIRAL,), each=3, most=100))
-    found = selection.select(drawer, RECORDS, 0, tmp_path, Console(quiet=True))
+    own = _OwnDrawings(vocabulary, SelectionRecipe(step=0, conditions=(VIRAL,), each=3, most=100))
+    found = selection.select(own, RECORDS, 0, tmp_path, Console(quiet=True))
     assert len(found.records) == 31
     assert found.codes[:3, 0].tolist() == [1, 3, 5]
-    assert {one.condition for one in drawer.asked} == {VIRAL}
-    again = selection.select(drawer, RECORDS, 0, tmp_path, Console(quiet=True))
-    assert again.records == found.records
-    assert np.array_equal(again.codes, found.codes)
-    assert len(drawer.asked) == 64
-    never = _Drawer(vocabulary, SelectionRecipe(step=0, conditions=(NORMAL,), most=64))
+    assert {one.condition for one in own.asked} == {VIRAL}
+    repeated = selection.select(own, RECORDS, 0, tmp_path, Console(quiet=True))
+    assert repeated.records == found.records
+    assert np.array_equal(repeated.codes, found.codes)
+    assert len(own.asked) == 64
+    never = _OwnDrawings(vocabulary, SelectionRecipe(step=0, conditions=(NORMAL,), most=64))
     with pytest.raises(DataError, match="no drawing of normal"):
         selection.select(never, RECORDS, 0, tmp_path, Console(quiet=True))
 
 
 def test_drawings_are_read_through_the_image_tokenizer(vocabulary: Vocabulary) -> None:
     vqgan = VQGAN(TINY).eval()
-    drawer = selection.Drawer(
+    own = selection.OwnDrawings(
         build_model(vocabulary, 32, 1, 2), vocabulary, vqgan, SelectionRecipe(step=0, guidance=2.0)
     )
-    codes = drawer.drawn([record((VIRAL,)), record((NORMAL,))], 0)
+    codes = own.draw_codes([record((VIRAL,)), record((NORMAL,))], 0)
     assert codes.shape == (2, 64)
     assert codes.max() < 16
-    assert [len(stated) for stated in drawer.read_back(codes, 0)] == [3, 3]
+    assert [len(stated) for stated in own.read_back(codes, 0)] == [3, 3]
 
 
 def test_a_stage_without_records_is_refused(vocabulary: Vocabulary) -> None:
     with pytest.raises(DataError, match="until step 5 has no training records"):
-        Mixture(Prompts(vocabulary), [record((NORMAL,), view="lateral")], CODES[:1], [Stage(until=5, views="frontal")])
+        Mixture(Prompts(vocabulary), [record((NORMAL,), view="lateral")], CODES[:1], [Phase(until=5, views="frontal")])
 
 
 def test_text_and_image_tokens_are_averaged_apart() -> None:
@@ -191,14 +191,14 @@ def test_codes_near_in_the_codebook_begin_near_in_the_embedding() -> None:
 
 
 def test_any_hugging_face_model_gets_special_tokens_and_image_rows(tmp_path: Path, vocabulary: Vocabulary) -> None:
-    base = Vocabulary.of(train_tokenizer(RECORDS, 510), 510, 510, 0)
+    base = Vocabulary.from_tokenizer(train_tokenizer(RECORDS, 510), 510, 510, 0)
     build_model(base, 32, 1, 2).save_pretrained(tmp_path)
     tokenizer = train_tokenizer(RECORDS, 510)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     before = build_model(base, 32, 1, 2)
     extended = extended_tokenizer(tmp_path)
     size = extended.get_vocab_size(with_added_tokens=True)
-    found = Vocabulary.of(extended, size, size, 16)
+    found = Vocabulary.from_tokenizer(extended, size, size, 16)
     model = load_base(tmp_path, found, torch.randn(16, 4), "random")
     assert model.get_input_embeddings().weight.shape == (size + 16, 32)
     assert model.get_output_embeddings().weight.shape == (size + 16, 32)

@@ -1,4 +1,4 @@
-"""`cxr keys` and `cxr audit`: who is let in, and what they did."""
+"""`cxr keys`: API keys, for an operator."""
 
 import datetime
 import re
@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from app.cli.console import console, errors, fail
+from app.cli.options import ServiceStateOption, settings_of
 from app.errors import CxrError
 from app.security import audit
 from app.security.identity import Scope
@@ -17,21 +18,13 @@ from app.security.keys import Keys
 from app.settings import Settings
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. A running service sees it.")
-audit_app = typer.Typer(no_args_is_help=True, help="The audit log: who did what, and that nobody changed it.")
 
-StateOption = Annotated[Path | None, typer.Option("--state-dir", help="The service's state folder.")]
 FileOption = Annotated[Path | None, typer.Option("--keys-file", help="Unset: keys.json in the state folder.")]
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-def _settings(state_dir: Path | None) -> Settings:
-    from app.cli import settings_of
-
-    return settings_of(None, state_dir=state_dir)
-
-
 def _keys(state_dir: Path | None, keys_file: Path | None) -> tuple[Keys, Settings]:
-    settings = _settings(state_dir)
+    settings = settings_of(None, state_dir=state_dir)
     return Keys(keys_file or settings.keys_file), settings
 
 
@@ -42,7 +35,7 @@ def _seconds(text: str) -> float:
     return int(found.group(1)) * _UNITS[found.group(2)]
 
 
-def _noted(settings: Settings, what: str, key: str) -> None:
+def _record(settings: Settings, what: str, key: str) -> None:
     event = {"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"), "who": "operator"}
     audit.append(audit.audit_file(settings.state_dir), [{**event, "what": what, "outcome": "ok", "key": key}])
 
@@ -61,7 +54,7 @@ def create(
     max_requests: Annotated[int | None, typer.Option(min=1, help="Under way at once.")] = None,
     tokens_per_day: Annotated[int | None, typer.Option(min=1)] = None,
     keys_file: FileOption = None,
-    state_dir: StateOption = None,
+    state_dir: ServiceStateOption = None,
 ) -> None:
     """Make a key and print it, once."""
     keys, settings = _keys(state_dir, keys_file)
@@ -74,12 +67,12 @@ def create(
         max_requests=max_requests,
         tokens_per_day=tokens_per_day,
     )
-    _noted(settings, "create key", token.split("_")[1])
+    _record(settings, "create key", token.split("_")[1])
     _show(token)
 
 
 @keys_app.command("list")
-def list_(keys_file: FileOption = None, state_dir: StateOption = None) -> None:
+def list_(keys_file: FileOption = None, state_dir: ServiceStateOption = None) -> None:
     """Show the keys."""
     keys, _ = _keys(state_dir, keys_file)
     table = Table("id", "name", "scopes", "created", "expires")
@@ -100,7 +93,7 @@ def rotate(
     identity: Annotated[str, typer.Argument(metavar="ID")],
     overlap: Annotated[str, typer.Option(help="How long the old one stays valid.")] = "24h",
     keys_file: FileOption = None,
-    state_dir: StateOption = None,
+    state_dir: ServiceStateOption = None,
 ) -> None:
     """Make a new key like an old one, which ends after the overlap."""
     keys, settings = _keys(state_dir, keys_file)
@@ -108,13 +101,15 @@ def rotate(
         token = keys.rotate(identity, _seconds(overlap))
     except CxrError as error:
         fail(error.detail, 1)
-    _noted(settings, "rotate key", identity)
+    _record(settings, "rotate key", identity)
     _show(token)
 
 
 @keys_app.command()
 def revoke(
-    identity: Annotated[str, typer.Argument(metavar="ID")], keys_file: FileOption = None, state_dir: StateOption = None
+    identity: Annotated[str, typer.Argument(metavar="ID")],
+    keys_file: FileOption = None,
+    state_dir: ServiceStateOption = None,
 ) -> None:
     """Remove a key; the running service refuses it within a second."""
     keys, settings = _keys(state_dir, keys_file)
@@ -122,26 +117,5 @@ def revoke(
         keys.revoke(identity)
     except CxrError as error:
         fail(error.detail, 1)
-    _noted(settings, "revoke key", identity)
+    _record(settings, "revoke key", identity)
     console.print(f"{identity} is revoked.")
-
-
-@audit_app.command()
-def verify(
-    state_dir: StateOption = None,
-    head: Annotated[str | None, typer.Option(help="A hash that was noted before and has to be in the log.")] = None,
-) -> None:
-    """Check that no event was changed, added between or taken out."""
-    path = audit.audit_file(_settings(state_dir).state_dir)
-    try:
-        found, count, last = head is None, 0, audit.GENESIS
-        for record in audit.records(path):
-            count, last = count + 1, record["hash"]
-            found = found or last == head
-    except OSError:
-        fail(f"There is no audit log at {path}.", 1)
-    except audit.AuditBroken as error:
-        fail(f"Broken. {error.detail}.", 1)
-    if not found:
-        fail("Broken. The hash that was noted is not in the log: its end was cut off or written anew.", 1)
-    console.print(f"Whole: {count} events. Note the last hash elsewhere to detect a cut: {last}", soft_wrap=True)

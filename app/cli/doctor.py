@@ -1,4 +1,4 @@
-"""`cxr doctor`: what the environment gives, before the service is started in it."""
+"""`cxr doctor`: checks of the environment before the service is started in it."""
 
 import asyncio
 import os
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from rich.console import Console
+import typer
 from rich.table import Table
 
+from app.cli.console import console
+from app.cli.options import BundleOption, ConfigOption, StateOption, settings_of
 from app.cli.preflight import problems
-from app.delivery.destinations import destinations
 from app.errors import CxrError, DeliveryFailed
 from app.security.guard import LOOPBACK
 from app.security.keys import Keys
 from app.settings import Settings
-from app.store.database import Database, database_url
 
 _MEMORY_GIB = 6.0
 _DISK_GIB = 5.0
@@ -47,18 +47,18 @@ class Finding:
 _COLOURS = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.FAULT: "red"}
 
 
-def run_doctor(settings: Settings, console: Console) -> int:
-    """Print the findings; returns 1 where one keeps the service from working."""
-    found = [*examine(settings)]
+def doctor(bundle: BundleOption = None, state_dir: StateOption = None, config: ConfigOption = None) -> None:
+    """Check what the service would meet here: GPU, disk, bundle, ports, database, keys, destinations."""
+    found = [*examine(settings_of(config, bundle=bundle, state_dir=state_dir))]
     table = Table("what", "", "found", title="cxr doctor", title_justify="left")
     for finding in found:
         table.add_row(finding.what, f"[{_COLOURS[finding.mark]}]{finding.mark.value}[/]", finding.detail)
     console.print(table)
-    return int(any(finding.mark is Mark.FAULT for finding in found))
+    raise typer.Exit(int(any(finding.mark is Mark.FAULT for finding in found)))
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Everything that is looked at, in the order in which a start would meet it."""
+    """All checks, in the order in which a start would meet them."""
     for problem in problems(settings):
         yield Finding("settings", Mark.FAULT, problem)
     yield from _machine(settings)
@@ -72,6 +72,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _destinations(settings)
 
 
+# Libraries of torch, the bundle, the database and DICOM are imported in the checks that use them: they take seconds,
+# and `cxr --help` needs none.
 def _machine(settings: Settings) -> Iterator[Finding]:
     yield Finding("Python", Mark.OK, f"{platform.python_version()} on {platform.machine()}")
     import torch
@@ -126,6 +128,8 @@ def _dimse_access(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Finding:
+    from app.store.database import Database, database_url
+
     configured = settings.database_url
     url = database_url(None if configured is None else configured.get_secret_value(), settings.state_dir)
     kind = url.partition(":")[0].partition("+")[0]
@@ -149,6 +153,8 @@ def _keys(settings: Settings) -> Finding:
 
 
 def _destinations(settings: Settings) -> Iterator[Finding]:
+    from app.delivery.destinations import destinations
+
     for destination in destinations(settings):
         yield _checked(f"destination {destination.name}", lambda one=destination: asyncio.run(one.check()))  # type: ignore[misc]
 

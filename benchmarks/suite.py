@@ -1,7 +1,7 @@
 """What scenarios share: the bundle, the device, how many rounds, folders, and services that are started once."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,10 @@ from models.bundle import Bundle, load
 
 
 @dataclass
-class Bench:
+class Suite:
     """One run of the suite. As a context it ends what it has started.
 
-    `folder` is written to and may go afterwards; `cache` keeps compiled kernels between runs.
+    `folder` is written to and may go afterwards; `cache` keeps compiled kernels between runs; `launch` makes a service.
     """
 
     path: Path
@@ -25,6 +25,7 @@ class Bench:
     rounds: int
     folder: Path
     cache: Path
+    launch: Callable[..., Service] = Service
     bundle: Bundle = field(init=False)
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _service: Service | None = None
@@ -54,7 +55,9 @@ class Bench:
             "CXR_CODEC__DEVICE": self.device,
             "CXR_ENGINE__GPU_MEMORY_UTILIZATION": str(self.engine_share),
         }
-        return Service(self.folder / name, bundle=self.path, cache=self.cache, settings={**device, **(settings or {})})
+        return self.launch(
+            self.folder / name, bundle=self.path, cache=self.cache, settings={**device, **(settings or {})}
+        )
 
     def service(self) -> Service:
         """The service that scenarios share; started by the first one that asks.
@@ -68,7 +71,7 @@ class Bench:
         return self._service
 
     def end_service(self) -> None:
-        """End the shared service, which holds what the next scenario shall not meet."""
+        """End the shared service, whose state would affect the next scenario."""
         self._service = None
         self._running.close()
 

@@ -4,23 +4,47 @@ import asyncio
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 
-from app.cli.client import Client
-from app.cli.commands.progress import wait_until_ready
-from app.dicom.sample import sample_dicom
-from app.main import create_app
-from app.server.run import FAILED_STATUS, Server
+from app.cli.client import Client, ServiceError
+from app.cli.console import console, fail
+from app.cli.options import BundleOption, ConfigOption, StateOption, settings_of
 from app.settings import Settings
-from app.telemetry import logs
 
 
-async def run_demo(
+def demo(
+    dicom: Annotated[Path | None, typer.Option("--dicom", help="A radiograph of yours: DICOM, PNG or JPEG.")] = None,
+    prompt: Annotated[str, typer.Option(help="What to draw.")] = "AP chest radiograph of a child. Viral pneumonia.",
+    question: Annotated[str, typer.Option(help="What to ask.")] = "Is there pneumonia?",
+    out: Annotated[Path, typer.Option("--out", help="Where the drawn PNG and DICOM go.")] = Path("out"),
+    bundle: BundleOption = None,
+    state_dir: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Start the service, do its three jobs once, show the results, stop."""
+    if dicom is not None and not dicom.is_file():
+        fail(f"There is no file {dicom}.")
+    settings = settings_of(config, bundle=bundle, state_dir=state_dir, port=0)
+    try:
+        raise typer.Exit(asyncio.run(_run_demo(settings, dicom, prompt, question, out, console)))
+    except ServiceError as error:
+        fail(str(error), 1)
+
+
+async def _run_demo(
     settings: Settings, dicom: Path | None, prompt: str, question: str, out: Path, console: Console
 ) -> int:
-    """Start, do the three jobs, print what came of them, stop; returns the exit status. Raises ServiceError."""
+    """Start the service, do the three jobs, print the results, stop; returns the exit status. Raises ServiceError."""
+    # Seconds to import; see `cxr serve`.
+    from app.cli.progress import wait_until_ready
+    from app.dicom.sample import sample_dicom
+    from app.main import create_app
+    from app.server.run import FAILED_STATUS, Server
+    from app.telemetry import logs
+
     logs.configure(human=True, level=logging.WARNING)
     out.mkdir(parents=True, exist_ok=True)
     if dicom is None:

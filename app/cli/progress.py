@@ -1,4 +1,4 @@
-"""Progress of the start, which takes longer than anyone waits in silence."""
+"""Progress of the start, which takes a minute or two."""
 
 import asyncio
 import time

@@ -1,0 +1,166 @@
+"""`cxr evaluate`: measure a bundle on a manifest, and write its model card.
+
+As in `training`, the training stack is imported inside the commands.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.console import console
+from app.cli.options import (
+    DEFAULT_CACHE,
+    BundleArgument,
+    CacheOption,
+    DataArgument,
+    DeviceOption,
+    RecipeOption,
+    training_errors,
+)
+
+if TYPE_CHECKING:
+    from models.evaluation.subject import Subject
+
+evaluate_app = typer.Typer(no_args_is_help=True, help="Measure a bundle on a manifest; every command writes JSON.")
+
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the JSON files.")]
+SplitOption = Annotated[str, typer.Option("--split", help="train, validation or test.")]
+FeaturesOption = Annotated[
+    list[str] | None,
+    typer.Option("--features", help="classifier:, xrv:, inception:, rad-dino:PATH or module:attribute; for distances."),
+]
+DEFAULT_RESULTS = Path("results")
+
+
+def _evaluate(
+    part: str,
+    bundle: Path,
+    data: Path,
+    results: Path,
+    split: str,
+    cache: Path,
+    device: str,
+    measure: Callable[["Subject"], dict[str, Any]],
+) -> None:
+    """Print what `measure` finds out about the bundle, and write it to `results/PART.json`."""
+    with training_errors():
+        from models.evaluation.subject import Subject
+
+        subject = Subject(bundle, data, cache, split, device)
+        results.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(measure(subject), indent=2)
+        (results / f"{part}.json").write_text(text + "\n", encoding="utf-8")
+        console.print_json(text)
+
+
+@evaluate_app.command()
+def images(
+    bundle: BundleArgument,
+    data: DataArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+    features: FeaturesOption = None,
+) -> None:
+    """Reconstruction: PSNR, SSIM, codebook use, FID and KID."""
+
+    def measure(subject: "Subject") -> dict[str, Any]:
+        from models.evaluation.reconstruction import evaluate_images
+
+        return evaluate_images(subject, features or [])
+
+    _evaluate("images", bundle, data, results, split, cache, device, measure)
+
+
+@evaluate_app.command()
+def reports(
+    bundle: BundleArgument,
+    data: DataArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+    score: Annotated[
+        list[str] | None, typer.Option(help="radgraph:, f1chexbert: or radeval:WEIGHTS; may be repeated.")
+    ] = None,
+) -> None:
+    """Reports: labels that they state, and scores against a radiologist's text."""
+
+    def measure(subject: "Subject") -> dict[str, Any]:
+        from models.evaluation.reports import evaluate_reports
+
+        named = [(name, Path(weights)) for name, _, weights in (one.partition(":") for one in score or [])]
+        return evaluate_reports(subject, named)
+
+    _evaluate("reports", bundle, data, results, split, cache, device, measure)
+
+
+@evaluate_app.command()
+def vqa(
+    bundle: BundleArgument,
+    data: DataArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Answers: accuracy by kind of question."""
+
+    def measure(subject: "Subject") -> dict[str, Any]:
+        from models.evaluation.answers import evaluate_vqa
+
+        return evaluate_vqa(subject)
+
+    _evaluate("vqa", bundle, data, results, split, cache, device, measure)
+
+
+@evaluate_app.command()
+def drawings(
+    bundle: BundleArgument,
+    data: DataArgument,
+    judge: Annotated[Path, typer.Option(help="Folder that `cxr train classifier` wrote.", exists=True)],
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+    each: Annotated[int, typer.Option(help="Drawings per request.", min=2)] = 40,
+    features: FeaturesOption = None,
+) -> None:
+    """Drawings: agreement with the request, variety, distance to the training images."""
+
+    def measure(subject: "Subject") -> dict[str, Any]:
+        from models.evaluation.drawings import evaluate_drawings
+
+        figures, sheets = evaluate_drawings(subject, judge, each, features or [])
+        for name, sheet in sheets.items():
+            sheet.save(results / f"{name}.png")
+        return figures
+
+    _evaluate("drawings", bundle, data, results, split, cache, device, measure)
+
+
+@evaluate_app.command()
+def card(
+    bundle: BundleArgument,
+    data: DataArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    recipe: RecipeOption = "demo",
+    history: Annotated[Path | None, typer.Option(help="Log of runs, Markdown.", exists=True)] = None,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+) -> None:
+    """Write MODEL_CARD.md of a bundle from the results of the other commands."""
+    with training_errors():
+        from models.bundle.writer import replace_card
+        from models.evaluation.card import PARTS, model_card, read_results
+        from models.evaluation.subject import Subject
+        from models.training.recipe import load_recipe
+
+        subject = Subject(bundle, data, cache, split)
+        log = history.read_text(encoding="utf-8").strip() if history else "One run, by the commands above."
+        replace_card(bundle, model_card(subject, read_results(results), load_recipe(recipe), recipe, log))
+        console.print(f"Wrote the model card of {subject.bundle.manifest.label} from {', '.join(PARTS)}")

@@ -1,0 +1,80 @@
+"""`cxr report`, `cxr ask`, `cxr draw`: requests to a running service."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client import Client, ServiceError
+from app.cli.console import console, errors, fail
+from app.cli.options import DEFAULT_URL, KeyOption, SeedOption, UrlOption
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole response.")]
+FileArgument = Annotated[Path, typer.Argument(help="DICOM, PNG or JPEG.", exists=True, dir_okay=False)]
+
+
+def report(
+    file: FileArgument,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    seed: SeedOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a draft report on a radiograph from a running service."""
+    body = _show_progress(lambda: Client(url, key).report(file, seed=seed), as_json)
+    console.print(body["report"]["text"], markup=False)
+    errors.print(body["notice"], style="dim")
+
+
+def ask(
+    file: FileArgument,
+    question: Annotated[list[str], typer.Argument(help="One or several.")],
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    seed: SeedOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print answers about a radiograph from a running service."""
+    body = _show_progress(lambda: Client(url, key).answer(file, question, seed=seed), as_json)
+    for item in body["answers"]:
+        console.print(f"{item['question']}  {item['answer']}", markup=False)
+    errors.print(body["notice"], style="dim")
+
+
+def _show_progress(work: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:
+    try:
+        with errors.status("Reading the radiograph"):
+            body = work()
+    except ServiceError as error:
+        fail(str(error), 1)
+    if as_json:
+        console.print_json(json.dumps(body))
+        raise typer.Exit
+    for warning in body["image"]["warnings"]:
+        errors.print(f"Note: {warning}", style="yellow")
+    return body
+
+
+def draw(
+    text: Annotated[str, typer.Argument(help="What the radiograph shall show.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .png, .jpg, .webp or .dcm.")] = Path(
+        "drawing.png"
+    ),
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    seed: SeedOption = None,
+) -> None:
+    """Draw a synthetic radiograph with a running service."""
+    formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".dcm": "dicom"}
+    if out.suffix.lower() not in formats:
+        fail(f"{out.name}: the file name must end in {', '.join(formats)}.")
+    try:
+        with errors.status("Drawing"):
+            image, body = Client(url, key).draw(text, formats[out.suffix.lower()], seed=seed)
+    except ServiceError as error:
+        fail(str(error), 1)
+    out.write_bytes(image)
+    console.print(f"{out}  seed {body['seed']}  {body['timings']['total']:.0f} ms", markup=False)
+    errors.print(body["notice"], style="dim")

@@ -1,0 +1,142 @@
+"""A bundle from disk: every checksum verified and the parts compared before anything in it is used."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from models.bundle.manifest import (
+    LLM_FOLDER,
+    MANIFEST_FILE,
+    VQGAN_FOLDER,
+    BundleError,
+    FileEntry,
+    Manifest,
+    read_manifest,
+)
+from models.prompts import Prompts
+from models.vocabulary import Vocabulary, VocabularyError
+from models.vqgan.config import VQGANConfig
+
+PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".py"}
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle: its manifest, where it lies, and the vocabulary and prompts it defines.
+
+    `sha256` is that of the manifest, and so of everything in the bundle; `created` is in seconds since 1970.
+    """
+
+    path: Path
+    manifest: Manifest
+    vocabulary: Vocabulary
+    prompts: Prompts
+    sha256: str
+    created: int = 0
+
+    @property
+    def llm(self) -> Path:
+        """Folder of the language model."""
+        return self.path / LLM_FOLDER
+
+    @property
+    def vqgan(self) -> Path:
+        """Folder of the image tokenizer."""
+        return self.path / VQGAN_FOLDER
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens of one image."""
+        rows, columns = self.manifest.image.grid
+        return rows * columns
+
+
+def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of a file, read in chunks; `progress` receives the bytes of each."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            if progress is not None:
+                progress(len(chunk))
+    return digest.hexdigest()
+
+
+def file_entries(folder: Path) -> dict[str, FileEntry]:
+    """Manifest entries of everything in `llm/` and `vqgan/` and of the other files of a bundle, sorted."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST_FILE)
+    return {
+        path.relative_to(folder).as_posix(): FileEntry(sha256=sha256_of(path), bytes=path.stat().st_size)
+        for path in paths
+    }
+
+
+def load(path: Path, progress: Callable[[int], None] | None = None) -> Bundle:
+    """Verify every checksum, cross-check the parts, and return the bundle. Raises BundleError."""
+    manifest = read_manifest(path)
+    _check_files(path, manifest, progress)
+    vqgan = _vqgan_config(path)
+    _check_parts(path, manifest, vqgan)
+    spec = manifest.vocabulary
+    try:
+        vocabulary = Vocabulary.load(
+            path / LLM_FOLDER / "tokenizer.json", spec.text_size, spec.image_offset, spec.codebook_size
+        )
+    except VocabularyError as error:
+        raise BundleError(f"tokenizer: {error}") from error
+    file = path / MANIFEST_FILE
+    created = int(file.stat().st_mtime)
+    return Bundle(path, manifest, vocabulary, Prompts(vocabulary), sha256_of(file), created)
+
+
+def _check_files(path: Path, manifest: Manifest, progress: Callable[[int], None] | None) -> None:
+    on_disk = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()} - {MANIFEST_FILE}
+    for name in sorted(on_disk):
+        if PurePosixPath(name).suffix.lower() in PICKLE_SUFFIXES:
+            raise BundleError(f"{name}: a bundle holds no pickled data and no code")
+        if name not in manifest.files:
+            raise BundleError(f"{name}: the manifest does not list this file")
+    for name, entry in manifest.files.items():
+        if name not in on_disk:
+            raise BundleError(f"{name}: listed in the manifest, but missing")
+        size = (path / name).stat().st_size
+        if size != entry.bytes:
+            raise BundleError(f"{name}: {size} bytes, the manifest says {entry.bytes}")
+        if sha256_of(path / name, progress) != entry.sha256:
+            raise BundleError(f"{name}: its SHA-256 differs from the manifest's")
+
+
+def _vqgan_config(path: Path) -> VQGANConfig:
+    try:
+        return VQGANConfig.model_validate_json((path / VQGAN_FOLDER / "config.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"{VQGAN_FOLDER}/config.json is missing or not a VQ-GAN configuration") from error
+
+
+def _llm_vocabulary_size(path: Path) -> int:
+    try:
+        config = json.loads((path / LLM_FOLDER / "config.json").read_bytes())
+        return int(config["vocab_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{LLM_FOLDER}/config.json is missing or has no vocab_size") from error
+
+
+def _check_parts(path: Path, manifest: Manifest, vqgan: VQGANConfig) -> None:
+    image, vocabulary = manifest.image, manifest.vocabulary
+    rows = _llm_vocabulary_size(path)
+    pairs = (
+        ("image.size", image.size, "the VQ-GAN's resolution", vqgan.resolution),
+        ("image.channels", image.channels, "the VQ-GAN's in_channels", vqgan.in_channels),
+        ("image.grid", image.grid, "the VQ-GAN's grid", vqgan.grid),
+        ("vocabulary.codebook_size", vocabulary.codebook_size, "the VQ-GAN's n_embed", vqgan.n_embed),
+        ("vocabulary.image_offset", vocabulary.image_offset, "text_size", vocabulary.text_size),
+        ("text_size + codebook_size", vocabulary.text_size + vocabulary.codebook_size, "the LM's vocab_size", rows),
+    )
+    for name, value, other, expected in pairs:
+        if value != expected:
+            raise BundleError(f"{name} is {value}, but {other} is {expected}")

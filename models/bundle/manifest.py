@@ -1,0 +1,123 @@
+"""`bundle.json`: what a bundle is, and the sizes that its parts must agree on."""
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.vocabulary import Vocabulary
+from models.vqgan.config import VQGANConfig
+
+MANIFEST_FILE = "bundle.json"
+LLM_FOLDER = "llm"
+VQGAN_FOLDER = "vqgan"
+CARD_FILE = "MODEL_CARD.md"
+
+
+class BundleError(ValueError):
+    """A bundle that must not be used; the message names the mismatch."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageSpec(_Part):
+    """Size of the model's square input in pixels, its channels, and the token grid (rows, columns)."""
+
+    size: int = Field(gt=0)
+    channels: Literal[1, 3]
+    grid: tuple[int, int]
+
+    @classmethod
+    def from_vqgan(cls, config: VQGANConfig) -> Self:
+        """What a VQ-GAN takes. Its input is grey or RGB."""
+        return cls(size=config.resolution, channels=3 if config.in_channels == 3 else 1, grid=config.grid)
+
+
+class VocabularySpec(_Part):
+    """Number of text tokens, first image id, number of image codes."""
+
+    text_size: int = Field(gt=0)
+    image_offset: int = Field(gt=0)
+    codebook_size: int = Field(gt=1)
+
+    @classmethod
+    def from_vocabulary(cls, vocabulary: Vocabulary) -> Self:
+        """The sizes of a vocabulary."""
+        return cls(
+            text_size=vocabulary.text_size,
+            image_offset=vocabulary.image_offset,
+            codebook_size=vocabulary.codebook_size,
+        )
+
+
+class Decoding(_Part):
+    """Sampling defaults of one task."""
+
+    temperature: float = Field(default=1.0, ge=0.0, le=2.0)
+    top_p: float = Field(default=0.92, gt=0.0, le=1.0)
+    max_tokens: int = Field(default=128, gt=0)
+
+
+class DecodingDefaults(_Part):
+    """Sampling defaults per task. A drawing's length is the grid's, whatever `max_tokens` says."""
+
+    report: Decoding = Decoding()
+    answer: Decoding = Decoding()
+    draw: Decoding = Decoding()
+
+
+class FileEntry(_Part):
+    """Checksum and size of one file."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: int = Field(ge=0)
+
+
+class Manifest(_Part):
+    """`bundle.json`."""
+
+    schema_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$")]
+    intended_use: str
+    licence: str
+    image: ImageSpec
+    vocabulary: VocabularySpec
+    prompt_format: Literal["llm-cxr"]
+    decoding: DecodingDefaults = DecodingDefaults()
+    files: dict[str, FileEntry]
+
+    @model_validator(mode="after")
+    def _paths_stay_inside(self) -> Self:
+        for name in self.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or str(path) != name:
+                raise ValueError(f"files: {name!r} is not a plain relative path")
+        return self
+
+    @property
+    def label(self) -> str:
+        """Name and version as clients see them."""
+        return f"{self.name}-{self.version}"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check `bundle.json` alone. Raises BundleError."""
+    file = path / MANIFEST_FILE
+    try:
+        return Manifest.model_validate_json(file.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleError(f"there is no {MANIFEST_FILE} in {path}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise BundleError(f"{MANIFEST_FILE}: {where}: {first['msg']}") from error
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write `bundle.json` beside the files it lists."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (path / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
