@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import audit, bench, bundles, demo, doctor, evaluation, keys, query, serve, training
+from app.cli import audit, bench, bundles, database, demo, doctor, evaluation, keys, query, serve, training
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Serve a language model that reads and draws chest radiographs."
@@ -19,6 +19,7 @@ app.command()(training.train)
 app.command(**bench.OPTIONS)(bench.bench)
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(audit.audit_app, name="audit")
+app.add_typer(database.database_app, name="db")
 app.add_typer(training.manifest_app, name="manifest")
 app.add_typer(evaluation.evaluate_app, name="evaluate")
 

@@ -128,15 +128,26 @@ def _dimse_access(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Finding:
-    from app.store.database import Database, database_url
+    from app.store.database import database_url, opened
+    from app.store.migrations import check, pending
 
-    configured = settings.database_url
-    url = database_url(None if configured is None else configured.get_secret_value(), settings.state_dir)
-    kind = url.partition(":")[0].partition("+")[0]
+    if settings.database_url is None and not (settings.state_dir / "cxr.sqlite").exists():
+        return Finding("database", Mark.OK, "sqlite, made by the first start")
     try:
-        Database(url).close()
-    except (CxrError, OSError) as error:
-        return Finding("database", Mark.FAULT, getattr(error, "detail", "cannot be used"))
+        with (
+            opened(database_url(settings.database_url, settings.state_dir)) as engine,
+            engine.connect() as connection,
+        ):
+            kind = engine.dialect.name
+            # The service migrates when it starts; this changes nothing.
+            waiting = pending(connection)
+            if not waiting:
+                check(connection)
+    except CxrError as error:
+        return Finding("database", Mark.FAULT, error.detail)
+    if waiting:
+        names = ", ".join(migration.name for migration in waiting)
+        return Finding("database", Mark.NOTE, f"{kind} answers; the next start migrates its schema ({names})")
     return Finding("database", Mark.OK, f"{kind} answers")
 
 

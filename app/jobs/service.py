@@ -55,10 +55,8 @@ class StudyService:
         self._lock = NodeLock(settings.state_dir, settings.node)
         self._lock.acquire()
         self._spool = Spool(settings.state_dir / "spool", settings.limits.min_free_mb)
-        configured = settings.database_url
-        url = database_url(None if configured is None else configured.get_secret_value(), settings.state_dir)
         try:
-            self.database = Database(url)
+            self.database = Database(database_url(settings.database_url, settings.state_dir))
         except CxrError:
             self._lock.release()
             raise

@@ -1,11 +1,13 @@
 """The connection to the database: SQLite in the state folder, or PostgreSQL."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from pydantic import SecretStr
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -17,8 +19,10 @@ _BUSY_MS = 30_000
 _UNIX_EPOCH_JULIAN_DAY = 2440587.5
 
 
-def database_url(configured: str | None, state_dir: Path) -> str:
+def database_url(configured: SecretStr | str | None, state_dir: Path) -> str:
     """The URL in force, with the driver that is installed."""
+    if isinstance(configured, SecretStr):
+        configured = configured.get_secret_value()
     if configured is None:
         return f"sqlite:///{(state_dir / 'cxr.sqlite').resolve()}"
     for scheme in ("postgres://", "postgresql://"):
@@ -36,6 +40,18 @@ def create_engine(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         _configure_sqlite(engine)
     return engine
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[sa.Engine]:
+    """An engine for the block, whatever its schema. Raises CxrError where the database does not answer."""
+    engine = create_engine(url)
+    try:
+        yield engine
+    except sa.exc.DBAPIError as error:
+        raise CxrError("The database cannot be used.", code="database_refused") from error
+    finally:
+        engine.dispose()
 
 
 def _configure_sqlite(engine: sa.Engine) -> None:
