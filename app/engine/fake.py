@@ -17,7 +17,8 @@ _REMEMBERED = 64
 class FakeEngine:
     """Draws codes from the request's seed and always writes the same text.
 
-    `enqueue_failure` makes the next generation raise; `step_seconds` is the time per delta of `chunk` ids.
+    `enqueue_failure` makes the next generation raise; `step_seconds` is the time per delta of `chunk` ids. `text`,
+    `step_seconds` and `chunk` may be changed while it runs.
     """
 
     def __init__(
@@ -30,10 +31,10 @@ class FakeEngine:
         max_model_len: int = 2048,
     ) -> None:
         self._vocabulary = vocabulary
-        self._text = text
+        self.text = text
         self._encode = cache(vocabulary.encode)
-        self._step_seconds = step_seconds
-        self._chunk = chunk
+        self.step_seconds = step_seconds
+        self.chunk = chunk
         self._max_model_len = max_model_len
         self._failures: list[CxrError] = []
         self.generations: deque[Generation] = deque(maxlen=_REMEMBERED)
@@ -63,11 +64,11 @@ class FakeEngine:
         ids = self._ids(generation)
         self.running += 1
         try:
-            for start in range(0, len(ids), self._chunk):
-                await asyncio.sleep(self._step_seconds)
-                last = start + self._chunk >= len(ids)
+            for start in range(0, len(ids), self.chunk):
+                await asyncio.sleep(self.step_seconds)
+                last = start + self.chunk >= len(ids)
                 reason = "length" if len(ids) == sampling.max_tokens else "stop"
-                yield Delta(tuple(ids[start : start + self._chunk]), reason if last else None)  # type: ignore[arg-type]
+                yield Delta(tuple(ids[start : start + self.chunk]), reason if last else None)  # type: ignore[arg-type]
         finally:
             self.running -= 1
 
@@ -78,7 +79,7 @@ class FakeEngine:
         if generation.kind is Kind.IMAGE:
             draw = random.Random(sampling.seed)
             return vocabulary.image_ids([draw.randrange(vocabulary.codebook_size) for _ in range(sampling.max_tokens)])
-        return [*self._encode(self._text), vocabulary.end][: sampling.max_tokens]
+        return [*self._encode(self.text), vocabulary.end][: sampling.max_tokens]
 
     def _unmasked(self, generation: Generation) -> list[int]:
         """As a published model answers without a mask: text for a reading; for a drawing an image that even seeds cut
@@ -86,7 +87,7 @@ class FakeEngine:
         """
         sampling, vocabulary = generation.sampling, self._vocabulary
         if vocabulary.image_close in generation.prompt:
-            return [vocabulary.image_offset, *self._encode(self._text), vocabulary.end][: sampling.max_tokens]
+            return [vocabulary.image_offset, *self._encode(self.text), vocabulary.end][: sampling.max_tokens]
         count = 256 - (sampling.seed % 2 == 0)
         return [vocabulary.image_open, *vocabulary.image_ids([sampling.seed % 7] * count), vocabulary.image_close]
 

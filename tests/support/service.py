@@ -88,7 +88,7 @@ async def running(settings: Settings, **parts: Any) -> AsyncIterator[Service]:
     service = Service(settings, **parts)
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     async with service.app.router.lifespan_context(service.app):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await service.app.state.service.lifecycle.settled.wait()
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             service.client = client

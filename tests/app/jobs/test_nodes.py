@@ -39,7 +39,7 @@ async def test_what_a_leaving_node_has_not_finished_goes_on_at_another(settings:
     study = str(parsed(data).StudyInstanceUID)
     slow = quick(settings, quiet_seconds=0.05).model_copy(update={"node": "a"})
     async with running(slow, durable=True) as service:
-        service.engine._step_seconds = 30.0
+        service.engine.step_seconds = 30.0
         await stow(service.client, data)
         for _ in range(200):
             if service.engine.running:

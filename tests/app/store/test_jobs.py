@@ -1,24 +1,15 @@
 """What is counted of the jobs, and that it is counted from indices."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from app.store.database import Database, database_url
+from app.store.database import Database
 from app.store.jobs import Jobs
 from app.store.records import JobCounts
 from app.store.tables import instances, jobs
 from tests.support.rows import instance_row, job_row
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(database_url(None, tmp_path))
-    yield made
-    made.close()
 
 
 async def test_jobs_are_counted_by_state_and_the_oldest_is_of_those_that_are_open(database: Database) -> None:

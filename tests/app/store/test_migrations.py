@@ -1,40 +1,18 @@
 """The schema's versions, on SQLite and on PostgreSQL: made, brought up, refused."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from app.errors import CxrError
-from app.store.database import Database, create_engine, database_url
+from app.store.database import Database, create_engine
 from app.store.jobs import Jobs
 from app.store.migrations import MIGRATIONS, Migration, pending, version
 from app.store.records import JobState
 from app.store.tables import metadata
-from tests.support.postgres import postgresql
 
 FIRST_RELEASE = Path(__file__).with_name("first_release.sql")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgresql() as found:
-        yield found
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database."""
-    if request.param == "sqlite":
-        return database_url(None, tmp_path)
-    found = database_url(request.getfixturevalue("server"), tmp_path)
-    engine = create_engine(found)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
-    engine.dispose()
-    return found
 
 
 def _columns(engine: sa.Engine) -> dict[str, set[tuple[str, str, bool]]]:

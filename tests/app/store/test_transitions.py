@@ -1,14 +1,12 @@
 """Who may move a job where: two tables, and what a workflow's move does once its run is over."""
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from app.errors import Conflict, NotFound
-from app.store.database import Database, database_url
+from app.store.database import Database
 from app.store.jobs import Jobs
 from app.store.records import FINAL, OPEN, JobState, Reason, Run
 from app.store.tables import jobs, studies
@@ -16,13 +14,6 @@ from app.store.transitions import OPERATOR, WORKFLOW
 from tests.support.rows import job_row, study_row
 
 RUN = Run("a", 1)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(database_url(None, tmp_path))
-    yield made
-    made.close()
 
 
 def enter(database: Database, state: JobState, runs: int = 1, documents: tuple[str, ...] = ()) -> None:

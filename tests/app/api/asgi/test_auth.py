@@ -128,7 +128,7 @@ async def test_requests_past_the_limit_are_429_and_health_still_answers(settings
     settings = settings.model_copy(update={"limits": limits})
     async with running(settings) as service:
         engine: FakeEngine = service.engine
-        engine._step_seconds = 0.2
+        engine.step_seconds = 0.2
         answers = await asyncio.gather(*(report(service) for _ in range(6)))
         assert sorted({answer.status_code for answer in answers}) == [200, 429]
         assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 429)
@@ -143,7 +143,7 @@ def test_no_more_requests_are_under_way_by_default_than_the_engine_runs_at_once(
 async def test_requests_that_are_too_many_are_counted_each_and_logged_together(settings: Settings) -> None:
     settings = settings.model_copy(update={"limits": settings.limits.model_copy(update={"max_requests": 1})})
     async with running(settings) as service:
-        service.engine._step_seconds = 0.3
+        service.engine.step_seconds = 0.3
         before = _refused()
         with capture_logs() as lines:
             answers = await asyncio.gather(*(report(service) for _ in range(12)))
@@ -161,7 +161,7 @@ def _refused() -> float:
 
 
 async def test_a_request_may_shorten_its_deadline(service: Service) -> None:
-    service.engine._step_seconds = 5.0
+    service.engine.step_seconds = 5.0
     response = await report(service, **{"X-Request-Timeout": "0.05"})
     assert (response.status_code, service.engine.running) == (504, 0)
     for wrong in ("0", "-1", "soon", "nan", "inf"):

@@ -22,7 +22,7 @@ def events(response: httpx.Response) -> list[dict[str, Any]]:
 
 
 async def test_a_report_streams_its_words_and_ends_with_the_whole(service: Service) -> None:
-    service.engine._chunk = 3
+    service.engine.chunk = 3
     response = await service.client.post("/v1/reports", files={"image": IMAGE}, data={"seed": "1"}, headers=STREAM)
     *deltas, last = events(response)
     assert {event["type"] for event in deltas} == {"report.delta"}
@@ -33,7 +33,7 @@ async def test_a_report_streams_its_words_and_ends_with_the_whole(service: Servi
 
 
 async def test_answers_stream_side_by_side(service: Service) -> None:
-    service.engine._chunk = 3
+    service.engine.chunk = 3
     data = {"question": ["a?", "b?"]}
     response = await service.client.post("/v1/answers", files={"image": IMAGE}, data=data, headers=STREAM)
     *deltas, last = events(response)
@@ -43,7 +43,7 @@ async def test_answers_stream_side_by_side(service: Service) -> None:
 
 
 async def test_characters_of_several_tokens_are_streamed_whole(service: Service) -> None:
-    service.engine._text, service.engine._chunk = "  Größe 5 µm → klein  ", 1
+    service.engine.text, service.engine.chunk = "  Größe 5 µm → klein  ", 1
     response = await service.client.post("/v1/reports", files={"image": IMAGE}, headers=STREAM)
     *deltas, last = events(response)
     assert all("\ufffd" not in event["delta"] for event in deltas)
@@ -66,7 +66,7 @@ async def test_what_fails_later_is_an_error_event(service: Service, monkeypatch:
             yield delta
             raise WorkerFailed("it broke")
 
-    service.engine._chunk = 4
+    service.engine.chunk = 4
     monkeypatch.setattr(service.engine, "generate", breaking)
     response = await service.client.post("/v1/reports", files={"image": IMAGE}, headers=STREAM)
     found = events(response)
@@ -83,7 +83,7 @@ async def test_a_slow_stream_is_kept_open_and_ends_at_its_deadline(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "_KEEP_ALIVE_SECONDS", 0.05)
-    service.engine._step_seconds = 0.3
+    service.engine.step_seconds = 0.3
     response = await service.client.post(
         "/v1/reports", files={"image": IMAGE}, headers={**STREAM, "X-Request-Timeout": "0.2"}
     )
@@ -103,7 +103,7 @@ async def test_an_engine_that_dies_under_a_stream_fails_the_service(
             raise EngineDead("gone")
 
     monkeypatch.setattr(service.engine, "generate", dying)
-    service.engine._chunk = 4
+    service.engine.chunk = 4
     await service.client.post("/v1/reports", files={"image": IMAGE}, headers=STREAM)
     assert service.app.state.service.lifecycle.failed.is_set()
 

@@ -48,7 +48,7 @@ async def test_an_unknown_representation_is_406(service: Service) -> None:
 
 async def test_findings_and_impression_are_told_apart(settings: Settings) -> None:
     async with running(settings) as service:
-        service.engine._text = "FINDINGS: The lungs are clear.\nIMPRESSION: Normal chest."
+        service.engine.text = "FINDINGS: The lungs are clear.\nIMPRESSION: Normal chest."
         report = (await service.client.post("/v1/reports", files={"image": PNG})).json()["report"]
         assert report["findings"] == "The lungs are clear."
         assert report["impression"] == "Normal chest."
@@ -159,7 +159,7 @@ async def test_a_failing_engine_becomes_its_status_with_retry_after(
 async def test_a_request_past_its_deadline_is_504(settings: Settings) -> None:
     hasty = settings.model_copy(update={"limits": LimitsSettings(deadline_seconds=0.05)})
     async with running(hasty) as service:
-        service.engine._step_seconds = 5.0
+        service.engine.step_seconds = 5.0
         response = await service.client.post("/v1/reports", files={"image": PNG})
         assert response.status_code == 504
         assert service.engine.running == 0
