@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from models.preprocessing import fit
 from models.vqgan import VQGAN, VQGANConfig
 from models.vqgan.pixels import to_grey, to_pixels
-from tests.support.service import SHARED
+from tests.support.golden import GOLDEN, check_golden
 
-GOLDEN = SHARED / "taming-golden"
 SMALL = {
     "resolution": 64,
     "in_channels": 1,
@@ -129,13 +128,7 @@ def test_it_computes_what_the_original_code_computes() -> None:
     )
     model = VQGAN(config).eval()
     model.load_state_dict({name: value for name, value in state.items() if not name.startswith("loss.")}, strict=True)
-    expected = np.load(GOLDEN / "expected.npz")
-    pixels = torch.from_numpy(expected["pixels"]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    with torch.inference_mode():
-        codes = model.encode(pixels)
-        drawn = model.decode(torch.from_numpy(expected["tokens"]))
-    assert (codes.numpy() == expected["tokens"]).mean() >= 0.995
-    assert np.abs(drawn.numpy() - expected["decoded"]).max() < 1e-3
+    check_golden(model)
 
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason="the original code's outputs are not here")
