@@ -37,6 +37,8 @@ def opened_page(chromium: Browser, url: str, **options: object) -> Iterator[Page
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
     opened.on("request", lambda request: wrong.append(request.url) if _foreign(request.url, url) else None)
+    # Chromium intercepts the dialog a moment after the first listener is there, and a key may be faster.
+    opened.on("filechooser", lambda _: None)
     opened.goto(url)
     try:
         yield opened
