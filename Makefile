@@ -1,26 +1,30 @@
-# Every target sets up what it needs. PYTHON is any CPython 3.11 or 3.12.
-PYTHON ?= python3
+# Every target sets up what it needs. PYTHON names a CPython 3.11, 3.12 or 3.13; without it the first on the path is taken.
+# PYTORCH_INDEX is PyTorch's CPU wheel index, for a pip that does not know it: see PyTorch's install page.
+PYTHON ?=
+PYTORCH_INDEX ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DICOM ?=
 ARGS ?=
 
-.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest lock clean
+.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-$(VENV)/cpu.stamp: requirements/cpu.txt pyproject.toml
-	@echo "Setting up $(VENV): about 3 GB, a few minutes the first time"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --no-deps -r requirements/cpu.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+INSTALL = python=$$(requirements/find-python $(PYTHON)) && \
+  "$$python" requirements/install.py $(VENV) $(if $(PYTORCH_INDEX),--pytorch-index "$(PYTORCH_INDEX)")
+LOCKS := $(wildcard requirements/*.txt) requirements/install.py pyproject.toml
+
+$(VENV)/cpu.stamp: $(LOCKS) $(if $(PYTORCH_INDEX),FORCE)
+	@$(INSTALL)
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/cpu.stamp requirements/dev.txt
-	@$(PIP) install --no-deps -r requirements/dev.txt
+	@$(INSTALL) --dev
 	@touch $@
+
+FORCE:
 
 setup: $(VENV)/cpu.stamp  ## make the environment; does nothing when it is there
 
@@ -59,10 +63,10 @@ soak: setup-dev  ## nothing is lost: 60 studies, five SIGKILLs, a destination th
 
 sbom: setup-dev  ## what is installed, as CycloneDX, in out/sbom.json
 	@mkdir -p out
-	$(BIN)/cyclonedx-py requirements requirements/cpu.txt --of JSON -o out/sbom.json
+	$(BIN)/cyclonedx-py requirements $(VENV)/lock.txt --of JSON -o out/sbom.json
 
 audit: setup-dev sbom  ## known vulnerabilities of what is installed (asks PyPI)
-	$(BIN)/pip-audit --no-deps --disable-pip -r requirements/cpu.txt
+	$(BIN)/pip-audit --no-deps --disable-pip -r $(VENV)/lock.txt
 
 load: setup-dev  ## ten times what it can do, then 64 mixed clients for half an hour; writes docs/benchmarks/load.md
 	$(BIN)/python -m tests.benchmarks.load $(ARGS)

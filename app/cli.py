@@ -18,9 +18,7 @@ from app.console import console, errors, fail
 from app.preflight import problems
 from app.settings import Settings, load_settings
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Serve a language model that reads and draws chest radiographs."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of the model bundle.")]
 StateOption = Annotated[Path | None, typer.Option("--state-dir", help="The only folder that is written to.")]
@@ -29,6 +27,21 @@ UrlOption = Annotated[str, typer.Option("--url", envvar="CXR_URL", help="Where t
 KeyOption = Annotated[str | None, typer.Option("--key", envvar="CXR_API_KEY", help="API key.", show_envvar=True)]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same output.")]
 DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        console.print(f"llm-cxr-server {version('llm-cxr-server')}", markup=False, highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it, and end.")] = False,
+) -> None:
+    """Serve a language model that reads and draws chest radiographs."""
 
 
 def settings_of(config: Path | None, **overrides: object) -> Settings:

@@ -1,0 +1,36 @@
+"""What DBOS asks of SQLite that an older one does not have.
+
+From Python 3.12 on, DBOS stores times as `unixepoch('subsec')`, in statements and as its tables' defaults. SQLite before
+3.42 answers that with NULL, before 3.38 not at all, and it is SQLite that decides, not Python: a database that was made
+under one Python is opened under another.
+"""
+
+import sqlite3
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+# DBOS and SQLAlchemy use RETURNING.
+OLDEST = (3, 35)
+_WITH_SUBSECONDS = (3, 42)
+
+
+def teach_the_clock() -> None:
+    """From now on every SQLite connection of this process, DBOS's own included, knows `unixepoch('subsec')`."""
+    if sqlite3.sqlite_version_info < _WITH_SUBSECONDS and not event.contains(sa.Engine, "connect", _teach):
+        event.listen(sa.Engine, "connect", _teach)
+
+
+def _teach(connection: Any, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.create_function("unixepoch", 1, _unixepoch)
+        # A table's default may call it only where the schema is trusted, which some builds of SQLite do not by default.
+        connection.execute("PRAGMA trusted_schema=ON")
+
+
+def _unixepoch(modifier: object) -> float:
+    if modifier != "subsec":
+        raise ValueError("only unixepoch('subsec') is known here")
+    return time.time()
