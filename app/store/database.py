@@ -1,6 +1,5 @@
 """The connection to the database: SQLite in the state folder, or PostgreSQL."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import CxrError
-from app.store.old_sqlite import OLDEST, teach_the_clock
+from app.store import old_sqlite
 from app.store.tables import held_files, metadata
 
 _BUSY_MS = 30_000
@@ -29,14 +28,9 @@ def database_url(configured: str | None, state_dir: Path) -> str:
 def connect(url: str) -> sa.Engine:
     """An engine with our tables in place. Raises CxrError where the database cannot be used."""
     if url.startswith("sqlite"):
-        if sqlite3.sqlite_version_info < OLDEST:
-            needed = ".".join(str(part) for part in OLDEST)
-            raise CxrError(
-                f"This Python has SQLite {sqlite3.sqlite_version}, and the service needs {needed} or newer, or PostgreSQL "
-                "by CXR_DATABASE_URL.",
-                code="database_refused",
-            )
-        teach_the_clock()
+        if refused := old_sqlite.refusal():
+            raise CxrError(f"The database cannot be used: {refused}.", code="database_refused")
+        old_sqlite.teach_the_clock()
     try:
         engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     except (sa.exc.ArgumentError, ModuleNotFoundError) as error:

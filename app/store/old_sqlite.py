@@ -12,9 +12,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-# DBOS and SQLAlchemy use RETURNING.
-OLDEST = (3, 35)
+# RETURNING came with it, which DBOS's statements have.
+_OLDEST = (3, 35)
 _WITH_SUBSECONDS = (3, 42)
+
+
+def refusal() -> str | None:
+    """Why the SQLite of this Python cannot keep the service's state; None where it can."""
+    if sqlite3.sqlite_version_info >= _OLDEST:
+        return None
+    needed = ".".join(str(part) for part in _OLDEST)
+    return f"this Python has SQLite {sqlite3.sqlite_version}, the service needs {needed} or newer, or PostgreSQL"
 
 
 def teach_the_clock() -> None:
