@@ -1,7 +1,7 @@
 """Make the environment that the service runs in: `python install.py FOLDER`, by the Python that it shall have.
 
-Standard library alone. Everything that is done is found again in the folder itself, so that a set-up that was cut off
-goes on where it stopped: whole packages stay, a package that is half there is installed anew.
+Standard library alone. What is done is found again in the folder itself, so that a set-up that was cut off goes on
+where it stopped: whole packages stay, a package that is half there is installed anew.
 """
 
 import argparse
@@ -15,10 +15,9 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 HERE = Path(__file__).resolve().parent
 GB = 1e9
@@ -26,9 +25,8 @@ _GROUP = 20
 _LINE_SECONDS = 15.0
 
 
-@dataclass(frozen=True)
-class Build:
-    """One of PyTorch's builds, with what it takes together with everything else, as measured."""
+class Build(NamedTuple):
+    """One of PyTorch's builds, and what it takes together with everything else, in bytes, as measured."""
 
     name: str
     lock: Path
@@ -42,14 +40,13 @@ class Build:
 
 
 CPU = Build("PyTorch's CPU build", HERE / "torch-cpu.txt", 0.8 * GB, 2.4 * GB)
-PYPI = Build("PyPI's PyTorch, a CUDA build that also runs on the CPU,", HERE / "torch-pypi.txt", 3.0 * GB, 6.5 * GB)
+PYPI = Build("PyPI's PyTorch, a CUDA build that also runs on the CPU", HERE / "torch-pypi.txt", 3.0 * GB, 6.5 * GB)
 
 
-@dataclass(frozen=True)
-class Installed:
+class Installed(NamedTuple):
     """A package in the environment."""
 
-    folder: Path
+    record: Path
     version: str
     size: int
     whole: bool
@@ -66,198 +63,143 @@ def read_lock(path: Path) -> dict[str, str]:
     return dict(line.split("==") for line in path.read_text().split())
 
 
-def refusal(system: str, machine: str, libc: str) -> str | None:
-    """Why the packages cannot run here; None where they can."""
-    if (system, machine) != ("Linux", "x86_64"):
-        return f"The service needs Linux on x86-64; this is {system} on {machine}."
-    if libc != "glibc":
-        return "The service needs a Linux with glibc: its packages are not built for others, as Alpine."
-    return None
-
-
 class Environment:
     """The folder, what is in it, and its pip."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.python = folder / "bin" / "python"
         self._scratch = folder / "scratch"
+        self._pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
     def make(self) -> None:
-        """Leave alone what works; make the rest of one that is half there anew."""
+        """Leave alone what works, and begin one that is half there anew."""
         if self._works():
             return
         half = (self.folder / "pyvenv.cfg").exists()
         if not half and self.folder.is_dir() and any(self.folder.iterdir()):
             stop(f"{self.folder} holds other files and is no environment: name another folder with VENV=.")
-        print(f"{self.folder}: {'was half made, starts anew' if half else 'new'}, {platform.python_version()}")
+        print(f"{self.folder}: {'unusable, made anew' if half else 'made'} with Python {platform.python_version()}")
         venv.create(self.folder, clear=half, with_pip=True, symlinks=True)
 
     def _works(self) -> bool:
-        probe = "import sys, pip._internal; print(*sys.version_info[:2])"
+        probe = "import sys, pip._internal; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))"
         try:
-            done = subprocess.run([self.python, "-c", probe], capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
+            return subprocess.run([self._pip[0], "-c", probe], capture_output=True, check=False).returncode == 0
+        except OSError:
             return False
-        return done.stdout.split() in (["3", "11"], ["3", "12"], ["3", "13"])
 
     def installed(self) -> dict[str, Installed]:
-        """Packages by name, as the files tell."""
+        """Packages by name. pip writes the record that lists REQUESTED last of all."""
         found = {}
         for folder in self.folder.glob("lib/python3.*/site-packages/*.dist-info"):
             name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
-            size = _size_if_whole(folder)
-            found[re.sub(r"[-_.]+", "-", name).lower()] = Installed(folder, version, size or 0, size is not None)
+            record, size, whole = folder / "RECORD", 0, False
+            try:
+                for row in csv.reader(record.read_text().splitlines()):
+                    whole = whole or row[0] == f"{folder.name}/REQUESTED"
+                    if row[2]:  # compiled files have no size there, and may be removed
+                        size += (folder.parent / row[0]).stat().st_size
+            except (OSError, IndexError):
+                whole = False
+            found[re.sub(r"[-_.]+", "-", name).lower()] = Installed(record, version, size, whole)
         return found
 
-    def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run pip at once and return what it said."""
-        return subprocess.run([*self._command(), *arguments], capture_output=True, text=True, check=False)
+    def pip(self, *arguments: str) -> str:
+        """What pip answers to a short question."""
+        return subprocess.run([*self._pip, *arguments], capture_output=True, text=True, check=False).stdout
 
-    def _command(self) -> list[str]:
-        return [str(self.python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-
-    def install(self, arguments: list[str], meter: "Meter") -> None:
+    def install(self, arguments: Iterable[str], meter: "Meter") -> None:
         """Run `pip install`, telling what it has downloaded so far. Ends the set-up where pip fails."""
-        shutil.rmtree(self._scratch, ignore_errors=True)  # of a run that was killed
+        shutil.rmtree(self._scratch, ignore_errors=True)  # of one that was killed
         self._scratch.mkdir()
-        command = [*self._command(), "install", "--quiet", "--no-deps", "--progress-bar", "off", *arguments]
-        try:
-            with tempfile.TemporaryFile("w+") as said:
-                environment = os.environ | {"TMPDIR": str(self._scratch)}
-                process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
-                while True:
-                    try:
-                        status = process.wait(1)
-                        break
-                    except subprocess.TimeoutExpired:
-                        meter.tick(_folder_size(self._scratch))
-                if status:
-                    said.seek(0)
-                    stop(f"\n{said.read()}The set-up stopped at what pip says above; run it again, and it goes on.")
-        finally:
+        command = [*self._pip, "install", "--quiet", "--no-deps", "--progress-bar", "off", *arguments]
+        with tempfile.TemporaryFile("w+") as said:
+            scratch = os.environ | {"TMPDIR": str(self._scratch)}
+            process = subprocess.Popen(command, stdout=said, stderr=said, env=scratch)
+            while process.poll() is None:
+                try:
+                    process.wait(1)
+                except subprocess.TimeoutExpired:
+                    meter.tick(self._scratch)
             shutil.rmtree(self._scratch, ignore_errors=True)
+            if process.returncode:
+                said.seek(0)
+                stop(f"\n{said.read()}The set-up stopped at what pip says above; run it again, and it goes on.")
 
 
 class Meter:
     """Where the set-up is: one line that changes on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, packages: int, done: int, size: int, total: float) -> None:
-        self._packages, self._done, self._size, self._total = packages, done, size, total
+    def __init__(self, packages: int, total: float) -> None:
+        self._packages, self._total = packages, total
+        self._done, self._size = 0, 0
         self._begin = self._said = time.monotonic()
         self._terminal = sys.stdout.isatty()
 
-    def advance(self, packages: int, size: int) -> None:
-        """So many packages are there now, and take so much."""
-        self._done, self._size = packages, size
-        self._say("")
+    def advance(self, sizes: list[int]) -> None:
+        """These packages are there now."""
+        self._done, self._size = len(sizes), sum(sizes)
+        self._say("\n" if self._done == self._packages else "")
 
-    def tick(self, downloaded: int) -> None:
-        """Still at it."""
+    def tick(self, scratch: Path) -> None:
+        """Still at it; `scratch` holds what pip has downloaded."""
         if self._terminal or time.monotonic() - self._said > _LINE_SECONDS:
-            self._say(f", {downloaded / 1e6:.0f} MB of the next at hand" if downloaded else "")
+            files = [path for path in scratch.rglob("*.whl") if path.exists()]
+            self._say("", f", {sum(path.stat().st_size for path in files) / 1e6:.0f} MB of the next" if files else "")
 
-    def _say(self, more: str) -> None:
+    def _say(self, end: str, more: str = "") -> None:
         self._said = time.monotonic()
         line = f"  {self._done} of {self._packages} packages, {self._size / GB:.1f} of {self._total / GB:.1f} GB{more}"
         line += f", {self._said - self._begin:.0f} s"
-        print(f"\r\033[K{line}" if self._terminal else line, end="" if self._terminal else "\n", flush=True)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._terminal:
-            print()
+        print(*(("\r\033[K", line, end) if self._terminal else (line, "\n")), sep="", end="", flush=True)
 
 
-def _size_if_whole(folder: Path) -> int | None:
-    """The size of a package, or None where a file is missing. pip writes the record that lists REQUESTED last of all."""
-    try:
-        rows = [row for row in csv.reader((folder / "RECORD").read_text().splitlines()) if row]
-        if not any(row[0] == f"{folder.name}/REQUESTED" for row in rows):
-            return None
-        # Compiled files have no size there, and may be removed.
-        return sum((folder.parent / name).stat().st_size for name, _, size in rows if size)
-    except (OSError, ValueError):
-        return None
-
-
-def _folder_size(folder: Path) -> int:
-    sizes = 0
-    for path in folder.rglob("*"):
-        try:
-            sizes += path.stat().st_size
-        except OSError:
-            continue
-    return sizes
-
-
-def build_of_torch(environment: Environment, index: str) -> Build:
+def build_of_torch(environment: Environment, index: list[str]) -> Build:
     """The build that is there already, or the CPU's where pip finds it, or PyPI's."""
     there = environment.installed().get("torch")
-    for build in (CPU, PYPI):
-        if there is not None and there.version == build.version and (build is CPU or not index):
-            return build
-    said = environment.pip("index", "versions", "torch", *_index(index))
-    versions = re.findall(r"[^\s,]+", said.stdout.partition("Available versions:")[2].partition("\n")[0])
+    if there is not None and there.version == CPU.version:
+        return CPU
+    if there is not None and there.version == PYPI.version and not index:
+        return PYPI
+    listed = environment.pip("index", "versions", "torch", *index).partition("Available versions:")[2]
+    versions = listed.partition("\n")[0].replace(",", " ").split()
     if CPU.version in versions:
         return CPU
+    python = f"for Python {platform.python_version()}"
     if index:
-        stop(f"PYTORCH_INDEX={index} has no torch {CPU.version} for Python {platform.python_version()}.")
+        stop(f"PYTORCH_INDEX={index[1]} has no torch {CPU.version} {python}.")
     if PYPI.version in versions:
         return PYPI
-    stop(f"pip finds no torch {PYPI.version} for Python {platform.python_version()}: does it reach a package index?")
+    stop(f"pip finds no torch {PYPI.version} {python}: does it reach a package index?")
 
 
-def _index(index: str) -> list[str]:
-    return ["--extra-index-url", index] if index else []
-
-
-def _announce(build: Build, left: int) -> None:
-    print(f"{left} packages to install with {build.name}")
-    print(f"  about {build.download / GB:.1f} GB to download in all, {build.installed / GB:.1f} GB on disk")
-    if build is PYPI:
-        print(f"  pip finds no CPU build here, which makes it {CPU.download / GB:.1f} and {CPU.installed / GB:.1f} GB:")
-        print("  to take that, name PyTorch's CPU wheel index (see PyTorch's install page): make setup PYTORCH_INDEX=URL")
-
-
-def install_packages(environment: Environment, build: Build, files: list[Path], index: str) -> None:
-    """Everything that the locks name and that is not whole in the environment."""
-    wanted = {name: (version, file) for file in files for name, version in read_lock(file).items()}
+def install_packages(environment: Environment, build: Build, wanted: dict[str, str], index: list[str]) -> None:
+    """Everything that is wanted and not whole in the environment."""
     there = environment.installed()
     for name in read_lock(PYPI.lock).keys() - wanted.keys() & there.keys():
         environment.pip("uninstall", "--yes", name)  # of the other build
     for name in wanted.keys() & there.keys():
         if not there[name].whole:
-            shutil.rmtree(there[name].folder)  # pip would take it for installed
-    have = {name for name, (version, _) in wanted.items() if name in there and _is(there[name], version)}
-    left = [name for name in wanted if name not in have]
+            shutil.rmtree(there[name].record.parent)  # pip would take it for installed
+            del there[name]
+    sizes = [there[name].size for name in wanted.keys() & there.keys()]
+    left = [name for name, version in wanted.items() if name not in there or there[name].version != version]
     if not left:
         return
-    _announce(build, len(left))
-    free = shutil.disk_usage(environment.folder).free
-    size = sum(there[name].size for name in have)
-    if free < build.installed - size:
-        stop(f"{environment.folder} needs {(build.installed - size) / GB:.1f} GB more; {free / GB:.1f} GB are free.")
-    meter = Meter(len(wanted), len(have), size, build.installed)
+    print(f"{len(left)} of {len(wanted)} packages to install, with {build.name}.")
+    print(f"In all it takes {build.download / GB:.1f} GB of downloads and {build.installed / GB:.1f} GB of disk.")
+    if build is PYPI:
+        print(f"PyTorch's CPU build, which pip finds no index for, takes {CPU.download / GB:.1f} and ", end="")
+        print(f"{CPU.installed / GB:.1f} GB: make setup PYTORCH_INDEX=URL, with the URL from PyTorch's install page.")
+    free, needed = shutil.disk_usage(environment.folder).free, build.installed - sum(sizes)
+    if free < needed:
+        stop(f"{environment.folder} needs {needed / GB:.1f} GB more, and {free / GB:.1f} GB are free.")
+    meter = Meter(len(wanted), build.installed)
+    meter.advance(sizes)
     for group in _groups(left, read_lock(build.lock)):
-        extra = _index(index) if "torch" in group else []
-        lines = [f"{name}=={wanted[name][0]}" for name in group]
-        environment.install(["--only-binary", ":all:", *extra, *lines], meter)
-        now = environment.installed()
-        meter.advance(len(wanted.keys() & now.keys()), sum(now[name].size for name in wanted.keys() & now.keys()))
-    meter.end()
-
-
-def install_service(environment: Environment) -> None:
-    """The command `cxr`, from the folder that this file is part of."""
-    project = HERE.parent / "pyproject.toml"
-    there = environment.installed().get("llm-cxr-server")
-    if there is None or not there.whole or (there.folder / "RECORD").stat().st_mtime < project.stat().st_mtime:
-        environment.install(["--no-build-isolation", "--editable", str(HERE.parent)], Meter(1, 0, 0, 0))
-
-
-def _is(package: Installed, version: str) -> bool:
-    return package.whole and package.version == version
+        lines = [f"{name}=={wanted[name]}" for name in group]
+        environment.install(["--only-binary", ":all:", *(index if "torch" in group else []), *lines], meter)
+        meter.advance([package.size for name, package in environment.installed().items() if name in wanted])
 
 
 def _groups(names: list[str], large: dict[str, str]) -> Iterator[list[str]]:
@@ -265,6 +207,14 @@ def _groups(names: list[str], large: dict[str, str]) -> Iterator[list[str]]:
     small = [name for name in names if name not in large]
     yield from (small[at : at + _GROUP] for at in range(0, len(small), _GROUP))
     yield from ([name] for name in names if name in large)
+
+
+def install_service(environment: Environment) -> None:
+    """The command `cxr`, of the folder that this file is part of."""
+    there = environment.installed().get("llm-cxr-server")
+    project = HERE.parent / "pyproject.toml"
+    if there is None or not there.whole or there.record.stat().st_mtime < project.stat().st_mtime:
+        environment.install(["--no-build-isolation", "--editable", str(HERE.parent)], Meter(1, 0))
 
 
 def main() -> None:
@@ -275,15 +225,16 @@ def main() -> None:
     parser.add_argument("--packages-only", action="store_true", help="without the service itself")
     parser.add_argument("--pytorch-index", default="", metavar="URL", help="PyTorch's CPU wheel index")
     given = parser.parse_args()
-    refused = refusal(platform.system(), platform.machine(), platform.libc_ver()[0])
-    if refused:
-        stop(refused)
+    if (platform.system(), platform.machine(), platform.libc_ver()[0]) != ("Linux", "x86_64", "glibc"):
+        stop("The service needs Linux on x86-64 with glibc: some of its packages are built for nothing else.")
     environment = Environment(given.folder.absolute())
     environment.make()
-    build = build_of_torch(environment, given.pytorch_index)
-    files = [HERE / "cpu.txt", build.lock]
-    install_packages(environment, build, files + ([HERE / "dev.txt"] if given.dev else []), given.pytorch_index)
-    (given.folder / "lock.txt").write_text("".join(path.read_text() for path in files))
+    index = ["--extra-index-url", given.pytorch_index] if given.pytorch_index else []
+    build = build_of_torch(environment, index)
+    locked = read_lock(HERE / "cpu.txt") | read_lock(build.lock)
+    install_packages(environment, build, locked | (read_lock(HERE / "dev.txt") if given.dev else {}), index)
+    lines = [f"{name}=={version}\n" for name, version in sorted(locked.items())]
+    (environment.folder / "lock.txt").write_text("".join(lines))
     if not given.packages_only:
         install_service(environment)
 

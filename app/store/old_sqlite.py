@@ -1,8 +1,8 @@
 """What DBOS asks of SQLite that an older one does not have.
 
-From Python 3.12 on, DBOS stores times as `unixepoch('subsec')`, in statements and as its tables' defaults. SQLite before
-3.42 answers that with NULL, before 3.38 not at all, and it is SQLite that decides, not Python: a database that was made
-under one Python is opened under another.
+From Python 3.12 on, DBOS stores times as `unixepoch('subsec')`, in statements and as its tables' defaults. SQLite
+before 3.42 answers that with NULL, before 3.38 not at all. SQLite decides, not Python: a database that was made under
+one Python is opened under another.
 """
 
 import sqlite3
