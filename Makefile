@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DICOM ?=
 ARGS ?=
 
-.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest lock clean
+.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -49,11 +49,17 @@ lint: setup-dev  ## style and types
 test: lint  ## style, types, every test
 	$(BIN)/pytest -m "not slow"
 
-test-fast: setup-dev  ## unit tests only: no engine
-	$(BIN)/pytest -m "not slow and not engine"
+test-fast: setup-dev  ## unit tests only: no engine, no network
+	$(BIN)/pytest -m "not slow and not engine and not network"
 
 test-slow: setup-dev  ## the long tests
 	$(BIN)/pytest -m slow
+
+test-pythons:  ## unit tests and demo in an environment of each Python that is here (an hour; up to 7 GB each)
+	@for version in 3.11 3.12 3.13; do \
+	  requirements/find-python python$$version || continue; \
+	  $(MAKE) --no-print-directory PYTHON=python$$version VENV=.venv-$$version test-fast demo || exit 1; \
+	done
 
 fullsize: setup-dev  ## import and serve random weights of the published size: 24 GB of memory, 20 GB of disk
 	$(BIN)/python -m tests.benchmarks.fullsize $(or $(FOLDER),out/fullsize)
@@ -88,13 +94,8 @@ bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the p
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m tests.benchmarks.ingest $(ARGS)
 
-lock:  ## resolve the locks again (needs uv)
-	uv pip compile pyproject.toml --extra cpu --extra train --override requirements/excluded.txt \
-	  --python-version 3.11 --no-header --no-annotate $(ARGS) -o requirements/cpu.txt
-	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --extra bench --override requirements/excluded.txt \
-	  --constraint requirements/cpu.txt --python-version 3.11 --no-header --no-annotate $(ARGS) -o requirements/all.tmp
-	grep -vxFf requirements/cpu.txt requirements/all.tmp > requirements/dev.txt
-	rm requirements/all.tmp
+lock:  ## resolve the locks again on plain PyPI (needs uv; ARGS=--upgrade takes newer versions)
+	requirements/lock $(ARGS)
 
 clean:  ## remove the environment and what the service wrote
 	rm -rf $(VENV) state out

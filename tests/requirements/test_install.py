@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -33,8 +34,9 @@ def wheel(folder: Path, name: str, version: str) -> None:
 class SetUp:
     """A project that has the set-up, its packages, and an environment to be."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bare: Path) -> None:
         self.requirements, self.wheels, self.venv = folder / "requirements", folder / "wheels", folder / "venv"
+        shutil.copytree(bare, self.venv, symlinks=True)
         self.requirements.mkdir()
         self.wheels.mkdir()
         shutil.copy(ROOT / "requirements" / "install.py", self.requirements)
@@ -84,9 +86,17 @@ class SetUp:
         return next(self.venv.glob("lib/python3*/site-packages"))
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment as `venv` makes it, which takes some seconds."""
+    folder = tmp_path_factory.mktemp("bare") / "venv"
+    venv.create(folder, with_pip=True, symlinks=True)
+    return folder
+
+
 @pytest.fixture
-def set_up(tmp_path: Path) -> SetUp:
-    return SetUp(tmp_path)
+def set_up(tmp_path: Path, bare: Path) -> SetUp:
+    return SetUp(tmp_path, bare)
 
 
 def test_the_cpu_build_is_taken_where_pip_finds_it_and_a_second_run_does_nothing(set_up: SetUp) -> None:
@@ -166,6 +176,7 @@ def test_a_lock_that_has_changed_changes_that_package(set_up: SetUp) -> None:
 def test_an_environment_that_is_half_made_is_made_anew_and_a_folder_of_something_else_is_left_alone(
     set_up: SetUp,
 ) -> None:
+    shutil.rmtree(set_up.venv)
     set_up.venv.mkdir()
     (set_up.venv / "letter.txt").write_text("mine")
     assert "name another folder" in set_up.run(status=2)
