@@ -40,7 +40,8 @@ class Build(NamedTuple):
 
 
 CPU = Build("PyTorch's CPU build", HERE / "torch-cpu.txt", 0.8 * GB, 2.4 * GB)
-PYPI = Build("PyPI's PyTorch, a CUDA build that also runs on the CPU", HERE / "torch-pypi.txt", 3.0 * GB, 6.5 * GB)
+PYPI = Build("PyPI's PyTorch, a CUDA build that also runs on the CPU", HERE / "torch-pypi.txt", 3.0 * GB, 5.7 * GB)
+_TOOLS = 0.5 * GB
 
 
 class Installed(NamedTuple):
@@ -188,7 +189,7 @@ def install_packages(environment: Environment, build: Build, wanted: dict[str, s
         return
     print(f"{len(left)} of {len(wanted)} packages to install, with {build.name}.")
     print(f"In all it takes {build.download / GB:.1f} GB of downloads and {build.installed / GB:.1f} GB of disk.")
-    if build is PYPI:
+    if build.lock == PYPI.lock:
         print(f"PyTorch's CPU build, which pip finds no index for, takes {CPU.download / GB:.1f} and ", end="")
         print(f"{CPU.installed / GB:.1f} GB: make setup PYTORCH_INDEX=URL, with the URL from PyTorch's install page.")
     free, needed = shutil.disk_usage(environment.folder).free, build.installed - sum(sizes)
@@ -231,8 +232,11 @@ def main() -> None:
     environment.make()
     index = ["--extra-index-url", given.pytorch_index] if given.pytorch_index else []
     build = build_of_torch(environment, index)
-    locked = read_lock(HERE / "cpu.txt") | read_lock(build.lock)
-    install_packages(environment, build, locked | (read_lock(HERE / "dev.txt") if given.dev else {}), index)
+    locked = wanted = read_lock(HERE / "cpu.txt") | read_lock(build.lock)
+    if given.dev:
+        wanted = locked | read_lock(HERE / "dev.txt")
+        build = build._replace(installed=build.installed + _TOOLS)
+    install_packages(environment, build, wanted, index)
     lines = [f"{name}=={version}\n" for name, version in sorted(locked.items())]
     (environment.folder / "lock.txt").write_text("".join(lines))
     if not given.packages_only:
