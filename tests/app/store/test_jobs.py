@@ -1,5 +1,6 @@
 """What is counted of the jobs, and that it is counted from indices."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from app.store.tables import held_files, instances, jobs
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(database_url(None, tmp_path))
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(database_url(None, tmp_path))
+    yield database
+    database.close()
 
 
 def job(name: str, state: str, created: float) -> dict[str, Any]:
@@ -50,5 +53,7 @@ def test_a_database_from_before_the_index_gets_it(tmp_path: Path) -> None:
     engine = connect(url)
     held_files.drop(engine)
     engine.dispose()
-    names = {index["name"] for index in sa.inspect(connect(url)).get_indexes(instances.name)}
+    engine = connect(url)
+    names = {index["name"] for index in sa.inspect(engine).get_indexes(instances.name)}
+    engine.dispose()
     assert held_files.name in names

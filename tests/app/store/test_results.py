@@ -1,6 +1,7 @@
 """Documents that could not be kept leave nothing, so that keeping them again does not fill the disk."""
 
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,16 @@ class _Spool(Spool):
         return super().write(data)
 
 
-def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_path: Path) -> None:
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(database_url(None, tmp_path))
+    yield database
+    database.close()
+
+
+def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_path: Path, database: Database) -> None:
     spool = _Spool(tmp_path / "spool", 0)
-    results = Results(Database(database_url(None, tmp_path)), spool)
+    results = Results(database, spool)
     documents = [parsed(instance()) for _ in range(2)]
     spool.left = 1
     with pytest.raises(OSError, match="No space left"):
@@ -38,9 +46,9 @@ def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_path: 
 
 
 def test_files_whose_rows_could_not_be_written_are_removed_and_those_that_have_rows_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool, database = Spool(tmp_path / "spool", 0), Database(database_url(None, tmp_path))
+    spool = Spool(tmp_path / "spool", 0)
     results = Results(database, spool)
     kept = results.keep("job", [parsed(instance())])
     error = sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full"))
