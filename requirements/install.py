@@ -21,8 +21,7 @@ from typing import NamedTuple, NoReturn
 
 HERE = Path(__file__).resolve().parent
 GB = 1e9
-_GROUP = 20
-_LINE_SECONDS = 15.0
+_GROUP, _LINE_SECONDS = 20, 15.0
 
 
 class Build(NamedTuple):
@@ -39,9 +38,9 @@ class Build(NamedTuple):
         return read_lock(self.lock)["torch"]
 
 
-CPU = Build("PyTorch's CPU build", HERE / "torch-cpu.txt", 0.8 * GB, 2.4 * GB)
-PYPI = Build("PyPI's PyTorch, a CUDA build that also runs on the CPU", HERE / "torch-pypi.txt", 3.0 * GB, 5.7 * GB)
-_TOOLS = 0.5 * GB
+CPU = Build("PyTorch's CPU build", HERE / "torch-cpu.txt", 0.7 * GB, 2.8 * GB)
+PYPI = Build("PyPI's PyTorch, a CUDA build that also runs on the CPU", HERE / "torch-pypi.txt", 3.1 * GB, 6.1 * GB)
+_TOOLS = 0.6 * GB
 
 
 class Installed(NamedTuple):
@@ -98,8 +97,9 @@ class Environment:
             try:
                 for row in csv.reader(record.read_text().splitlines()):
                     whole = whole or row[0] == f"{folder.name}/REQUESTED"
-                    if row[2]:  # compiled files have no size there, and may be removed
-                        size += (folder.parent / row[0]).stat().st_size
+                    path = folder.parent / row[0]
+                    if row[2] or path.exists():  # compiled files have no size there, and may be removed
+                        size += path.stat().st_size
             except (OSError, IndexError):
                 whole = False
             found[re.sub(r"[-_.]+", "-", name).lower()] = Installed(record, version, size, whole)
@@ -223,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dev", action="store_true", help="with what the tests need")
-    parser.add_argument("--packages-only", action="store_true", help="without the service itself")
+    parser.add_argument("--packages-only", action="store_true", help="without the service")
     parser.add_argument("--pytorch-index", default="", metavar="URL", help="PyTorch's CPU wheel index")
     given = parser.parse_args()
     if (platform.system(), platform.machine(), platform.libc_ver()[0]) != ("Linux", "x86_64", "glibc"):
