@@ -2,7 +2,7 @@
 # Stages: `cpu` (default) and `gpu`. Nothing in the last stages compiles Python packages; the service runs as user 10001
 # on a read-only root and writes to /var/lib/cxr and /tmp alone.
 #
-#   docker build --target cpu --build-arg PIP_EXTRA_INDEX_URL=<PyTorch's CPU wheel index> -t llm-cxr-server:cpu .
+#   docker build --target cpu --build-arg PYTORCH_INDEX=<PyTorch's CPU wheel index> -t llm-cxr-server:cpu .
 #   docker build --target gpu -t llm-cxr-server:gpu .
 
 FROM python:3.11.13-slim-bookworm AS base
@@ -22,8 +22,8 @@ COPY requirements requirements
 COPY pyproject.toml README.md LICENSE ./
 
 FROM build AS build-cpu
-ARG PIP_EXTRA_INDEX_URL
-RUN pip install --no-cache-dir --no-deps -r requirements/cpu.txt
+ARG PYTORCH_INDEX=
+RUN PIP_NO_CACHE_DIR=1 python requirements/install.py /opt/cxr --packages-only --pytorch-index "$PYTORCH_INDEX"
 COPY app app
 COPY models models
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .

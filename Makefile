@@ -1,26 +1,30 @@
-# Every target sets up what it needs. PYTHON is any CPython 3.11 or 3.12.
-PYTHON ?= python3
+# Every target sets up what it needs. PYTHON names a CPython 3.11, 3.12 or 3.13; without it the first on the path is taken.
+# PYTORCH_INDEX is PyTorch's CPU wheel index, for a pip that does not know it: see PyTorch's install page.
+PYTHON ?=
+PYTORCH_INDEX ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DICOM ?=
 ARGS ?=
 
-.PHONY: help setup setup-dev peers demo serve test test-fast test-slow lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest lock clean
+.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-$(VENV)/cpu.stamp: requirements/cpu.txt pyproject.toml
-	@echo "Setting up $(VENV): about 3 GB, a few minutes the first time"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --no-deps -r requirements/cpu.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+INSTALL = python=$$(requirements/find-python $(PYTHON)) && \
+  "$$python" requirements/install.py $(VENV) $(if $(PYTORCH_INDEX),--pytorch-index "$(PYTORCH_INDEX)")
+LOCKS := $(wildcard requirements/*.txt) requirements/install.py pyproject.toml
+
+$(VENV)/cpu.stamp: $(LOCKS) $(if $(PYTORCH_INDEX),FORCE)
+	@$(INSTALL)
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/cpu.stamp requirements/dev.txt
-	@$(PIP) install --no-deps -r requirements/dev.txt
+	@$(INSTALL) --dev
 	@touch $@
+
+FORCE:
 
 setup: $(VENV)/cpu.stamp  ## make the environment; does nothing when it is there
 
@@ -46,11 +50,17 @@ lint: setup-dev  ## style, types, directions of imports
 test: lint  ## style, types, every test
 	$(BIN)/pytest -m "not slow"
 
-test-fast: setup-dev  ## unit tests only: no engine
-	$(BIN)/pytest -m "not slow and not engine"
+test-fast: setup-dev  ## unit tests only: no engine, no network
+	$(BIN)/pytest -m "not slow and not engine and not network"
 
 test-slow: setup-dev  ## the long tests
 	$(BIN)/pytest -m slow
+
+test-pythons:  ## unit tests and demo in an environment of each Python that is here (an hour; up to 7 GB each)
+	@for version in 3.11 3.12 3.13; do \
+	  requirements/find-python python$$version || continue; \
+	  $(MAKE) --no-print-directory PYTHON=python$$version VENV=.venv-$$version test-fast demo || exit 1; \
+	done
 
 fullsize: setup-dev  ## import and serve random weights of the published size: 24 GB of memory, 20 GB of disk
 	$(BIN)/python -m benchmarks.fullsize $(or $(FOLDER),out/fullsize)
@@ -60,10 +70,10 @@ soak: setup-dev  ## nothing is lost: 60 studies, five SIGKILLs, a destination th
 
 sbom: setup-dev  ## what is installed, as CycloneDX, in out/sbom.json
 	@mkdir -p out
-	$(BIN)/cyclonedx-py requirements requirements/cpu.txt --of JSON -o out/sbom.json
+	$(BIN)/cyclonedx-py requirements $(VENV)/lock.txt --of JSON -o out/sbom.json
 
 audit: setup-dev sbom  ## known vulnerabilities of what is installed (asks PyPI)
-	$(BIN)/pip-audit --no-deps --disable-pip -r requirements/cpu.txt
+	$(BIN)/pip-audit --no-deps --disable-pip -r $(VENV)/lock.txt
 
 load: setup-dev  ## ten times what it can do, then 64 mixed clients for half an hour; writes docs/benchmarks/load.md
 	$(BIN)/python -m benchmarks.load.load $(ARGS)
@@ -85,13 +95,8 @@ bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the p
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
 
-lock:  ## resolve the locks again (needs uv)
-	uv pip compile pyproject.toml --extra cpu --extra train --override requirements/excluded.txt \
-	  --python-version 3.11 --no-header --no-annotate $(ARGS) -o requirements/cpu.txt
-	uv pip compile pyproject.toml --extra cpu --extra train --extra dev --extra bench --override requirements/excluded.txt \
-	  --constraint requirements/cpu.txt --python-version 3.11 --no-header --no-annotate $(ARGS) -o requirements/all.tmp
-	grep -vxFf requirements/cpu.txt requirements/all.tmp > requirements/dev.txt
-	rm requirements/all.tmp
+lock:  ## resolve the locks again on plain PyPI (needs uv; ARGS=--upgrade takes newer versions)
+	requirements/lock $(ARGS)
 
 clean:  ## remove the environment and what the service wrote
 	rm -rf $(VENV) state out

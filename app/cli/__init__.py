@@ -1,12 +1,14 @@
 """`cxr`: the command line. This module puts the commands together; each group's module holds arguments and work."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from app.cli import audit, bench, bundles, database, demo, doctor, evaluation, keys, query, serve, training
+from app.cli.console import console
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Serve a language model that reads and draws chest radiographs."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
@@ -22,6 +24,21 @@ app.add_typer(audit.audit_app, name="audit")
 app.add_typer(database.database_app, name="db")
 app.add_typer(training.manifest_app, name="manifest")
 app.add_typer(evaluation.evaluate_app, name="evaluate")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        console.print(f"llm-cxr-server {version('llm-cxr-server')}", markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    show: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Serve a language model that reads and draws chest radiographs."""
 
 
 def main() -> None:

@@ -8,11 +8,12 @@ from app.errors import CxrError
 from app.security.guard import LOOPBACK
 from app.security.keys import Keys
 from app.settings import Settings
+from app.store import sqlite_compat
 
 
 def problems(settings: Settings) -> list[str]:
     """One line a problem, each with the setting that it is about; empty where the service can be started."""
-    return [*_files(settings), *_access(settings), *_state(settings)]
+    return [*_files(settings), *_access(settings), *_state(settings), *_database(settings)]
 
 
 def _files(settings: Settings) -> Iterator[str]:
@@ -58,3 +59,10 @@ def _state(settings: Settings) -> Iterator[str]:
         return
     if not os.access(folder, os.W_OK | os.X_OK):
         yield f"CXR_STATE_DIR: {folder} cannot be written to"
+
+
+def _database(settings: Settings) -> Iterator[str]:
+    configured = settings.database_url
+    sqlite = configured is None or configured.get_secret_value().startswith("sqlite")
+    if sqlite and (refused := sqlite_compat.refusal()):
+        yield f"CXR_DATABASE_URL: {refused}"

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import CxrError
+from app.store import sqlite_compat
 from app.store.migrations import migrate
 
 T = TypeVar("T")
@@ -33,6 +34,10 @@ def database_url(configured: SecretStr | str | None, state_dir: Path) -> str:
 
 def create_engine(url: str) -> sa.Engine:
     """An engine, connected to nothing yet. Raises CxrError where the URL cannot be used."""
+    if url.startswith("sqlite"):
+        if refused := sqlite_compat.refusal():
+            raise CxrError(f"The database cannot be used: {refused}.", code="database_refused")
+        sqlite_compat.register_unixepoch()
     try:
         engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     except (sa.exc.ArgumentError, ModuleNotFoundError) as error:

@@ -1,8 +1,10 @@
 """What keeps a service from starting is one list."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -43,6 +45,17 @@ def test_everything_that_is_wrong_is_said_at_once(settings: Settings, tmp_path: 
         "CXR_AUTH__MODE",
         "CXR_STATE_DIR",
     ]
+
+
+def test_a_python_with_too_old_an_sqlite_is_refused_unless_the_database_is_another(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
+    (sentence,) = problems(settings)
+    assert "SQLite 3.34.1" in sentence
+    assert "3.35 or newer" in sentence
+    assert problems(settings.model_copy(update={"database_url": SecretStr("postgresql://localhost/cxr")})) == []
 
 
 def test_serve_says_so_and_does_not_start(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ async def test_a_node_hands_over_although_a_workflow_begins_while_it_ends(
             while not await asyncio.to_thread(_names, database):
                 await asyncio.sleep(0.02)
     assert _names(database) == []
+    database.close()  # the look has opened it again
 
 
 class _Client:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.store.database import Database, database_url
+from app.store.database import Database
 from app.store.results import Results
 from app.store.spool import Spool
 from tests.support.studies import instance, parsed
@@ -28,9 +28,9 @@ class _Spool(Spool):
         return super().write(data)
 
 
-async def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_path: Path) -> None:
+async def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_path: Path, database: Database) -> None:
     spool = _Spool(tmp_path / "spool", 0)
-    results = Results(Database(database_url(None, tmp_path)), spool)
+    results = Results(database, spool)
     documents = [parsed(instance()) for _ in range(2)]
     spool.left = 1
     with pytest.raises(OSError, match="No space left"):
@@ -42,9 +42,9 @@ async def test_files_that_were_written_before_the_disk_was_full_are_removed(tmp_
 
 
 async def test_files_whose_rows_could_not_be_written_are_removed_and_those_that_have_rows_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool, database = Spool(tmp_path / "spool", 0), Database(database_url(None, tmp_path))
+    spool = Spool(tmp_path / "spool", 0)
     results = Results(database, spool)
     kept = await results.keep("job", [parsed(instance())], _no_record)
     error = sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full"))
