@@ -6,7 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from support import ROOT
+
+from tests.support.service import ROOT
 
 FIND = ROOT / "requirements" / "find-python"
 

@@ -11,7 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import ROOT
+
+from tests.support.service import ROOT
 
 LINES = re.compile(r"(\d+) of (\d+) packages to install")
 NAMES = [f"piece-{number}" for number in range(24)]

@@ -8,7 +8,8 @@ import venv
 from pathlib import Path
 
 import pytest
-from support import ROOT
+
+from tests.support.service import ROOT
 
 FOLDER = ROOT / "requirements"
 SERVICE = ("cpu.txt", "torch-pypi.txt")

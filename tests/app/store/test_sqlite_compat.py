@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from support import ROOT
 
 from app.errors import CxrError
-from app.store.database import connect
+from app.store.database import create_engine
+from tests.support.service import ROOT
 
 # In a process of its own: DBOS's registry is global.
 WORKFLOW = """
 import sys
 from dbos import DBOS, DBOSClient
-from app.store.database import connect
+from app.store.database import create_engine
 
-connect(sys.argv[1])
+create_engine(sys.argv[1])
 
 @DBOS.workflow()
 def double(number: int) -> int:
@@ -47,7 +47,7 @@ def test_dbos_starts_and_runs_a_workflow_on_the_sqlite_that_is_here(tmp_path: Pa
 
 def test_a_default_that_dbos_writes_under_python_3_12_has_a_value_in_every_engine(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'a.sqlite'}"
-    connect(url).dispose()
+    create_engine(url).dispose()
     for table in ("one", "two"):  # engines as DBOS makes its own
         engine = sa.create_engine(url)
         with engine.begin() as connection:
@@ -62,4 +62,4 @@ def test_a_default_that_dbos_writes_under_python_3_12_has_a_value_in_every_engin
 def test_an_sqlite_that_is_too_old_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     with pytest.raises(CxrError, match=r"SQLite .* needs 3\.35 or newer, or PostgreSQL"):
-        connect(f"sqlite:///{tmp_path / 'a.sqlite'}")
+        create_engine(f"sqlite:///{tmp_path / 'a.sqlite'}")
