@@ -8,7 +8,7 @@ from app.cli.console import console, fail
 from app.cli.options import ServiceStateOption, settings_of
 from app.security import audit
 
-audit_app = typer.Typer(no_args_is_help=True, help="The audit log: who did what, and that nobody changed it.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit log: who did what, and a check that it was not changed.")
 
 
 @audit_app.command()

@@ -1,7 +1,7 @@
 """Ties the engine's process to the gateway's: it ends with it, and not before.
 
-One that nobody can ask any more would keep the accelerator's memory, and the next start would find none. An interrupt
-from a terminal comes to both at once, and what is under way has the gateway's time to finish.
+An orphaned engine would keep the accelerator's memory, and the next start would find none. An interrupt from a terminal
+reaches both at once: the engine ignores it, so that requests under way have the gateway's time to finish.
 
 A plugin of vLLM (entry point `vllm.general_plugins`), which loads it into each of its processes.
 """
