@@ -20,8 +20,9 @@ CxrError
 ├── DeadlineExceeded          the request took longer than allowed
 ├── ClientGone                the client left before its answer was ready
 ├── WorkerFailed              one request failed in the codec or the engine; others go on
-└── FatalError                the codec or the engine is gone; the process has to be replaced
+└── FatalError                the codec, the decoders or the engine is gone; the process has to be replaced
     ├── CodecDead
+    ├── DecodersDead
     └── EngineDead
 """
 
@@ -181,6 +182,12 @@ class CodecDead(FatalError):
     """The codec's worker is gone."""
 
     code = "codec_dead"
+
+
+class DecodersDead(FatalError):
+    """No process that decodes images can be started."""
+
+    code = "decoders_dead"
 
 
 class EngineDead(FatalError):

@@ -39,6 +39,7 @@ class ReadinessProbe:
         probes: dict[str, Callable[[], Awaitable[object]]] = {
             "engine": backend.engine.probe,
             "codec": lambda: backend.codec.encode(np.zeros((size, size), np.uint8)),
+            "decoders": backend.reader.probe,
             "state_dir": lambda: asyncio.to_thread(_write, state_dir),
         }
         found = await asyncio.gather(*(_outcome(probe) for probe in probes.values()))

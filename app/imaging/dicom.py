@@ -33,7 +33,7 @@ def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, DicomF
         facts = facts_of(dataset, str(dataset.file_meta.TransferSyntaxUID))
         warnings += accept(dataset, facts, limits)
         try:
-            return grey_image(dataset, warnings), facts, warnings
+            return grey_image(dataset, warnings, limits.max_pixels), facts, warnings
         except (CxrError, MemoryError):
             raise
         except Exception as error:  # whatever a LUT or a header combination made numpy or pydicom raise

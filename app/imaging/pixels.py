@@ -16,6 +16,7 @@ from pydicom.uid import UID
 from app.errors import MalformedInput, UnsupportedMedia, UnusableImage
 from app.imaging.acceptance import number_of, text_of
 from app.imaging.codestream import without_trailing_segments
+from app.imaging.codestream_size import check_stream
 
 _TABLE_LIMIT = 1 << 16
 # Bounds of the grey range where no window is given, in percent of the pixels that are not padding.
@@ -29,11 +30,12 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _IGNORED_WINDOW = "The window in the file leaves no contrast; the grey range was taken from the pixels."
 
 
-def grey_image(dataset: Dataset, warnings: list[str]) -> np.ndarray:
+def grey_image(dataset: Dataset, warnings: list[str], max_pixels: int) -> np.ndarray:
     """Decode and convert to uint8 (rows, columns), bright where the beam was absorbed; appends to `warnings`.
 
     Raises UnsupportedMedia, MalformedInput, UnusableImage.
     """
+    check_frame(dataset, max_pixels)
     stored = _decode(dataset, warnings)
     photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
     if photometric == "PALETTE COLOR":
@@ -47,6 +49,18 @@ def grey_image(dataset: Dataset, warnings: list[str]) -> np.ndarray:
     if stored.dtype.kind not in "iu":
         raise UnusableImage("The pixels are floating point numbers, not a radiograph's.", code="wrong_modality")
     return _windowed(dataset, stored, photometric == "MONOCHROME1", warnings)
+
+
+def check_frame(dataset: Dataset, max_pixels: int) -> None:
+    """Refuse a compressed frame that is not of the header's size. Raises MalformedInput, UnusableImage."""
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if not syntax.is_transfer_syntax or not syntax.is_encapsulated:
+        return
+    try:
+        frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    except Exception as error:  # pydicom raises many kinds on damaged encapsulation
+        raise MalformedInput("The pixel data is damaged or incomplete.", code="damaged_image") from error
+    check_stream(frame, number_of(dataset, "Columns"), number_of(dataset, "Rows"), max_pixels)
 
 
 def _decode(dataset: Dataset, warnings: list[str]) -> np.ndarray:

@@ -32,18 +32,18 @@ def read_preview(data: bytes, limits: ImagingSettings) -> bytes:
     try:
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore")
-            return _of_dicom(data)
+            return _of_dicom(data, limits.max_pixels)
     except (CxrError, MemoryError):
         raise
     except Exception as error:  # as in read_dicom
         raise MalformedInput("The image's header and pixels do not fit together.", code="damaged_image") from error
 
 
-def _of_dicom(data: bytes) -> bytes:
+def _of_dicom(data: bytes, max_pixels: int) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
     if not photometric.startswith("MONOCHROME"):
-        return _pgm(grey_image(dataset, []).astype(np.float32), 0.0, 255.0, 127.5, 255.0, inverse=False)
+        return _pgm(grey_image(dataset, [], max_pixels).astype(np.float32), 0.0, 255.0, 127.5, 255.0, inverse=False)
     values = apply_modality_lut(dataset.pixel_array, dataset).astype(np.float32)
     low, high = (float(bound) for bound in np.percentile(values[::4, ::4], (0.1, 99.9)))
     try:

@@ -47,10 +47,17 @@ class ImageReader(Protocol):
         """Get ready; returns when images can be read."""
 
     async def read(self, data: bytes) -> Radiograph:
-        """Read one image. Raises InputError and Overloaded."""
+        """Read one image. Raises InputError, Overloaded, Unavailable, FatalError."""
 
     async def preview(self, data: bytes) -> bytes:
         """The image for display, as PGM. Raises InputError and Overloaded."""
+
+    @property
+    def alive(self) -> bool:
+        """False once images cannot be read any more."""
+
+    async def probe(self) -> None:
+        """See that an image could be read. Raises CxrError where not."""
 
     def close(self) -> None:
         """Stop."""

@@ -6,8 +6,9 @@ import warnings as python_warnings
 import numpy as np
 from PIL import Image, ImageOps
 
-from app.errors import MalformedInput, UnusableImage
+from app.errors import InputError, MalformedInput, UnusableImage
 from app.imaging.acceptance import check_size
+from app.imaging.codestream_size import check_stream
 from app.settings import ImagingSettings
 from app.third_parties import set_up_pillow
 
@@ -27,12 +28,14 @@ def read_raster(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, list[
         try:
             with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
                 check_size(*image.size, limits)
+                if image.format == "JPEG":
+                    check_stream(data, *image.size, limits.max_pixels)
                 if getattr(image, "n_frames", 1) > 1:
                     raise UnusableImage("The image is animated; a radiograph has one frame.", code="multi_frame")
                 if image.getexif().get(_ORIENTATION, 1) != 1:
                     warnings.append("The image was turned as its EXIF orientation says.")
                 grey = _grey(ImageOps.exif_transpose(image))
-        except (UnusableImage, MemoryError):
+        except (InputError, MemoryError):
             raise
         except Exception as error:  # Pillow raises many kinds on damaged files
             raise MalformedInput("The image is damaged or incomplete.", code="damaged_image") from error

@@ -1,87 +1,203 @@
-"""Worker processes for untrusted images: a crash, a memory bomb or an endless decode ends one request only."""
+"""The pool of decoder processes: whatever ends one, another takes its place, and at most one request notices."""
 
 import asyncio
-import multiprocessing
-import resource
-from collections.abc import Callable
-from concurrent.futures import CancelledError
-from typing import TypeVar
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from pebble import ProcessExpired, ProcessPool
+import structlog
 
-from app.errors import CxrError, Overloaded, UnusableImage
+from app.errors import CxrError, DecodersDead, Overloaded, Unavailable, UnusableImage
+from app.imaging import wire
+from app.imaging.decoder_handle import DecoderGone, DecoderHandle, DecodeTimeout
 from app.imaging.preview import read_preview
 from app.imaging.radiograph import Radiograph
 from app.imaging.reader import read_radiograph
 from app.settings import ImagingSettings
+from app.telemetry.metrics import DECODERS_REPLACED
 
-T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
-
-def _confine(memory_mb: int) -> None:
-    """Limit the process before it sees any input."""
-    limit = memory_mb * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _ready() -> None:
-    """Runs once in each worker, so that the imports are over before the first image."""
+_ATTEMPTS = 2
+# How often starting a process is tried before the service is taken to be broken, and the waits between.
+_START_WAITS = (0.0, 0.5, 2.0, 5.0)
 
 
 class Sandbox:
-    """Reads images in a pool of confined processes."""
+    """Reads images in confined processes, one thread of the gateway to each.
 
-    def __init__(self, limits: ImagingSettings, size: int) -> None:
+    A process that died, was stopped, met a limit or keeps too much memory is replaced. An image that was being decoded
+    then is decoded once more: the cause may have come from outside.
+    """
+
+    def __init__(
+        self,
+        limits: ImagingSettings,
+        size: int,
+        start: Callable[[ImagingSettings], DecoderHandle] = DecoderHandle,
+        start_waits: Sequence[float] = _START_WAITS,
+    ) -> None:
         self._limits = limits
         self._size = size
+        self._start = start
+        self._start_waits = start_waits
         self._waiting = 0
-        # spawn: the parent has threads and a model in memory, neither of which a decoder should inherit.
-        self._pool = ProcessPool(
-            max_workers=limits.workers,
-            initializer=_confine,
-            initargs=(limits.memory_mb,),
-            context=multiprocessing.get_context("spawn"),
-        )
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(limits.workers, thread_name_prefix="decode")
+        # Slots: a process, or None where one is to be started.
+        self._idle: queue.LifoQueue[DecoderHandle | None] = queue.LifoQueue()
+        self._closed = False
+        self._broken = False
+        self.missing: list[str] = []
+
+    @property
+    def alive(self) -> bool:
+        """False once no process can be started any more."""
+        return not self._broken
 
     async def start(self) -> None:
-        """Start the processes."""
-        futures = [self._pool.schedule(_ready) for _ in range(self._limits.workers)]
-        await asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
+        """Start the processes. Raises DecodersDead."""
+        for _ in range(self._limits.workers):
+            self._idle.put(None)
+        started = [self._threads.submit(self._fill_a_slot) for _ in range(self._limits.workers)]
+        await asyncio.gather(*(asyncio.wrap_future(one) for one in started))
+        if self.missing:
+            log.warning("decoders are confined in part", missing=self.missing)
+
+    @property
+    def pids(self) -> list[int]:
+        """The idle processes."""
+        return [handle.pid for handle in list(self._idle.queue) if handle is not None]
 
     async def read(self, data: bytes) -> Radiograph:
-        """Read one image. Raises InputError, Overloaded."""
-        return await self._run(read_radiograph, data, self._limits, self._size)
+        """Read one image. Raises InputError, Overloaded, Unavailable, DecodersDead."""
+        body, pixels = await self._run(wire.Kind.READ, data)
+        if not isinstance(body, wire.ReadReply) or len(pixels) != self._size * self._size:
+            raise Unavailable("The image could not be decoded; send it again.", code="decoder_failed")
+        return wire.radiograph_of(body, pixels, self._size)
 
     async def preview(self, data: bytes) -> bytes:
-        """One image for display, as PGM. Raises InputError, Overloaded."""
-        return await self._run(read_preview, data, self._limits)
+        """One image for display, as PGM. Raises as `read` does."""
+        body, file = await self._run(wire.Kind.PREVIEW, data)
+        if not isinstance(body, wire.PreviewReply):
+            raise Unavailable("The image could not be decoded; send it again.", code="decoder_failed")
+        return file
 
-    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
-        if self._waiting >= self._limits.max_queue + self._limits.workers:
-            raise Overloaded("Too many images wait to be decoded.")
-        self._waiting += 1
+    async def probe(self) -> None:
+        """See that a process answers. Raises Unavailable, DecodersDead; a full queue is a sign of life."""
         try:
-            future = self._pool.schedule(function, args=arguments, timeout=self._limits.timeout_seconds)
-            result: T = await asyncio.wrap_future(future)
-            return result
-        except (asyncio.CancelledError, CxrError):
-            raise
-        except TimeoutError as error:
-            raise UnusableImage(
-                f"Decoding took longer than {self._limits.timeout_seconds:g} seconds.", code="decode_timeout"
-            ) from error
-        except (ProcessExpired, MemoryError, CancelledError, OSError) as error:
-            raise UnusableImage(
-                "The image could not be decoded within the memory limit.", code="decoder_failed"
-            ) from error
-        finally:
+            await self._run(wire.Kind.PROBE, b"")
+        except Overloaded:
+            return
+
+    async def _run(self, kind: wire.Kind, data: bytes) -> tuple[wire.Reply, bytes]:
+        with self._lock:
+            if self._broken:
+                raise DecodersDead("The image decoders cannot be started.")
+            if self._waiting >= self._limits.max_queue + self._limits.workers:
+                raise Overloaded("Too many images wait to be decoded.")
+            self._waiting += 1
+        work = self._threads.submit(self._decode, kind, data)
+        # One that is cancelled while it runs keeps its place until it is over.
+        work.add_done_callback(self._done)
+        return await asyncio.wrap_future(work)
+
+    def _done(self, _: "Future[tuple[wire.Reply, bytes]]") -> None:
+        with self._lock:
             self._waiting -= 1
 
+    def _decode(self, kind: wire.Kind, data: bytes) -> tuple[wire.Reply, bytes]:
+        for _ in range(_ATTEMPTS):
+            handle = self._take()
+            try:
+                body, pixels = handle.ask(kind, self._size, data)
+            except DecodeTimeout:
+                self._replace(handle, "timeout")
+                raise UnusableImage(
+                    f"Decoding took longer than {self._limits.timeout_seconds:g} seconds.", code="decode_timeout"
+                ) from None
+            except DecoderGone as error:
+                log.warning("a decoder was lost", cause=str(error))
+                self._replace(handle, "died")
+                continue
+            except BaseException:
+                self._replace(handle, "failed")
+                raise
+            return self._finish(handle, body), pixels
+        raise UnusableImage("The image could not be decoded: two decoders ended over it.", code="decoder_failed")
+
+    def _finish(self, handle: DecoderHandle, body: wire.Reply) -> wire.Reply:
+        if isinstance(body, wire.StateReply) and body.reply == "out_of_memory":
+            self._replace(handle, "memory")
+            raise UnusableImage("The image could not be decoded within the memory limit.", code="decoder_failed")
+        try:
+            refusal = wire.refusal_of(body) if isinstance(body, wire.RefusalReply) else None
+        except ValueError:
+            self._replace(handle, "failed")
+            raise Unavailable("The image could not be decoded; send it again.", code="decoder_failed") from None
+        if handle.is_bloated:
+            self._replace(handle, "memory")
+        else:
+            self._idle.put(handle)
+        if refusal is not None:
+            raise refusal
+        return body
+
+    def _take(self) -> DecoderHandle:
+        """An idle process that lives; a slot whose process is gone is filled first. Raises DecodersDead."""
+        handle = self._idle.get()
+        if handle is not None and handle.alive:
+            return handle
+        if handle is not None:
+            DECODERS_REPLACED.labels(cause="idle").inc()
+            handle.kill()
+        try:
+            return self._started()
+        except BaseException:
+            self._idle.put(None)
+            raise
+
+    def _replace(self, handle: DecoderHandle, cause: str) -> None:
+        """End a process and have its slot filled at once, by whichever thread is free."""
+        DECODERS_REPLACED.labels(cause=cause).inc()
+        handle.kill()
+        self._idle.put(None)
+        if not self._closed:
+            self._threads.submit(self._fill_a_slot)
+
+    def _fill_a_slot(self) -> None:
+        try:
+            slot = self._take()
+        except CxrError:
+            return
+        self._idle.put(slot)
+
+    def _started(self) -> DecoderHandle:
+        """A new process. Raises DecodersDead where none can be started, and is dead from then on."""
+        for wait in self._start_waits:
+            time.sleep(wait)
+            if self._closed:
+                break
+            try:
+                handle = self._start(self._limits)
+            except (OSError, DecoderGone) as error:
+                log.error("a decoder did not start", exc_info=error)
+                continue
+            self.missing = handle.missing
+            return handle
+        self._broken = not self._closed
+        raise DecodersDead("The image decoders cannot be started.")
+
     def close(self) -> None:
-        """Stop the processes."""
-        self._pool.stop()
-        self._pool.join()
+        """End the processes."""
+        self._closed = True
+        self._threads.shutdown(cancel_futures=True)
+        while not self._idle.empty():
+            handle = self._idle.get()
+            if handle is not None:
+                handle.kill()
 
 
 class InlineReader:
@@ -90,6 +206,7 @@ class InlineReader:
     def __init__(self, limits: ImagingSettings, size: int) -> None:
         self._limits = limits
         self._size = size
+        self.alive = True
 
     async def start(self) -> None:
         """Nothing to start."""
@@ -101,6 +218,9 @@ class InlineReader:
     async def preview(self, data: bytes) -> bytes:
         """One image for display, as PGM. Raises InputError."""
         return await asyncio.to_thread(read_preview, data, self._limits)
+
+    async def probe(self) -> None:
+        """Nothing to ask."""
 
     def close(self) -> None:
         """Nothing to stop."""

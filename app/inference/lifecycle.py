@@ -101,7 +101,7 @@ class Lifecycle:
         self._built = True
         STARTED.set(time.time())
         self._enter(Phase.READY)
-        while backend.engine.alive and backend.codec.alive:
+        while backend.engine.alive and backend.codec.alive and backend.reader.alive:
             await asyncio.sleep(_WATCH_SECONDS)
         self.fail()
 

@@ -20,6 +20,10 @@ DRAWINGS_IN_FLIGHT = Gauge("cxr_drawings_in_flight", "Drawings being generated."
 
 READINGS_REUSED = Counter("cxr_readings_reused_total", "Images that were not decoded and encoded again.")
 
+DECODERS_REPLACED = Counter(
+    "cxr_decoders_replaced_total", "Decoder processes replaced: died, idle, timeout, memory or failed.", ["cause"]
+)
+
 CODEC_BATCH_IMAGES = Histogram(
     "cxr_codec_batch_images", "Images in one batch of the codec.", buckets=(1, 2, 4, 8, 16, 32, 64)
 )

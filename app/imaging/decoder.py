@@ -1,0 +1,58 @@
+"""A decoder process: reads images one after the other from a socket, confined before it sees the first.
+
+`python -m app.imaging.decoder FD LIMITS`: the socket's file descriptor, and the settings of imaging as JSON.
+"""
+
+import gc
+import socket
+import sys
+
+from PIL import Image
+from pydicom.pixels import get_decoder
+from pydicom.uid import AllTransferSyntaxes
+
+from app.errors import InputError
+from app.imaging import preview, reader, wire
+from app.imaging.confine import confine
+from app.settings import ImagingSettings
+
+
+def _import_decoders() -> None:
+    """Import what Pillow and pydicom import with the first image of a kind."""
+    Image.init()
+    for syntax in AllTransferSyntaxes:
+        try:
+            get_decoder(syntax)
+        except NotImplementedError:  # a transfer syntax of no single image
+            continue
+    # The imports stay for good: out of the garbage collector's sight.
+    gc.freeze()
+
+
+def _answer(kind: wire.Kind, size: int, data: bytes, limits: ImagingSettings) -> tuple[wire.Reply, bytes]:
+    try:
+        if kind is wire.Kind.READ:
+            return wire.described(reader.read_radiograph(data, limits, size))
+        if kind is wire.Kind.PREVIEW:
+            return wire.PreviewReply(), preview.read_preview(data, limits)
+        return wire.StateReply(reply="ready"), b""
+    except InputError as error:
+        return wire.refused(error), b""
+    except MemoryError:
+        return wire.StateReply(reply="out_of_memory"), b""
+
+
+def main() -> None:
+    """Answer until the gateway is gone."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    limits = ImagingSettings.model_validate_json(sys.argv[2])
+    _import_decoders()
+    wire.write_reply(channel, wire.StateReply(reply="ready", missing=confine(limits.memory_mb)), b"")
+    while (asked := wire.read_request(channel)) is not None:
+        body, pixels = _answer(*asked, limits)
+        del asked
+        wire.write_reply(channel, body, pixels)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""What goes between the gateway and a decoder process, in a layout that carries no code: no pickle is read.
+
+A request is a header and the image's bytes. A reply is a header, a JSON object of a strict schema, and raw pixels of a
+size that the gateway knows.
+"""
+
+import socket
+import struct
+from dataclasses import asdict
+from enum import IntEnum
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app import errors
+from app.errors import InputError
+from app.imaging.radiograph import DicomFacts, Radiograph, Source
+
+_REQUEST = struct.Struct("<BIQ")  # kind, side of the model's images, bytes
+_REPLY = struct.Struct("<IQ")  # bytes of JSON, bytes of pixels
+_MOST_JSON = 65_536
+_MOST_PIXELS = 4_194_304
+
+_Text = Annotated[str, StringConstraints(max_length=500)]
+# What a decoder may say of an image: never that of another layer, and never a class that is not here.
+_REFUSALS: dict[str, type[InputError]] = {
+    kind.__name__: kind for kind in (errors.MalformedInput, errors.UnsupportedMedia, errors.UnusableImage)
+}
+
+
+class Kind(IntEnum):
+    """What a decoder is asked for."""
+
+    READ = 0
+    PREVIEW = 1
+    PROBE = 2
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Facts(_Strict):
+    sop_class_uid: _Text | None
+    sop_instance_uid: _Text | None
+    study_instance_uid: _Text | None
+    series_instance_uid: _Text | None
+    modality: _Text | None
+    body_part: _Text | None
+    view: _Text | None
+    photometric_interpretation: _Text | None
+    transfer_syntax_uid: _Text | None
+
+
+class ReadReply(_Strict):
+    """A radiograph without its pixels."""
+
+    reply: Literal["radiograph"] = "radiograph"
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    source: Source
+    width: Annotated[int, Field(ge=1, le=2**20)]
+    height: Annotated[int, Field(ge=1, le=2**20)]
+    warnings: Annotated[list[_Text], Field(max_length=32)]
+    dicom: _Facts | None
+
+
+class PreviewReply(_Strict):
+    """A preview; its file is what follows."""
+
+    reply: Literal["preview"] = "preview"
+
+
+class RefusalReply(_Strict):
+    """The image cannot be used."""
+
+    reply: Literal["refusal"] = "refusal"
+    kind: Annotated[str, StringConstraints(max_length=32)]
+    detail: _Text
+    code: Annotated[str, StringConstraints(pattern="^[a-z_0-9]{1,40}$")]
+
+
+class StateReply(_Strict):
+    """The decoder is ready (`missing` is what the kernel does not offer to confine it), or met its memory limit."""
+
+    reply: Literal["ready", "out_of_memory"]
+    missing: list[_Text] = []
+
+
+class _Envelope(_Strict):
+    body: Annotated[ReadReply | PreviewReply | RefusalReply | StateReply, Field(discriminator="reply")]
+
+
+Reply = ReadReply | PreviewReply | RefusalReply | StateReply
+
+
+def request(kind: Kind, size: int, data: bytes) -> tuple[bytes, bytes]:
+    """Header and body of a request."""
+    return _REQUEST.pack(kind, size, len(data)), data
+
+
+def read_request(channel: socket.socket) -> tuple[Kind, int, bytes] | None:
+    """The next request, None where the gateway is gone."""
+    header = _exactly(channel, _REQUEST.size)
+    if header is None:
+        return None
+    kind, size, length = _REQUEST.unpack(header)
+    data = _exactly(channel, length)
+    return None if data is None else (Kind(kind), size, data)
+
+
+def write_reply(channel: socket.socket, body: Reply, pixels: bytes) -> None:
+    """Send a reply."""
+    text = _Envelope(body=body).model_dump_json().encode()
+    channel.sendall(_REPLY.pack(len(text), len(pixels)) + text)
+    channel.sendall(pixels)
+
+
+def read_reply(channel: socket.socket) -> tuple[Reply, bytes] | None:
+    """A reply and its pixels; None where the decoder is gone.
+
+    Raises ValueError where it is none of the layout, TimeoutError of the socket.
+    """
+    header = _exactly(channel, _REPLY.size)
+    if header is None:
+        return None
+    text_length, pixel_length = _REPLY.unpack(header)
+    if text_length > _MOST_JSON or pixel_length > _MOST_PIXELS:
+        raise ValueError("the reply is longer than any may be")
+    text, pixels = _exactly(channel, text_length), _exactly(channel, pixel_length)
+    if text is None or pixels is None:
+        return None
+    return _Envelope.model_validate_json(text).body, pixels
+
+
+def _exactly(channel: socket.socket, length: int) -> bytes | None:
+    buffer = bytearray(length)
+    view, at = memoryview(buffer), 0
+    while at < length:
+        count = channel.recv_into(view[at:])
+        if not count:
+            return None
+        at += count
+    return bytes(buffer)
+
+
+def described(radiograph: Radiograph) -> tuple[ReadReply, bytes]:
+    """A radiograph as a reply and its pixels."""
+    facts = None if radiograph.dicom is None else _Facts(**_cut(asdict(radiograph.dicom)))
+    body = ReadReply(
+        sha256=radiograph.sha256,
+        source=radiograph.source,
+        width=radiograph.width,
+        height=radiograph.height,
+        warnings=[warning[:500] for warning in radiograph.warnings[:32]],
+        dicom=facts,
+    )
+    return body, np.ascontiguousarray(radiograph.pixels, np.uint8).tobytes()
+
+
+def _cut(facts: dict[str, str | None]) -> dict[str, str | None]:
+    return {name: None if value is None else value[:500] for name, value in facts.items()}
+
+
+def radiograph_of(body: ReadReply, pixels: bytes, size: int) -> Radiograph:
+    """The radiograph of a reply. Raises ValueError where the pixels are not those of one image."""
+    facts = None if body.dicom is None else DicomFacts(**body.dicom.model_dump())
+    return Radiograph(
+        pixels=np.frombuffer(pixels, np.uint8).reshape(size, size),
+        sha256=body.sha256,
+        source=body.source,
+        width=body.width,
+        height=body.height,
+        warnings=tuple(body.warnings),
+        dicom=facts,
+    )
+
+
+def refused(error: InputError) -> RefusalReply:
+    """A refusal as a reply."""
+    return RefusalReply(kind=type(error).__name__, detail=error.detail[:500], code=error.code)
+
+
+def refusal_of(body: RefusalReply) -> InputError:
+    """The exception of a reply. Raises ValueError where it is none that a decoder raises."""
+    kind = _REFUSALS.get(body.kind)
+    if kind is None:
+        raise ValueError("the refusal is none of a decoder's")
+    return kind(body.detail, code=body.code)
