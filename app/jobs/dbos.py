@@ -14,9 +14,11 @@ from dbos import DBOS, DBOSClient, SetWorkflowID
 
 from app.errors import CxrError
 from app.jobs.nodes import Nodes
+from app.jobs.reconciler import Reconciler
 from app.jobs.workflow import StudyWorkflow
 from app.settings import Settings
 from app.store.database import Database
+from app.store.jobs import Jobs
 from app.store.records import Run
 from app.telemetry import tracing
 from app.third_parties import set_up_dbos
@@ -100,6 +102,11 @@ class WorkflowEngine:
         except sa.exc.DBAPIError as error:
             raise CxrError("The database cannot be used.", code="database_refused") from error
         self.nodes = Nodes(self._node, self._database, self._client, _queue_of)
+
+    def reconciler(self, jobs: Jobs) -> Reconciler:
+        """What takes up jobs without a workflow; after `start`."""
+        assert self._client is not None
+        return Reconciler(self._node, self._database, jobs, self._client, self.enqueue_retry)
 
     def enqueue_reading(self, connection: sa.Connection, job_id: str, trace: str | None) -> None:
         """Enqueue a new job's first run as part of a transaction."""

@@ -11,6 +11,7 @@ from app.errors import DeliveryFailed
 from app.jobs.documents import event_of
 from app.security.audit import AuditLog
 from app.settings import StudySettings
+from app.store.deliveries import Deliveries
 from app.store.jobs import Jobs
 from app.store.records import Run
 from app.store.results import Results
@@ -27,6 +28,7 @@ class DeliverySteps:
         self,
         settings: StudySettings,
         jobs: Jobs,
+        deliveries: Deliveries,
         results: Results,
         outbox: Outbox,
         webhook: Webhook | None,
@@ -34,6 +36,7 @@ class DeliverySteps:
     ) -> None:
         self._study = settings
         self._jobs = jobs
+        self._deliveries = deliveries
         self._results = results
         self._outbox = outbox
         self._webhook = webhook
@@ -47,7 +50,7 @@ class DeliverySteps:
     async def deliver(self, run: Run, name: str) -> str | None:
         """Deliver to one destination; returns the code of its refusal."""
         job_id = run.job_id
-        delivered = {item.destination for item in await self._jobs.deliveries(job_id) if item.state == "delivered"}
+        delivered = {item.destination for item in await self._deliveries.of_job(job_id) if item.state == "delivered"}
         if name in delivered:
             return None
         files = await self._results.files((await self._jobs.get(job_id)).documents)
@@ -57,16 +60,16 @@ class DeliverySteps:
             nonlocal attempts
             attempts = count
             metrics.DELIVERIES.labels(destination=name, outcome="refused").inc()
-            await self._jobs.note_delivery(job_id, name, "pending", count, error)
+            await self._deliveries.note(job_id, name, "pending", count, error)
 
         try:
             with Timings().stage("deliver"):
                 await self._outbox.deliver(name, files, note)
         except DeliveryFailed as error:
             self._record(job_id, name, error.code)
-            await self._jobs.note_delivery(job_id, name, "failed", attempts + 1, error.code)
+            await self._deliveries.note(job_id, name, "failed", attempts + 1, error.code)
             return error.code
-        await self._jobs.note_delivery(job_id, name, "delivered", attempts + 1)
+        await self._deliveries.note(job_id, name, "delivered", attempts + 1)
         metrics.DELIVERIES.labels(destination=name, outcome="delivered").inc()
         self._record(job_id, name, "delivered")
         return None

@@ -26,6 +26,7 @@ from app.jobs.workflow import StudyWorkflow
 from app.security.audit import AuditLog
 from app.settings import Settings
 from app.store.database import Database, database_url
+from app.store.deliveries import Deliveries
 from app.store.jobs import Jobs
 from app.store.records import Delivery, Job, JobCounts
 from app.store.results import Results
@@ -61,6 +62,7 @@ class StudyService:
             self._lock.release()
             raise
         self._jobs = Jobs(self.database)
+        self._deliveries = Deliveries(self.database)
         self._search = Search(self.database)
         self._results = Results(self.database, self._spool)
         self._engine = WorkflowEngine(settings, self.database)
@@ -77,7 +79,7 @@ class StudyService:
         outbox = Outbox.from_settings(self._settings)
         report = ReportSteps(study, lifecycle, gate, jobs, results, self._spool, delivers=bool(outbox.names))
         webhook = Webhook.from_settings(self._settings.webhook)
-        delivery = DeliverySteps(study, jobs, results, outbox, webhook, self._audit)
+        delivery = DeliverySteps(study, jobs, self._deliveries, results, outbox, webhook, self._audit)
         runner = StepRunner(jobs, self._watch)
         return StudyWorkflow(study, jobs, self._ingestor, runner, report, delivery, self._engine.enqueue_delivery)
 
@@ -86,7 +88,8 @@ class StudyService:
         await self._engine.start(self._workflow)
         await asyncio.to_thread(self._ingestor.start)
         assert self._engine.nodes is not None
-        loops = (self._retention.run(), self._engine.nodes.run(), self._watch.run())
+        reconciler = self._engine.reconciler(self._jobs)
+        loops = (self._retention.run(), self._engine.nodes.run(), self._watch.run(), reconciler.run())
         self._background = [asyncio.create_task(loop) for loop in loops]
         if self._settings.dimse.port is not None:
             self.scp = StorageScp(self._settings.dimse, self._settings.host, self._ingestor, self._audit)
@@ -107,7 +110,7 @@ class StudyService:
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
         """How far each destination of a job has come."""
-        return await self._jobs.deliveries(job_id)
+        return await self._deliveries.of_job(job_id)
 
     async def find(
         self, *, states: Sequence[str] = (), study_uid: str | None = None, limit: int = 50, offset: int = 0

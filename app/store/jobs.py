@@ -9,7 +9,6 @@ from app.errors import Conflict, NotFound
 from app.store.database import Database
 from app.store.records import (
     OPEN,
-    Delivery,
     HeldInstance,
     Job,
     JobCounts,
@@ -19,7 +18,7 @@ from app.store.records import (
     Step,
     column_values,
 )
-from app.store.tables import deliveries, instances, jobs, studies
+from app.store.tables import instances, jobs, studies
 from app.store.transitions import OPERATOR, WORKFLOW, before
 
 
@@ -129,6 +128,25 @@ class Jobs:
 
         await self._database.write(retry)
 
+    async def open_runs(self, quiet_seconds: float) -> list[Run]:
+        """Runs of jobs that are not over and have not changed for a while, oldest first."""
+        unchanged = jobs.c.updated < self._database.clock - quiet_seconds
+        query = sa.select(jobs.c.id, jobs.c.runs).where(jobs.c.state.in_(OPEN), unchanged).order_by(jobs.c.created)
+        return await self._database.read(
+            lambda connection: [Run(row.id, row.runs) for row in connection.execute(query)]
+        )
+
+    async def take_up(self, run: Run, enqueue: Callable[[sa.Connection, Run, bool], None]) -> None:
+        """Begin another run of an open job whose run has no workflow any more. Raises Conflict where it has moved."""
+
+        def take_up(connection: sa.Connection) -> None:
+            documents = _get(connection, run.job_id).documents
+            state = JobState.DELIVERING if documents else JobState.WAITING
+            self._change(connection, run, list(OPEN), state=state, runs=run.number + 1)
+            enqueue(connection, Run(run.job_id, run.number + 1), bool(documents))
+
+        await self._database.write(take_up)
+
     async def over(self, runs: Sequence[Run]) -> set[Run]:
         """Those of the runs that are not to go on: their job was cancelled, or has begun another run."""
         query = sa.select(jobs.c.id, jobs.c.runs, jobs.c.state).where(jobs.c.id.in_([run.job_id for run in runs]))
@@ -197,29 +215,6 @@ class Jobs:
         """Finished jobs of the same study with a report, latest first."""
         found, _ = await self.find(states=(JobState.DONE,), study_uid=job.study_uid, limit=20)
         return [other for other in found if other.revision < job.revision and other.report is not None]
-
-    async def deliveries(self, job_id: str) -> list[Delivery]:
-        """How far each destination has come."""
-        columns = [deliveries.c[name] for name in ("destination", "state", "attempts", "error", "updated")]
-        query = sa.select(*columns).where(deliveries.c.job == job_id).order_by(deliveries.c.destination)
-        return await self._database.read(
-            lambda connection: [Delivery(**row._mapping) for row in connection.execute(query)]
-        )
-
-    async def note_delivery(
-        self, job_id: str, destination: str, state: str, attempts: int, error: str | None = None
-    ) -> None:
-        """Note the outcome of an attempt at one destination."""
-
-        def note(connection: sa.Connection) -> None:
-            now = self._database.now(connection)
-            values = {"state": state, "attempts": attempts, "error": error, "updated": now}
-            row = {"job": job_id, "destination": destination, **values}
-            self._database.insert_new(connection, deliveries, [row])
-            mine = (deliveries.c.job == job_id, deliveries.c.destination == destination)
-            connection.execute(sa.update(deliveries).where(*mine).values(**values))
-
-        await self._database.write(note)
 
 
 def _get(connection: sa.Connection, job_id: str) -> Job:

@@ -17,7 +17,7 @@ from tests.support.service import Service, bundle_in_memory, running
 from tests.support.studies import finished, instance, parsed, quick, stow
 
 # Longer than the queue polls, the watch polls and a study is quiet: what was not ended would be over by then.
-LONG_SECONDS = 2.0
+LONG_SECONDS = 3.5
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0)
 @pytest.fixture
 async def slow(settings: Settings, pacs: FakePacs) -> AsyncIterator[Service]:
     """A service whose model writes slowly, with a destination."""
-    changed = quick(settings, quiet_seconds=0.8).model_copy(update={"destinations": (pacs.destination,)})
+    changed = quick(settings, quiet_seconds=2.0).model_copy(update={"destinations": (pacs.destination,)})
     engine = FakeEngine(bundle_in_memory().vocabulary, step_seconds=0.3, chunk=4)
     async with running(changed, durable=True, engine=engine) as service:
         yield service
