@@ -63,6 +63,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("settings", Mark.FAULT, problem)
     yield from _machine(settings)
     yield from _bundle(settings.bundle)
+    yield _decoders(settings)
     yield _port("port", settings.host, settings.port)
     if settings.dimse.port is not None:
         yield _port("DIMSE port", settings.dimse.host or settings.host, settings.dimse.port)
@@ -106,6 +107,22 @@ def _bundle(path: Path) -> Iterator[Finding]:
         yield Finding("bundle", Mark.FAULT, str(error))
     else:
         yield Finding("bundle", Mark.OK, f"{manifest.label}, every SHA-256 as listed")
+
+
+def _decoders(settings: Settings) -> Finding:
+    from app.imaging.decoder_handle import DecoderGone, DecoderHandle
+
+    try:
+        decoder = DecoderHandle(settings.imaging)
+    except (OSError, DecoderGone):
+        return Finding("decoders", Mark.FAULT, "no process that decodes images can be started")
+    missing = decoder.missing
+    decoder.kill()
+    if missing:
+        return Finding(
+            "decoders", Mark.NOTE, f"this kernel lacks {', '.join(missing)}: hostile images are confined less"
+        )
+    return Finding("decoders", Mark.OK, "confined by seccomp and Landlock")
 
 
 def _port(what: str, host: str, port: int) -> Finding:

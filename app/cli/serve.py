@@ -48,12 +48,13 @@ def serve(
 async def _serve_forever(settings: Settings, console: Console) -> int:
     """Serve until interrupted; returns the process's exit status."""
     from app.main import create_app
-    from app.server.process import share_arenas
+    from app.server.process import forbid_tracing, share_arenas
     from app.server.run import Server
     from app.telemetry import logs
 
     logs.configure(human=console.is_terminal)
     share_arenas()
+    forbid_tracing()
     # SIGUSR1 writes the stacks of all threads to standard error, to diagnose a process that hangs.
     faulthandler.register(signal.SIGUSR1, file=2)
     # CUDA's compile cache defaults to the home folder, which may be read-only.

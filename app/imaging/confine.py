@@ -71,11 +71,6 @@ def confine(memory_mb: int) -> list[str]:
     return missing
 
 
-def forbid_tracing() -> None:
-    """Keep processes of the same user from reading or writing this one's memory (prctl(2), PR_SET_DUMPABLE)."""
-    _prctl(ctypes.CDLL(None, use_errno=True), _PR_SET_DUMPABLE, 0)
-
-
 def _prctl(libc: ctypes.CDLL, option: int, value: int, pointer: object = None) -> None:
     if libc.prctl(option, ctypes.c_ulong(value), pointer, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")

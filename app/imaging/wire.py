@@ -105,8 +105,9 @@ def read_request(channel: socket.socket) -> tuple[Kind, int, bytes] | None:
     if header is None:
         return None
     kind, size, length = _REQUEST.unpack(header)
-    data = _exactly(channel, length)
-    return None if data is None else (Kind(kind), size, data)
+    # In one call and one piece: the channel of a decoder has no timeout.
+    data = channel.recv(length, socket.MSG_WAITALL) if length else b""
+    return (Kind(kind), size, data) if len(data) == length else None
 
 
 def write_reply(channel: socket.socket, body: Reply, pixels: bytes) -> None:

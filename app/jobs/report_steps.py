@@ -92,7 +92,11 @@ class ReportSteps:
         path = self._spool.path(candidate.file)
 
         async def encode(backend: Backend) -> ReadImage:
-            data = await asyncio.to_thread(path.read_bytes)
+            try:
+                data = await asyncio.to_thread(path.read_bytes)
+            except FileNotFoundError:
+                detail = "The file of an acknowledged image is gone from the spool; restore it, or cancel the job."
+                raise JobFailed("file_missing", detail) from None
             image = await pipelines.encode(backend, data, Timings())
             return ReadImage(
                 sop_instance_uid=candidate.sop_instance_uid,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import structlog
 from dbos import DBOS
 
+from app.delivery.backoff import backoff_seconds
 from app.errors import Conflict
 from app.jobs.cancellation import CancellationWatch
 from app.store.jobs import Jobs
@@ -18,7 +19,7 @@ from app.telemetry import tracing
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-_RETRY_SECONDS = 2.0
+_RETRY_SECONDS, _MOST_RETRY_SECONDS = 2.0, 30.0
 _DEFECT = Reason("internal_error", "A step failed for a reason inside the service; its log names the job.")
 
 
@@ -31,25 +32,25 @@ class JobFailed(Exception):
 
 
 async def retry_transient(work: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """The result of `work`, retried while the disk is full or the database's connection lost; other errors are raised.
+    """The result of `work`, retried with backoff while its error is one that passes; other errors are raised.
 
     A workflow that raised such an error would be over, and its study would wait for good.
     """
-    waited = False
+    failures = 0
     while True:
         try:
             result = await work(*arguments)
         except Exception as error:
             if not is_transient(error):
                 raise
-            if not waited:
+            failures += 1
+            if failures == 1:
                 log.error("a study waits for its disk or database", cause=type(error).__name__)
-            waited = True
         else:
-            if waited:
+            if failures:
                 log.info("the study goes on")
             return result
-        await asyncio.sleep(_RETRY_SECONDS)
+        await asyncio.sleep(backoff_seconds(failures, _RETRY_SECONDS, _MOST_RETRY_SECONDS))
 
 
 class StepRunner:

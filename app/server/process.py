@@ -1,9 +1,10 @@
-"""What the process asks of the C library's allocator."""
+"""What the process asks of the C library's allocator and of the kernel."""
 
 import ctypes
 
 _M_ARENA_MAX = -8  # glibc, malloc.h
 _ARENAS = 2
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def share_arenas() -> bool:
@@ -13,5 +14,16 @@ def share_arenas() -> bool:
     """
     try:
         return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
+    except (OSError, AttributeError):
+        return False
+
+
+def forbid_tracing() -> bool:
+    """Keep processes of the same user, a decoder among them, from reading or writing this one's memory (prctl(2)).
+
+    False where the kernel does not know it. It also leaves no core dumps.
+    """
+    try:
+        return not ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     except (OSError, AttributeError):
         return False

@@ -1,4 +1,4 @@
-"""Which errors pass by themselves: a full disk and a lost connection, and nothing else."""
+"""Which errors pass: a full disk, a lost connection, want of files or memory, a file system that is away."""
 
 import errno
 import sqlite3
@@ -6,6 +6,8 @@ import sqlite3
 import sqlalchemy as sa
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# Too many open files, no memory, a disk or network file system that does not answer or was mounted read-only.
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS, errno.ESTALE)
 # https://www.sqlite.org/rescode.html: locked by another process for longer than the busy timeout, no space, or a file
 # system that is away.
 _SQLITE = {
@@ -31,11 +33,11 @@ def is_out_of_space(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same call may succeed later: the disk is full, or the database's connection is lost.
+    """Whether the same call may succeed later: want of disk, files or memory, a lost connection to the database.
 
     A missing column or a constraint is none of these, although drivers report some of them as OperationalError too.
     """
-    if is_out_of_space(error):
+    if is_out_of_space(error) or (isinstance(error, OSError) and error.errno in _PASSING):
         return True
     if isinstance(error, sa.exc.TimeoutError):  # all connections of the pool are in use
         return True

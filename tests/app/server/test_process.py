@@ -1,4 +1,4 @@
-"""Threads share the allocator's arenas."""
+"""Threads share the allocator's arenas; the memory cannot be traced."""
 
 import platform
 import subprocess
@@ -37,3 +37,12 @@ def _arenas(how: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_threads_share_two_arenas_instead_of_one_each() -> None:
     assert _arenas("shared") <= 2 < _arenas("apart")
+
+
+def test_the_memory_of_the_process_cannot_be_traced_by_its_user() -> None:
+    code = (
+        "import ctypes; from app.server.process import forbid_tracing; assert forbid_tracing(); "
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "0"

@@ -95,6 +95,12 @@ def test_a_full_disk_is_waited_for(number: int) -> None:
     assert is_transient(OSError(number, os.strerror(number)))
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS, errno.ESTALE])
+def test_want_of_files_or_memory_and_a_file_system_that_is_away_are_waited_for(number: int) -> None:
+    assert is_transient(OSError(number, os.strerror(number)))
+    assert not is_out_of_space(OSError(number, os.strerror(number)))
+
+
 @pytest.mark.parametrize(
     "error",
     [

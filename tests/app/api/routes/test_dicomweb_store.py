@@ -230,3 +230,13 @@ async def test_ten_thousand_parts_are_answered_one_by_one(pacs: Service) -> None
     reasons = other_failures(response)
     assert len(reasons) == 10_001
     assert reasons.count(0xA700) == 1
+
+
+async def test_a_study_whose_file_is_gone_from_the_spool_fails_in_words(settings: Settings) -> None:
+    async with running(quick(settings, quiet_seconds=1.5), durable=True) as pacs:
+        data = instance()
+        await stow(pacs.client, data)
+        for file in (settings.state_dir / "spool").glob("*.dcm"):
+            file.unlink()
+        job = await finished(pacs.client, parsed(data).StudyInstanceUID)
+        assert (job["state"], job["reason"]["code"]) == ("failed", "file_missing")
