@@ -96,7 +96,7 @@ def create_app(
 
     state = ServiceState(
         settings=settings,
-        lifecycle=Lifecycle(build),
+        lifecycle=Lifecycle(build, settings.engine.max_failed_probes),
         gate=PriorityGate(settings.study.max_running, settings.study.patience_seconds),
         readiness=ReadinessProbe(),
     )

@@ -3,14 +3,11 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import numpy as np
-
-from app.errors import CxrError
 from app.inference.backend import Backend
 from app.inference.lifecycle import Lifecycle, Phase
+from app.inference.watchdog import Probe, outcome
 
 _FRESH_SECONDS = 2.0
 
@@ -35,26 +32,16 @@ class ReadinessProbe:
             return self._parts
 
     async def _probe(self, backend: Backend, state_dir: Path) -> dict[str, str]:
-        size = backend.bundle.manifest.image.size
-        probes: dict[str, Callable[[], Awaitable[object]]] = {
-            "engine": backend.engine.probe,
-            "codec": lambda: backend.codec.encode(np.zeros((size, size), np.uint8)),
-            "decoders": backend.reader.probe,
-            "state_dir": lambda: asyncio.to_thread(_write, state_dir),
-        }
+        probes: dict[str, Probe] = {**backend.probes, "state_dir": lambda: asyncio.to_thread(_write, state_dir)}
         found = await asyncio.gather(*(_outcome(probe) for probe in probes.values()))
         return dict(zip(probes, found, strict=True))
 
 
-async def _outcome(probe: Callable[[], Awaitable[object]]) -> str:
+async def _outcome(probe: Probe) -> str:
     try:
-        async with asyncio.timeout(30.0):
-            await probe()
-    except CxrError as error:
-        return error.code
-    except (OSError, TimeoutError) as error:
-        return "timeout" if isinstance(error, TimeoutError) else "not writable"
-    return "ok"
+        return await outcome(probe)
+    except OSError:
+        return "not writable"
 
 
 def _write(state_dir: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from functools import cache
 
 from app.engine.protocol import Delta, Generation, Kind
-from app.errors import CxrError, InvalidRequest
+from app.errors import CxrError, InvalidRequest, Unavailable
 from models.vocabulary import Vocabulary
 
 # Enough for a test to inspect. All of a benchmark's requests would be a heap that the garbage collector walks.
@@ -17,8 +17,8 @@ _REMEMBERED = 64
 class FakeEngine:
     """Draws codes from the request's seed and always writes the same text.
 
-    `enqueue_failure` makes the next generation raise; `step_seconds` is the time per delta of `chunk` ids. `text`,
-    `step_seconds` and `chunk` may be changed while it runs.
+    `enqueue_failure` makes the next generation raise; `step_seconds` is the time per delta of `chunk` ids; while it
+    `hangs`, probes are not answered. All of these may be changed while it runs.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class FakeEngine:
         self._failures: list[CxrError] = []
         self.generations: deque[Generation] = deque(maxlen=_REMEMBERED)
         self.running = 0
+        self.hangs = False
         self.alive = True
 
     @property
@@ -92,7 +93,9 @@ class FakeEngine:
         return [vocabulary.image_open, *vocabulary.image_ids([sampling.seed % 7] * count), vocabulary.image_close]
 
     async def probe(self) -> None:
-        """Fails only after `enqueue_failure`."""
+        """Fails only after `enqueue_failure`, and while it `hangs`."""
+        if self.hangs:
+            raise Unavailable("The language-model engine did not answer in time.")
         if self._failures:
             raise self._failures.pop(0)
 

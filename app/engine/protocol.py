@@ -72,7 +72,9 @@ class Engine(Protocol):
         """
 
     async def probe(self) -> None:
-        """Generate one token within the configured time. Raises Unavailable or EngineDead."""
+        """See that the engine generates: a token for the probe, or lately any request's. Raises Unavailable, EngineDead,
+        Overloaded.
+        """
 
     async def close(self) -> None:
         """Stop; running generations end with EngineDead."""

@@ -3,6 +3,7 @@
 """
 
 import asyncio
+import contextlib
 import json
 import shutil
 import tempfile
@@ -37,6 +38,7 @@ from models.vocabulary import Vocabulary
 log = structlog.get_logger(__name__)
 
 _STOP_SECONDS = 10.0
+_FRESH_SECONDS = 1.0
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
@@ -139,6 +141,7 @@ class VllmEngine:
         self._sockets_are_ours = self._sockets != temporary
         self._llm: AsyncLLM | None = None
         self._max_model_len = 0
+        self._last_output = 0.0
 
     @property
     def max_model_len(self) -> int:
@@ -188,11 +191,14 @@ class VllmEngine:
         outputs = llm.generate(prompt, sampling, generation.request_id, priority=generation.priority)
         first = True
         try:
-            async for output in outputs:
-                part = output.outputs[0]
-                queued = _queue_seconds(output) if first else None
-                first = False
-                yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued)
+            # Closed at once when the consumer leaves: vLLM then aborts the request.
+            async with contextlib.aclosing(outputs):
+                async for output in outputs:
+                    self._last_output = time.monotonic()
+                    part = output.outputs[0]
+                    queued = _queue_seconds(output) if first else None
+                    first = False
+                    yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued)
         except QueueOverflowError as error:
             raise Overloaded("The language-model engine's queue is full.") from error
         except EngineDeadError as error:
@@ -201,13 +207,18 @@ class VllmEngine:
             raise WorkerFailed("The language-model engine failed on this request.") from error
 
     async def probe(self) -> None:
-        """Generate one token. Raises Unavailable where it takes longer than configured, EngineDead."""
+        """See `Engine.probe`. Raises Unavailable where nothing was generated for as long as configured, EngineDead."""
         self._running()
+        started = time.monotonic()
+        if started - self._last_output < _FRESH_SECONDS:
+            return
         try:
             async with asyncio.timeout(self._settings.probe_seconds):
                 await self._one_token()
         except TimeoutError as error:
-            raise Unavailable("The language-model engine did not answer in time.") from error
+            # A full engine lets the probe wait, and goes on with what came before.
+            if self._last_output < started:
+                raise Unavailable("The language-model engine did not answer in time.") from error
 
     async def _one_token(self) -> None:
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=1, seed=0)

@@ -142,6 +142,10 @@ class DecoderHandle:
             raise DecoderGone("the decoder has died or was stopped")
         self._channel.settimeout(min(_WATCH_SECONDS, remaining))
 
+    def signal_end(self) -> None:
+        """Have the process end, from any thread; the one that asks it meets DecoderGone and is to kill it."""
+        self._process.kill()
+
     def kill(self) -> None:
         """End the process at once."""
         self._channel.close()

@@ -48,6 +48,7 @@ class Sandbox:
         self._threads = ThreadPoolExecutor(limits.workers, thread_name_prefix="decode")
         # Slots: a process, or None where one is to be started.
         self._idle: queue.LifoQueue[DecoderHandle | None] = queue.LifoQueue()
+        self._busy: set[DecoderHandle] = set()
         self._closed = False
         self._broken = False
         self.missing: list[str] = []
@@ -111,6 +112,7 @@ class Sandbox:
     def _decode(self, kind: wire.Kind, data: bytes) -> tuple[wire.Reply, bytes]:
         for _ in range(_ATTEMPTS):
             handle = self._take()
+            self._note_busy(handle)
             try:
                 body, pixels = handle.ask(kind, self._size, data)
             except DecodeTimeout:
@@ -125,8 +127,16 @@ class Sandbox:
             except BaseException:
                 self._replace(handle, "failed")
                 raise
+            finally:
+                self._busy.discard(handle)
             return self._finish(handle, body), pixels
         raise UnusableImage("The image could not be decoded: two decoders ended over it.", code="decoder_failed")
+
+    def _note_busy(self, handle: DecoderHandle) -> None:
+        with self._lock:
+            self._busy.add(handle)
+            if self._closed:
+                handle.signal_end()
 
     def _finish(self, handle: DecoderHandle, body: wire.Reply) -> wire.Reply:
         if isinstance(body, wire.StateReply) and body.reply == "out_of_memory":
@@ -191,8 +201,11 @@ class Sandbox:
         raise DecodersDead("The image decoders cannot be started.")
 
     def close(self) -> None:
-        """End the processes."""
-        self._closed = True
+        """End the processes at once; what they were decoding ends with DecodersDead."""
+        with self._lock:
+            self._closed = True
+            for handle in self._busy:
+                handle.signal_end()
         self._threads.shutdown(cancel_futures=True)
         while not self._idle.empty():
             handle = self._idle.get()

@@ -1,6 +1,9 @@
 """The parts that do the model's work, as one value."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from app.codec import Codec
 from app.engine import Engine
@@ -30,3 +33,13 @@ class Backend:
     reference_attempts: int = 0
     encoded_images: EncodedImageCache[EncodedImage] = field(default_factory=lambda: EncodedImageCache(0))
     partials: PartialBudget = field(default_factory=PartialBudget)
+
+    @property
+    def probes(self) -> dict[str, Callable[[], Awaitable[object]]]:
+        """By part, a call that returns once the part has done a small piece of work. They raise CxrError."""
+        size = self.bundle.manifest.image.size
+        return {
+            "engine": self.engine.probe,
+            "codec": lambda: self.codec.encode(np.zeros((size, size), np.uint8)),
+            "decoders": self.reader.probe,
+        }

@@ -9,6 +9,7 @@ import structlog
 
 from app.errors import CxrError, FatalError, Unavailable
 from app.inference.backend import Backend
+from app.inference.watchdog import Watchdog
 from app.telemetry.metrics import READY, STARTED
 
 log = structlog.get_logger(__name__)
@@ -41,8 +42,12 @@ _WORDS = {
 class Lifecycle:
     """Starts the backend in the background, watches that its parts live, and stops them."""
 
-    def __init__(self, build: Callable[[], Awaitable[Backend]]) -> None:
+    def __init__(
+        self, build: Callable[[], Awaitable[Backend]], max_failed_probes: int = 4, probe_period_seconds: float = 5.0
+    ) -> None:
         self._build = build
+        self._max_failed_probes = max_failed_probes
+        self._probe_period_seconds = probe_period_seconds
         self._backend: Backend | None = None
         self._task: asyncio.Task[None] | None = None
         self._built = False
@@ -101,9 +106,19 @@ class Lifecycle:
         self._built = True
         STARTED.set(time.time())
         self._enter(Phase.READY)
-        while backend.engine.alive and backend.codec.alive and backend.reader.alive:
-            await asyncio.sleep(_WATCH_SECONDS)
+        hung = asyncio.create_task(self._hung(backend))
+        try:
+            while not hung.done() and backend.engine.alive and backend.codec.alive and backend.reader.alive:
+                await asyncio.sleep(_WATCH_SECONDS)
+        finally:
+            hung.cancel()
         self.fail()
+
+    async def _hung(self, backend: Backend) -> None:
+        """Ends when a part lives and does not answer any more. The decoders' pool watches over its own processes."""
+        probes = {part: probe for part, probe in backend.probes.items() if part != "decoders"}
+        found = await Watchdog(probes, self._max_failed_probes, self._probe_period_seconds).watch()
+        log.error("a part hangs", part=found, probes=self._max_failed_probes)
 
     def fail(self) -> None:
         """Note that a part is gone for good: readiness ends and the process is to be replaced."""

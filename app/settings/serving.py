@@ -58,4 +58,7 @@ class EngineSettings(Group):
     )
     tensor_parallel_size: PositiveInt = 1
     cpu_kv_cache_gib: PositiveInt = Field(default=1, description="KV cache of the CPU engine")
-    probe_seconds: PositiveFloat = Field(default=10.0, description="longest one-token readiness probe")
+    probe_seconds: PositiveFloat = Field(default=10.0, description="longest wait for a probe's one token")
+    max_failed_probes: PositiveInt = Field(
+        default=4, description="probes of engine or codec that fail in a row, after which the process ends (status 70)"
+    )

@@ -29,6 +29,7 @@ CODEC_BATCH_IMAGES = Histogram(
 )
 CODEC_QUEUE_IMAGES = Gauge("cxr_codec_queue_images", "Images that wait for the codec.", ["direction"])
 
+PROBES_FAILED = Counter("cxr_probes_failed_total", "Probes of the engine or the codec without an answer.", ["part"])
 READY = Gauge("cxr_ready", "1 while requests are served.")
 ENGINE_UP = Gauge("cxr_engine_up", "1 while the language-model engine lives.")
 STARTED = Gauge("cxr_start_time_seconds", "When the process became ready, in seconds since the epoch.")

@@ -48,6 +48,36 @@ def test_killing_the_engine_ends_readiness_and_the_process(tmp_path: Path) -> No
     assert again.stop() == 0
 
 
+def _draw(service: Running, seconds: float = 60.0) -> httpx.Response:
+    prompt = {"prompt": "Normal.", "n": 2}
+    return httpx.post(f"{service.url}/v1/images/generations", json=prompt, timeout=seconds)
+
+
+def test_an_engine_that_was_stopped_for_a_while_serves_the_next_request(tmp_path: Path) -> None:
+    service = start(tmp_path, CXR_LIMITS__DEADLINE_SECONDS="8")
+    engine = _engine(service)
+    with ThreadPoolExecutor(4) as pool:
+        held = [pool.submit(_draw, service) for _ in range(4)]
+        time.sleep(0.5)
+        engine.suspend()
+        assert [answer.result().status_code for answer in held] == [504] * 4
+    assert httpx.get(f"{service.url}/readyz", timeout=30).status_code == 503
+    engine.resume()
+    assert _draw(service).status_code == 200
+    assert httpx.get(f"{service.url}/readyz", timeout=30).status_code == 200
+    assert service.stop() == 0
+
+
+def test_an_engine_that_hangs_ends_the_process(tmp_path: Path) -> None:
+    service = start(tmp_path, CXR_ENGINE__PROBE_SECONDS="2", CXR_ENGINE__MAX_FAILED_PROBES="3")
+    engine = _engine(service)
+    engine.suspend()
+    time.sleep(3.0)  # longer than a probe's outcome is taken to be fresh
+    assert httpx.get(f"{service.url}/readyz", timeout=30).status_code == 503
+    assert service.process.wait(90) == FAILED_STATUS
+    assert not engine.is_running()
+
+
 def test_an_interrupt_from_the_terminal_lets_a_drawing_finish(tmp_path: Path) -> None:
     service = start(tmp_path)
     engine = _engine(service)

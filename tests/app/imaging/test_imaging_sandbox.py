@@ -90,6 +90,19 @@ async def test_an_image_past_the_memory_limit_is_refused_and_its_decoder_replace
     box.close()
 
 
+async def test_closing_ends_a_decode_that_is_under_way_at_once() -> None:
+    box = Sandbox(LIMITS, 256)
+    await box.start()
+    (pid,) = box.pids
+    read = asyncio.create_task(box.read(encoded(gradient(4000, 4000))))
+    while box.pids:
+        await asyncio.sleep(0.01)
+    os.kill(pid, signal.SIGSTOP)  # a decode that takes for ever
+    box.close()
+    with pytest.raises(DecodersDead):
+        await read
+
+
 class _Handle:
     """Stands for a decoder process that does what a test says, request by request."""
 
