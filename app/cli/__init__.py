@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import audit, bench, bundles, database, demo, doctor, evaluation, keys, query, serve, training
+from app.cli import audit, bench, bundles, database, demo, doctor, evaluation, keys, query, serve, spool, training
 from app.cli.console import console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -22,6 +22,7 @@ app.command(**bench.OPTIONS)(bench.bench)
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(audit.audit_app, name="audit")
 app.add_typer(database.database_app, name="db")
+app.add_typer(spool.spool_app, name="spool")
 app.add_typer(training.manifest_app, name="manifest")
 app.add_typer(evaluation.evaluate_app, name="evaluate")
 

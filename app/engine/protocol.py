@@ -72,8 +72,9 @@ class Engine(Protocol):
         """
 
     async def probe(self) -> None:
-        """See that the engine generates: a token for the probe, or lately any request's. Raises Unavailable, EngineDead,
-        Overloaded.
+        """See that the engine generates: a token for the probe, or lately any request's.
+
+        Raises Unavailable, Overloaded, EngineDead.
         """
 
     async def close(self) -> None:

@@ -208,9 +208,9 @@ class Sandbox:
                 handle.signal_end()
         self._threads.shutdown(cancel_futures=True)
         while not self._idle.empty():
-            handle = self._idle.get()
-            if handle is not None:
-                handle.kill()
+            slot = self._idle.get()
+            if slot is not None:
+                slot.kill()
 
 
 class InlineReader:

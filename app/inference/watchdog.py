@@ -1,4 +1,4 @@
-"""Watches for parts that live but no longer answer: a hung process does not end by itself, and no supervisor sees it."""
+"""Watches for parts that live but no longer answer: a hung process does not end, and no supervisor sees that."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

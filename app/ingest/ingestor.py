@@ -18,7 +18,7 @@ from app.dicom.header import Header, NotStorable, read_header
 from app.dicom.status import FailureReason, Receipt
 from app.queues import batches
 from app.store.database import Database
-from app.store.recording import Arrival, Enqueue, held_files, record
+from app.store.recording import Arrival, Enqueue, record
 from app.store.spool import Spool, sync_file
 from app.store.transient import is_out_of_space
 from app.telemetry import tracing
@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 _THREADS = 8
 _BATCH = 64
 _CHUNK = 1_000_000
-_REMAINS_SECONDS = 600.0
 _HELD_SECONDS = 60.0
 
 
@@ -63,8 +62,7 @@ class Ingestor:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Remove the remains of a process that was killed, and begin to accept."""
-        self._remove_remains()
+        """Begin to accept."""
         self._committer.start()
 
     def close(self) -> None:
@@ -73,16 +71,6 @@ class Ingestor:
             self._arrivals.put(None)
             self._committer.join()
         self._threads.shutdown()
-
-    def _remove_remains(self) -> None:
-        with self._database.reading() as connection:
-            remains = self._spool.names() - held_files(connection)
-        # Another process may share the folder and be writing.
-        old = [path for path in map(self._spool.path, remains) if path.stat().st_mtime < time.time() - _REMAINS_SECONDS]
-        for path in old:
-            path.unlink(missing_ok=True)
-        if old:
-            log.info("removed unacknowledged files", count=len(old))
 
     def new_file(self) -> Path:
         """A path for the bytes of one instance. Raises OutOfSpace."""

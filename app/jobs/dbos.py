@@ -103,6 +103,13 @@ class WorkflowEngine:
             raise CxrError("The database cannot be used.", code="database_refused") from error
         self.nodes = Nodes(self._node, self._database, self._client, _queue_of)
 
+    def connect(self) -> None:
+        """Be able to enqueue without running anything here, for a command beside the service. Raises CxrError."""
+        schema = None if self._database.url.startswith("sqlite") else "dbos"
+        if not sa.inspect(self._database.engine).has_table("workflow_status", schema=schema):
+            raise CxrError("The database has never been started on: start the service once.", code="database_new")
+        self._client = self._new_client(waits=False)
+
     def reconciler(self, jobs: Jobs) -> Reconciler:
         """What takes up jobs without a workflow; after `start`."""
         assert self._client is not None

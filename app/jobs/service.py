@@ -25,6 +25,7 @@ from app.jobs.steps import StepRunner
 from app.jobs.workflow import StudyWorkflow
 from app.security.audit import AuditLog
 from app.settings import Settings
+from app.store import state_folder
 from app.store.database import Database, database_url
 from app.store.deliveries import Deliveries
 from app.store.jobs import Jobs
@@ -36,10 +37,13 @@ from app.store.spool import Spool
 
 @dataclass(frozen=True)
 class Occupancy:
-    """What the service holds: jobs, bytes of held files, free bytes of the spool's disk and its reserve."""
+    """What the service holds: jobs, bytes of held files, files set aside, free bytes of the spool's disk and its
+    reserve.
+    """
 
     jobs: JobCounts
     held_bytes: int
+    unknown_files: int
     free_bytes: int
     reserve_bytes: int
 
@@ -58,6 +62,12 @@ class StudyService:
         self._spool = Spool(settings.state_dir / "spool", settings.limits.min_free_mb)
         try:
             self.database = Database(database_url(settings.database_url, settings.state_dir))
+            try:
+                state_folder.claim(self.database, self._spool)
+                state_folder.set_unknown_aside(self.database, self._spool)
+            except CxrError:
+                self.database.close()
+                raise
         except CxrError:
             self._lock.release()
             raise
@@ -161,7 +171,8 @@ class StudyService:
         """What is held, for the gauges. Raises OSError, SQLAlchemyError."""
         counts, held = await self._jobs.count(), await self._jobs.held_bytes()
         free = await asyncio.to_thread(self._spool.free_bytes)
-        return Occupancy(counts, held, free, self._spool.reserve_bytes)
+        unknown = len(await asyncio.to_thread(self._spool.unknown_names))
+        return Occupancy(counts, held, unknown, free, self._spool.reserve_bytes)
 
     async def remove_due(self) -> int:
         """Remove the pixel data whose retention is over now; returns how many files."""

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.errors import CxrError
 from app.store.tables import metadata
 
-_LOCK = 0x435852  # "CXR": PostgreSQL's advisory lock of migrations
+_LOCK = 0x435852  # "CXR": PostgreSQL's advisory lock of what a start does
 
 # Types that SQLite and PostgreSQL both have.
 _FIRST_RELEASE = (
@@ -60,6 +60,10 @@ def _index_held_files(connection: sa.Connection) -> None:
     )
 
 
+def _state_folder(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS cxr_state_folder (id VARCHAR(64) NOT NULL PRIMARY KEY)")
+
+
 @dataclass(frozen=True)
 class Migration:
     """One step from a version of the schema to the next."""
@@ -72,6 +76,7 @@ class Migration:
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("tables of the first release", _first_release),
     Migration("index of held files", _index_held_files),
+    Migration("id of the state folder", _state_folder),
 )
 
 
@@ -94,15 +99,21 @@ def pending(connection: sa.Connection) -> Sequence[Migration]:
     return MIGRATIONS[found:]
 
 
+def one_at_a_time(connection: sa.Connection) -> None:
+    """Until the transaction ends, let no other replica past this point."""
+    # On SQLite, BEGIN IMMEDIATE is a lock of the whole database already.
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
 def migrate(engine: sa.Engine) -> list[str]:
     """Bring the schema up to this release in one transaction; returns the names of what was applied.
 
     Replicas that start together wait for one another. Raises CxrError where the schema is newer, or differs from what
     its version says.
     """
-    with engine.begin() as connection:  # on SQLite BEGIN IMMEDIATE, which is a lock of the whole database
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    with engine.begin() as connection:
+        one_at_a_time(connection)
         applied = pending(connection)
         first = len(MIGRATIONS) - len(applied) + 1
         if applied:

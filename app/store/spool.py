@@ -1,15 +1,23 @@
 """The spool: instances as files in the state folder, named at random and never after what they hold."""
 
+import contextlib
 import os
 import shutil
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from app.errors import OutOfSpace
 
+_ID = ".id"
+_UNKNOWN = "unknown"
+
 
 class Spool:
-    """One folder of Part 10 files. The database says which of them are held; the others are remains."""
+    """One folder of Part 10 files. The database says which of them are held; others are set aside in `unknown/`.
+
+    The folder carries an id, by which a database tells that it is the one whose files it names.
+    """
 
     def __init__(self, folder: Path, min_free_mb: int) -> None:
         self.folder = folder
@@ -52,9 +60,51 @@ class Spool:
         sync_file(self.folder)
 
     def names(self) -> set[str]:
-        """The names of all files."""
-        with os.scandir(self.folder) as entries:
-            return {entry.name for entry in entries}
+        """The names of all files, those that were set aside left out."""
+        return _files(self.folder)
+
+    @property
+    def identity(self) -> str | None:
+        """The folder's id; None where it has none yet."""
+        try:
+            return (self.folder / _ID).read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def identify(self, identity: str) -> None:
+        """Give the folder an id, durably."""
+        fresh = self.folder / f"{_ID}.{uuid.uuid4().hex}"
+        fresh.write_text(f"{identity}\n")
+        sync_file(fresh)
+        fresh.replace(self.folder / _ID)
+        self.sync()
+
+    @property
+    def unknown(self) -> Path:
+        """The folder of files that were set aside; there once one was."""
+        return self.folder / _UNKNOWN
+
+    def unknown_names(self) -> set[str]:
+        """The names of files that were set aside."""
+        return _files(self.unknown)
+
+    def set_aside(self, names: Iterable[str]) -> None:
+        """Move files to where nothing but an operator removes them."""
+        self.unknown.mkdir(exist_ok=True)
+        for name in names:
+            # Gone meanwhile: another process was at it.
+            with contextlib.suppress(FileNotFoundError):
+                self.path(name).rename(self.unknown / name)
+        sync_file(self.unknown)
+        self.sync()
+
+
+def _files(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()}
+    except FileNotFoundError:
+        return set()
 
 
 def sync_file(path: Path) -> None:

@@ -79,6 +79,9 @@ nodes = sa.Table(
     sa.Column("seen", sa.Float, nullable=False),
 )
 
+# One row: the id of the state folder whose spool holds the files that `instances` names.
+state_folder = sa.Table("cxr_state_folder", metadata, sa.Column("id", sa.String(64), primary_key=True))
+
 # One row a job and destination.
 deliveries = sa.Table(
     "cxr_deliveries",

@@ -45,6 +45,7 @@ JOBS_ENDED = Counter("cxr_study_jobs_ended_total", "Study jobs that came to an e
 JOBS_ORPHANED = Counter("cxr_jobs_orphaned_total", "Open jobs without a workflow that were taken up again.")
 DELIVERIES = Counter("cxr_deliveries_total", "Attempts at delivering a study's documents.", ["destination", "outcome"])
 SPOOL_BYTES = Gauge("cxr_spool_bytes", "Bytes of the instances that are held.")
+SPOOL_UNKNOWN_FILES = Gauge("cxr_spool_unknown_files", "Files in spool/unknown, which the database does not know.")
 SPOOL_FREE_BYTES = Gauge("cxr_spool_free_bytes", "Free bytes on the spool's disk.")
 SPOOL_RESERVE_BYTES = Gauge("cxr_spool_reserve_bytes", "Free bytes below which no study is taken.")
 AUDIT_FAILURES = Counter("cxr_audit_failures_total", "Audit events that could not be written.")

@@ -32,6 +32,7 @@ def _observe_studies(occupancy: Occupancy) -> None:
         metrics.JOBS.labels(state=state).set(occupancy.jobs.by_state.get(state, 0))
     metrics.OLDEST_JOB_SECONDS.set(max(0.0, occupancy.jobs.oldest_seconds or 0.0))
     metrics.SPOOL_BYTES.set(occupancy.held_bytes)
+    metrics.SPOOL_UNKNOWN_FILES.set(occupancy.unknown_files)
     metrics.SPOOL_FREE_BYTES.set(occupancy.free_bytes)
     metrics.SPOOL_RESERVE_BYTES.set(occupancy.reserve_bytes)
 

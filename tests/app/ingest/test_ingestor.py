@@ -1,8 +1,6 @@
 """Ingest: what is held back, what is cleaned up, what is enqueued once."""
 
 import asyncio
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,27 +118,6 @@ def test_a_study_is_held_back_while_its_sender_is_connected_but_not_for_ever(
         assert not held.ingestor.is_being_sent(uid)
         monkeypatch.undo()
     assert not held.ingestor.is_being_sent(uid)
-
-
-def test_remains_of_a_killed_process_are_removed_and_what_is_held_is_not(tmp_path: Path) -> None:
-    made = Held(tmp_path)
-    made.ingestor.start()
-    made.accept(instance())
-    made.ingestor.close()
-    remains = made.spool.folder / "remains.dcm"
-    remains.write_bytes(b"x")
-    old = time.time() - 3600
-    os.utime(remains, (old, old))
-    young = made.spool.folder / "young.dcm"  # another process may be writing it
-    young.write_bytes(b"x")
-    again = Held(tmp_path)
-    again.ingestor.start()
-    assert not remains.exists()
-    assert young.exists()
-    assert len(again.spool.names()) == 2
-    again.ingestor.close()
-    again.database.close()
-    made.database.close()
 
 
 def test_the_digest_is_that_of_the_data_set_whoever_wrote_the_meta_information(tmp_path: Path) -> None:
