@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,17 @@ class FakeService(Service):
         """The list of its jobs."""
         found: dict[str, Any] = httpx.get(f"{self.url}/v1/jobs", params={"limit": 1000, **query}, timeout=30).json()
         return found
+
+    def wait_until_over(self, count: int, seconds: float = 60.0) -> dict[str, int]:
+        """Wait until there are so many jobs and none is open; returns their number by state. Raises TimeoutError."""
+        until = time.monotonic() + seconds
+        while True:
+            states = Counter(job["state"] for job in self.jobs()["data"])
+            if states.total() >= count and not states.keys() - {"done", "failed", "cancelled"}:
+                return dict(states)
+            if time.monotonic() > until:
+                raise TimeoutError(f"jobs that are not over: {dict(states)}")
+            time.sleep(0.2)
 
     def close(self) -> None:
         """Kill it: nothing that a fake holds is worth an orderly end."""

@@ -5,13 +5,29 @@ from typing import Annotated
 
 import typer
 
-from app.cli import audit, bench, bundles, database, demo, doctor, evaluation, keys, query, serve, spool, training
+from app.cli import (
+    audit,
+    backup,
+    bench,
+    bundles,
+    database,
+    demo,
+    doctor,
+    evaluation,
+    keys,
+    query,
+    serve,
+    spool,
+    training,
+)
 from app.cli.console import console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
+app.command()(backup.backup)
+app.command("restore")(backup.restore_)
 app.command()(query.report)
 app.command()(query.ask)
 app.command()(query.draw)

@@ -1,7 +1,6 @@
 """Makes received instances durable: checked, synced, recorded with their study's work, then acknowledged."""
 
 import contextlib
-import hashlib
 import os
 import queue
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from app.dicom.digest import content_digest
 from app.dicom.header import Header, NotStorable, read_header
 from app.dicom.status import FailureReason, Receipt
 from app.queues import batches
@@ -180,16 +180,6 @@ def _fault(error: BaseException, header: Header | None) -> Receipt:
     if full:
         return _refusal(header, FailureReason.OUT_OF_RESOURCES, "The disk is full.")
     return _refusal(header, FailureReason.PROCESSING_FAILURE, "The instance could not be stored.")
-
-
-def content_digest(file: Path) -> str:
-    """SHA-256 of a Part 10 file's data set: each hop writes File Meta Information of its own (PS3.10 7.1)."""
-    with file.open("rb") as stream:
-        head = stream.read(144)
-        # (0002,0000) UL of four bytes is the length of what follows it in group 2.
-        known = head[132:140] == b"\x02\x00\x00\x00UL\x04\x00"
-        stream.seek(144 + int.from_bytes(head[140:144], "little") if known else 0)
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _prepend(prefix: bytes, file: Path) -> None:

@@ -23,13 +23,8 @@ def spool(command: str, state: Path) -> tuple[int, str]:
 
 
 def _done(service: ServiceProcess) -> set[str]:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        jobs = service.jobs()["data"]
-        if jobs and all(job["state"] == "done" for job in jobs):
-            break
-        time.sleep(0.2)
-    return {job["study_instance_uid"] for job in jobs if job["state"] == "done"}
+    service.wait_until_over(3)
+    return {job["study_instance_uid"] for job in service.jobs(state="done")["data"]}
 
 
 @pytest.mark.parametrize("command", ["status", "adopt", "bind"])

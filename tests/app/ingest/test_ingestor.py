@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.dicom.status import FailureReason
 from app.ingest import ingestor as module
-from app.ingest.ingestor import Ingestor, content_digest
+from app.ingest.ingestor import Ingestor
 from app.store.database import Database
 from app.store.jobs import Jobs
 from app.store.records import FINAL, JobState
@@ -118,15 +118,3 @@ def test_a_study_is_held_back_while_its_sender_is_connected_but_not_for_ever(
         assert not held.ingestor.is_being_sent(uid)
         monkeypatch.undo()
     assert not held.ingestor.is_being_sent(uid)
-
-
-def test_the_digest_is_that_of_the_data_set_whoever_wrote_the_meta_information(tmp_path: Path) -> None:
-    dataset = parsed(instance())
-    paths = []
-    for name in ("ONE", "ANOTHER-AND-LONGER"):
-        dataset.file_meta.ImplementationVersionName = name[:16]
-        path = tmp_path / f"{name}.dcm"
-        dataset.save_as(path, enforce_file_format=True)
-        paths.append(path)
-    assert content_digest(paths[0]) == content_digest(paths[1])
-    assert paths[0].read_bytes() != paths[1].read_bytes()

@@ -1,0 +1,180 @@
+"""Backups: the database by its own online backup, the files that it names, and what else the state folder keeps.
+
+The database is copied first. Files are written before the database names them and never changed after it does, so every
+file that the copy names is there, but for those that retention removes meanwhile.
+"""
+
+import datetime
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.dicom.digest import content_digest
+from app.errors import CxrError
+from app.store.recording import held_files
+from app.store.snapshot import FILES, HeldFile, copy_database, restore_database
+from app.store.spool import Spool, sync_file
+
+MANIFEST = "backup.json"
+_SPOOL = "spool"
+_CHUNK = 1_000_000
+
+
+class BackupManifest(BaseModel):
+    """What a backup holds: SHA-256 by path, and the held files that were missing or damaged when it was made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    made: datetime.datetime
+    release: str
+    database: Literal["sqlite", "postgresql"]
+    state_folder: str | None
+    files: dict[str, str]
+    missing: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+
+def back_up(
+    engine: sa.Engine, spool: Spool, others: Iterable[Path], state_dir: Path, folder: Path, release: str
+) -> BackupManifest:
+    """Back up into a new folder, while the service runs or not. `others` are files and folders in `state_dir`.
+
+    The folder appears once everything is in it and synced. Raises CxrError, OSError.
+    """
+    if folder.exists():
+        raise CxrError(f"{folder} is there already; a backup goes into a folder of its own.", code="backup_refused")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    fresh.mkdir(mode=0o700)
+    try:
+        kind: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
+        copied = fresh / FILES[kind]
+        snapshot = copy_database(engine, copied)
+        files = {copied.name: _sha256(copied)}
+        missing, damaged = [], []
+        (fresh / _SPOOL).mkdir()
+        for held in snapshot.held:
+            target = fresh / _SPOOL / held.name
+            try:
+                files[f"{_SPOOL}/{held.name}"] = _copy(spool.path(held.name), target)
+            except FileNotFoundError:
+                missing.append(held.name)
+                continue
+            if not _is_whole(target, held):
+                damaged.append(held.name)
+        for path in (*_files_of(others), *(spool.unknown / name for name in sorted(spool.unknown_names()))):
+            name = path.relative_to(state_dir)
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            files[str(name)] = _copy(path, fresh / name)
+        with engine.execution_options(read_only=True).connect() as connection:
+            still = held_files(connection)
+        manifest = BackupManifest(
+            made=datetime.datetime.now(datetime.UTC),
+            release=release,
+            database=kind,
+            state_folder=snapshot.identity,
+            files=files,
+            missing=tuple(name for name in missing if name in still),  # retention has removed the others meanwhile
+            damaged=tuple(damaged),
+        )
+        (fresh / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+        _sync_all(fresh)
+        fresh.rename(folder)
+        sync_file(folder.parent)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return manifest
+
+
+def restore(folder: Path, state_dir: Path, url: str) -> BackupManifest:
+    """Restore a backup into an empty state folder and an empty database, once all of it was found to be whole.
+
+    Raises CxrError, OSError.
+    """
+    manifest = _manifest(folder)
+    kind = "postgresql" if url.startswith("postgresql") else "sqlite"
+    if kind != manifest.database:
+        raise CxrError(
+            f"The backup is of {manifest.database}, and CXR_DATABASE_URL names {kind}.", code="restore_refused"
+        )
+    there = sorted(path.name for path in state_dir.iterdir()) if state_dir.is_dir() else []
+    there = [name for name in there if name != "lost+found"]  # of a fresh ext4 volume
+    if there:
+        raise CxrError(
+            f"{state_dir} is not empty ({', '.join(there[:3])}); a restore overwrites nothing.", code="restore_refused"
+        )
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or _sha256(path) != expected:
+            raise CxrError(f"The backup is damaged: {name} is not what was written.", code="backup_damaged")
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = FILES[manifest.database]
+    for name in manifest.files:
+        if name != database:
+            target = state_dir / name
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _copy(folder / name, target)
+    spool = Spool(state_dir / _SPOOL, 0)
+    if manifest.state_folder is not None:
+        spool.identify(manifest.state_folder)
+    # Last: a restore that broke off leaves no database, and a start on what there is would be refused.
+    restore_database(folder / database, url)
+    _sync_all(state_dir)
+    return manifest
+
+
+def _manifest(folder: Path) -> BackupManifest:
+    try:
+        manifest = BackupManifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CxrError(f"{folder} is no backup: it has no {MANIFEST}.", code="backup_damaged") from error
+    except ValidationError as error:
+        raise CxrError(f"{folder / MANIFEST} cannot be read by this release.", code="backup_damaged") from error
+    outside = [name for name in manifest.files if Path(name).is_absolute() or ".." in Path(name).parts]
+    if outside or FILES[manifest.database] not in manifest.files:
+        raise CxrError(f"{folder / MANIFEST} is not what `cxr backup` writes.", code="backup_damaged")
+    return manifest
+
+
+def _files_of(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(inner for inner in path.rglob("*") if inner.is_file())
+        elif path.is_file():
+            yield path
+
+
+def _is_whole(copy: Path, held: HeldFile) -> bool:
+    return not held.sha256 or content_digest(copy) == held.sha256
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy a file with the permissions of its owner alone; returns the SHA-256 of what was written."""
+    digest = hashlib.sha256()
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as written, source.open("rb") as read:
+        while chunk := read.read(_CHUNK):
+            digest.update(chunk)
+            written.write(chunk)
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_all(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() or path.is_dir():
+            sync_file(path)
+    sync_file(folder)

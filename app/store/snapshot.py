@@ -1,0 +1,120 @@
+"""A copy of the database while it is in use, by its own means: SQLite's backup interface, PostgreSQL's pg_dump."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from app.errors import CxrError
+from app.store.database import create_engine
+from app.store.tables import instances, state_folder
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+FILES = {SQLITE: "database.sqlite", POSTGRESQL: "database.dump"}
+
+
+@dataclass(frozen=True)
+class HeldFile:
+    """A file that the copied database names, with the digest of its data set (empty where none is recorded)."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was copied: the id of the state folder, and the files that the copy names."""
+
+    identity: str | None
+    held: Sequence[HeldFile]
+
+
+def copy_database(engine: sa.Engine, target: Path) -> Snapshot:
+    """Copy the database to a file, durably, and say what the copy holds. Raises CxrError."""
+    if engine.dialect.name == POSTGRESQL:
+        return _dump(engine, target)
+    return _copy_sqlite(engine, target)
+
+
+def _copy_sqlite(engine: sa.Engine, target: Path) -> Snapshot:
+    path = Path(str(engine.url.database))
+    source, copy = sqlite3.connect(path), sqlite3.connect(target)
+    try:
+        source.backup(copy)  # one read transaction: writers go on (WAL)
+        copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+    except sqlite3.Error as error:
+        raise CxrError("The database could not be copied.", code="backup_failed") from error
+    finally:
+        source.close()
+        copy.close()
+    copied = create_engine(f"sqlite:///{target}")
+    try:
+        with copied.execution_options(read_only=True).connect() as connection:
+            return _held(connection)
+    finally:
+        copied.dispose()
+
+
+def _dump(engine: sa.Engine, target: Path) -> Snapshot:
+    # What the dump holds is read in the transaction whose snapshot it is made of.
+    reader = engine.execution_options(isolation_level="REPEATABLE READ")
+    with reader.connect() as connection, connection.begin():
+        snapshot = connection.execute(sa.select(sa.func.pg_export_snapshot())).scalar_one()
+        held = _held(connection)
+        _run("pg_dump", engine.url, "--format=custom", f"--snapshot={snapshot}", f"--file={target}")
+    return held
+
+
+def _held(connection: sa.Connection) -> Snapshot:
+    query = sa.select(instances.c.file, instances.c.sha256).where(instances.c.file.is_not(None))
+    held = [HeldFile(str(row.file), str(row.sha256)) for row in connection.execute(query)]
+    # The schema may be of a release before, which is backed up as it is.
+    has_identity = sa.inspect(connection).has_table(state_folder.name)
+    return Snapshot(connection.execute(sa.select(state_folder.c.id)).scalar() if has_identity else None, held)
+
+
+def restore_database(source: Path, url: str) -> None:
+    """Make the database of a copy. It must be empty: nothing is overwritten. Raises CxrError."""
+    target = sa.make_url(url)
+    if target.get_backend_name() == POSTGRESQL:
+        _refuse_full(url)
+        _run("pg_restore", target, "--exit-on-error", "--no-owner", str(source))
+        return
+    path = Path(str(target.database))
+    if path.exists():
+        raise CxrError(f"{path} is there already; a restore overwrites nothing.", code="restore_refused")
+    shutil.copyfile(source, path)
+
+
+def _refuse_full(url: str) -> None:
+    engine = create_engine(url)
+    try:
+        inspector = sa.inspect(engine)
+        full = any(inspector.get_table_names(schema=schema) for schema in ("public", "dbos"))
+    except sa.exc.DBAPIError as error:
+        raise CxrError("The database cannot be used.", code="database_refused") from error
+    finally:
+        engine.dispose()
+    if full:
+        raise CxrError("The database holds tables already; a restore overwrites nothing.", code="restore_refused")
+
+
+def _run(program: str, url: sa.URL, *arguments: str) -> None:
+    """Run a program of PostgreSQL's on a database. The password goes by the environment, which nobody else reads."""
+    found = shutil.which(program)
+    if found is None:
+        raise CxrError(f"{program} is not installed: it comes with PostgreSQL's client.", code="backup_failed")
+    plain = url.set(drivername=POSTGRESQL, password=None).render_as_string()
+    environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
+    database = f"--dbname={plain}"
+    done = subprocess.run(  # noqa: S603  a program of PostgreSQL's, without a shell
+        [found, database, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1:] or ["without a word"]
+        raise CxrError(f"{program} failed: {said[0]}", code="backup_failed")
