@@ -9,6 +9,7 @@ CxrError
 │   ├── UnusableImage         readable, but not a usable frontal chest radiograph
 │   ├── NotAcceptable         no representation the client accepts
 │   └── NotFound              no such resource
+│       └── Gone              it was held, and its file is missing or damaged
 ├── Unauthenticated           no client that is known here
 ├── Forbidden                 a known client without the scope
 ├── Overloaded                a bounded queue is full; try again later
@@ -93,6 +94,12 @@ class NotFound(InputError):
     """No such resource."""
 
     code = "not_found"
+
+
+class Gone(NotFound):
+    """It was held once, and is not any more: removed, missing or damaged."""
+
+    code = "gone"
 
 
 class Unauthenticated(CxrError):

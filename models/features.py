@@ -4,8 +4,10 @@ Each maps pixels (B, C, H, W) in [-1, 1] to features (B, D). Weights are always 
 """
 
 import importlib
+import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,15 +32,29 @@ class XRayVision(nn.Module):
         super().__init__()
         from torchxrayvision.models import DenseNet
 
-        saved = torch.load(weights, map_location="cpu", weights_only=False)
+        saved = _state_of(weights)
         self.net = DenseNet(num_classes=_XRV_LABELS, in_channels=1)
-        self.net.load_state_dict(saved.state_dict() if isinstance(saved, nn.Module) else saved, strict=False)
+        self.net.load_state_dict(saved, strict=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Features, (B, 1024)."""
         grey = F.interpolate(pixels.mean(1, keepdim=True), size=(_XRV_SIDE, _XRV_SIDE), mode="area")
         features: Tensor = self.net.features2(grey * _XRV_RANGE)
         return features
+
+
+def _state_of(weights: Path) -> dict[str, Any]:
+    """Tensors by name. TorchXRayVision publishes whole pickled modules, which would run what is in them."""
+    try:
+        saved = torch.load(weights, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise FeatureError(
+            f"{weights.name} holds code and not only weights; it was not run. Where you trust it, save its state_dict "
+            "alone: torch.save(torch.load(FILE, weights_only=False).state_dict(), NEW)"
+        ) from error
+    if not isinstance(saved, dict):
+        raise FeatureError(f"{weights.name} holds a {type(saved).__name__}, not tensors by name")
+    return saved
 
 
 class Inception(nn.Module):

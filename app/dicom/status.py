@@ -28,7 +28,8 @@ class Receipt:
     """The answer to one received instance.
 
     UIDs are None where the instance could not be read so far. `detail` is a sentence without patient data. A receipt
-    without a failure is given only once the instance is durable and its study's work is enqueued.
+    without a failure is given only once the instance is durable and its study's work is enqueued. `busy` says that the
+    cause of a failure passes: the same instance is taken later.
     """
 
     sop_class_uid: str | None
@@ -38,6 +39,7 @@ class Receipt:
     failure: FailureReason | None = None
     warning: WarningReason | None = None
     detail: str = ""
+    busy: bool = False
 
     @property
     def outcome(self) -> str:

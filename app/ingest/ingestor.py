@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -18,9 +18,10 @@ from app.dicom.header import Header, NotStorable, read_header
 from app.dicom.status import FailureReason, Receipt
 from app.queues import batches
 from app.store.database import Database
-from app.store.recording import Arrival, Enqueue, record
+from app.store.integrity import is_whole
+from app.store.recording import Arrival, Enqueue, held_of, record
 from app.store.spool import Spool, sync_file
-from app.store.transient import is_out_of_space
+from app.store.transient import is_out_of_space, is_transient, is_value_refused
 from app.telemetry import tracing
 
 log = structlog.get_logger(__name__)
@@ -162,10 +163,26 @@ class Ingestor:
     def _commit(self, arrivals: Sequence[Arrival]) -> list[tuple[Receipt, bool]]:
         try:
             self._spool.sync()
+            lost = self._lost(arrivals)
             with self._database.transaction() as connection:
-                return record(self._database, connection, arrivals, self._enqueue)
+                outcomes = record(self._database, connection, arrivals, self._enqueue, lost.keys())
         except Exception as error:
-            return [(_fault(error, arrival.header), False) for arrival in arrivals]
+            if len(arrivals) == 1 or is_transient(error):
+                return [(_fault(error, arrival.header), False) for arrival in arrivals]
+            # One cannot be stored, such as a text with NUL in PostgreSQL; the others have nothing to do with it.
+            return [outcome for arrival in arrivals for outcome in self._commit([arrival])]
+        replaced = {
+            arrival.header.sop_instance_uid for arrival, (_, kept) in zip(arrivals, outcomes, strict=True) if kept
+        }
+        self._spool.set_aside(file for uid, file in lost.items() if uid in replaced)
+        return outcomes
+
+    def _lost(self, arrivals: Sequence[Arrival]) -> dict[str, str]:
+        """Files that are missing or damaged of instances that arrive again with the content they had, by UID."""
+        sent = {arrival.header.sop_instance_uid: arrival.sha256 for arrival in arrivals}
+        with self._database.reading() as connection:
+            again = [row for row in held_of(connection, list(sent)) if row.file and row.sha256 == sent[row[0]]]
+        return {row.sop_instance_uid: row.file for row in again if not is_whole(self._spool, row.file, row.sha256)}
 
 
 def _refusal(header: Header | None, reason: FailureReason, detail: str) -> Receipt:
@@ -175,10 +192,15 @@ def _refusal(header: Header | None, reason: FailureReason, detail: str) -> Recei
 
 
 def _fault(error: BaseException, header: Header | None) -> Receipt:
-    full = is_out_of_space(error)
-    log.error("ingest failed", exc_info=error, full=full)
+    full, passes = is_out_of_space(error), is_transient(error)
+    log.error("ingest failed", exc_info=error, full=full, passes=passes)
     if full:
         return _refusal(header, FailureReason.OUT_OF_RESOURCES, "The disk is full.")
+    if passes:
+        busy = "The database or the disk does not answer; send it again."
+        return replace(_refusal(header, FailureReason.OUT_OF_RESOURCES, busy), busy=True)
+    if is_value_refused(error):
+        return _refusal(header, FailureReason.CANNOT_UNDERSTAND, "The database cannot hold a value of the instance.")
     return _refusal(header, FailureReason.PROCESSING_FAILURE, "The instance could not be stored.")
 
 

@@ -7,13 +7,14 @@ import structlog
 from app.delivery.backoff import backoff_seconds
 from app.delivery.outbox import Outbox
 from app.delivery.webhook import Webhook
-from app.errors import DeliveryFailed
+from app.errors import DeliveryFailed, Gone
 from app.jobs.documents import event_of
+from app.jobs.steps import JobFailed
 from app.security.audit import AuditLog
 from app.settings import StudySettings
 from app.store.deliveries import Deliveries
 from app.store.jobs import Jobs
-from app.store.records import Run
+from app.store.records import DOCUMENT_LOST, Run
 from app.store.results import Results
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
@@ -53,7 +54,11 @@ class DeliverySteps:
         delivered = {item.destination for item in await self._deliveries.of_job(job_id) if item.state == "delivered"}
         if name in delivered:
             return None
-        files = await self._results.files((await self._jobs.get(job_id)).documents)
+        try:
+            files = await self._results.files((await self._jobs.get(job_id)).documents)
+        except Gone as error:
+            detail = f"A document cannot be delivered. {error.detail} A retry writes it again."
+            raise JobFailed(DOCUMENT_LOST, detail) from error
         attempts = 0
 
         async def note(count: int, error: str) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from app.delivery.backoff import backoff_seconds
-from app.errors import CxrError, FatalError, InputError, Overloaded, Unavailable
+from app.errors import CxrError, FatalError, Gone, InputError, Overloaded, Unavailable
 from app.inference import pipelines
 from app.inference.backend import Backend
 from app.inference.generation import BACKGROUND, Caller, Options
@@ -22,6 +22,7 @@ from app.inference.priority import PriorityGate
 from app.jobs import documents, selection
 from app.jobs.steps import JobFailed, retry_transient
 from app.settings import StudySettings
+from app.store.integrity import read_verified, verify
 from app.store.jobs import Jobs
 from app.store.records import HeldInstance, Job, JobState, ReadImage, Reason, Run, StoredReport
 from app.store.results import Results
@@ -89,14 +90,13 @@ class ReportSteps:
 
     async def _encode_one(self, candidate: HeldInstance) -> ReadImage:
         assert candidate.file is not None
-        path = self._spool.path(candidate.file)
+        name, sha256 = candidate.file, candidate.sha256
 
         async def encode(backend: Backend) -> ReadImage:
             try:
-                data = await asyncio.to_thread(path.read_bytes)
-            except FileNotFoundError:
-                detail = "The file of an acknowledged image is gone from the spool; restore it, or cancel the job."
-                raise JobFailed("file_missing", detail) from None
+                data = await asyncio.to_thread(read_verified, self._spool, name, sha256)
+            except Gone as error:
+                raise JobFailed(error.code, f"An acknowledged image cannot be read. {error.detail}") from error
             image = await pipelines.encode(backend, data, Timings())
             return ReadImage(
                 sop_instance_uid=candidate.sop_instance_uid,
@@ -159,9 +159,12 @@ class ReportSteps:
     async def _source(self, job: Job) -> Path:
         uid = _image_of(job).sop_instance_uid
         for held in await self._jobs.inputs(job.study_uid):
-            if held.sop_instance_uid == uid and held.file is not None:
-                return self._spool.path(held.file)
-        raise JobFailed("removed", "The retention time of the image's pixel data is over.")
+            if held.sop_instance_uid == uid:
+                try:
+                    return await asyncio.to_thread(verify, self._spool, held.file, held.sha256)
+                except Gone as error:
+                    raise JobFailed(error.code, error.detail) from error
+        raise JobFailed("removed", "The image is not held any more.")
 
     async def _with_model(self, work: Callable[[Backend], Awaitable[T]]) -> T:
         """Run work that needs the model, once the model is ready and the priority gate has a slot.

@@ -28,6 +28,7 @@ from app.settings import Settings
 from app.store import state_folder
 from app.store.database import Database, database_url
 from app.store.deliveries import Deliveries
+from app.store.integrity import verify
 from app.store.jobs import Jobs
 from app.store.records import Delivery, Job, JobCounts
 from app.store.results import Results
@@ -142,7 +143,7 @@ class StudyService:
         await self._watch.look()
 
     async def document(self, job_id: str) -> tuple[Job, Path | None]:
-        """A job with a report, and the file of its first document. Raises NotFound."""
+        """A job with a report, and the file of its first document. Raises NotFound, Gone."""
         job = await self._jobs.get(job_id)
         if job.report is None:
             raise NotFound("The job has no report.")
@@ -160,12 +161,18 @@ class StudyService:
     async def instances(
         self, study: str, series: str | None = None, sop: str | None = None
     ) -> list[tuple[StoredInstance, Path]]:
-        """A study's, a series' or one instance with their files. Raises NotFound where no file is held."""
+        """A study's, a series' or one instance with their files.
+
+        Raises NotFound where no file is held, Gone where one is missing or damaged.
+        """
         found = await self._search.instances(study, series, sop)
-        held = [(instance, self._spool.path(instance.file)) for instance in found if instance.file is not None]
+        held = [instance for instance in found if instance.file is not None]
         if not held:
             raise NotFound("Nothing of it is held." if not found else "The retention time of its pixel data is over.")
-        return held
+        return await asyncio.to_thread(self._verified, held)
+
+    def _verified(self, held: Sequence[StoredInstance]) -> list[tuple[StoredInstance, Path]]:
+        return [(instance, verify(self._spool, instance.file, instance.sha256)) for instance in held]
 
     async def occupancy(self) -> Occupancy:
         """What is held, for the gauges. Raises OSError, SQLAlchemyError."""

@@ -1,6 +1,7 @@
 """Jobs: one revision of a study from its first instance to its delivered report."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from app.errors import Conflict, NotFound
 from app.store.database import Database
 from app.store.records import (
+    DOCUMENT_LOST,
     OPEN,
     HeldInstance,
     Job,
@@ -116,7 +118,9 @@ class Jobs:
 
         def retry(connection: sa.Connection) -> None:
             job = _get(connection, job_id)
-            run, delivers = Run(job_id, job.runs + 1), bool(job.documents)
+            # Documents whose files are lost are written again.
+            lost = job.reason is not None and job.reason.code == DOCUMENT_LOST
+            run, delivers = Run(job_id, job.runs + 1), bool(job.documents) and not lost
             state = JobState.DELIVERING if delivers else JobState.WAITING
             change = sa.update(jobs).where(
                 jobs.c.id == job_id, jobs.c.state.in_(before(OPERATOR, state)), jobs.c.runs == job.runs
@@ -203,7 +207,7 @@ class Jobs:
         """The instances that were received of a study, in the order of their arrival."""
         table = instances.c
         query = (
-            sa.select(table.sop_instance_uid, table.sop_class_uid, table.attributes, table.file, table.received)
+            sa.select(*(table[field.name] for field in fields(HeldInstance)))
             .where(table.study_uid == study_uid, table.origin == "input")
             .order_by(table.received, table.sop_instance_uid)
         )

@@ -1,7 +1,7 @@
 """What one transaction records of instances that have arrived."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,21 +57,26 @@ def record(
     connection: sa.Connection,
     arrivals: Sequence[Arrival],
     enqueue: Enqueue,
+    lost: Set[str] = frozenset(),
 ) -> list[tuple[Receipt, bool]]:
     """Record arrivals; returns for each its receipt and whether its file is now held.
 
-    A study's first instance opens a revision and enqueues its job, later ones join it while it is open.
+    A study's first instance opens a revision and enqueues its job, later ones join it while it is open. `lost` are SOP
+    Instance UIDs whose held file is missing or damaged. One that arrives again for such a file, or after retention has
+    removed it, takes its place; it opens a revision only where the study's latest job came to no good end.
     """
     known = _known(connection, [arrival.header.sop_instance_uid for arrival in arrivals])
+    lost = {*lost, *known.removed}
     fresh: list[Arrival] = []
     outcomes: list[tuple[Receipt, bool]] = []
     for arrival in arrivals:
         uid = arrival.header.sop_instance_uid
         held = known.setdefault(uid, arrival.sha256)
+        is_held = uid in known.held and not (uid in lost and held == arrival.sha256)
         # What we wrote may come back as a PACS has changed it; ours stands.
         if held != arrival.sha256 and not is_ours(arrival.header):
             outcomes.append((_receipt(arrival, FailureReason.DUPLICATE_INSTANCE), False))
-        elif any(other.header.sop_instance_uid == uid for other in fresh) or uid in known.held:
+        elif is_held or any(other.header.sop_instance_uid == uid for other in fresh):
             outcomes.append((_receipt(arrival), False))
         else:
             fresh.append(arrival)
@@ -79,21 +84,36 @@ def record(
     if fresh:
         # The database's clock: a replica with another time would close revisions too early or too late.
         now = database.now(connection)
-        open_jobs = _join_studies(database, connection, fresh, now, enqueue)
+        new = {one.header.study_instance_uid for one in fresh if one.header.sop_instance_uid not in known.held}
+        open_jobs = _join_studies(database, connection, fresh, new, now, enqueue)
+        for arrival in fresh:
+            if (uid := arrival.header.sop_instance_uid) in known.held:
+                connection.execute(sa.delete(instances).where(instances.c.sop_instance_uid == uid))
         connection.execute(sa.insert(instances), [_row(arrival, open_jobs, now) for arrival in fresh])
     return outcomes
 
 
+def held_of(connection: sa.Connection, uids: Sequence[str]) -> Sequence[Any]:
+    """SOP Instance UID, SHA-256 and file of those instances that are recorded."""
+    query = sa.select(instances.c.sop_instance_uid, instances.c.sha256, instances.c.file)
+    found: Sequence[Any] = connection.execute(query.where(instances.c.sop_instance_uid.in_(uids))).all()
+    return found
+
+
 class _Known(dict[str, str]):
-    """SHA-256 by SOP Instance UID; `held` are those that were there before this transaction."""
+    """SHA-256 by SOP Instance UID; `held` are those that were there before this transaction, `removed` those of them
+    whose file retention has removed.
+    """
 
     held: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
 
 
 def _known(connection: sa.Connection, uids: list[str]) -> _Known:
-    query = sa.select(instances.c.sop_instance_uid, instances.c.sha256).where(instances.c.sop_instance_uid.in_(uids))
-    found = _Known((row.sop_instance_uid, row.sha256) for row in connection.execute(query))
+    rows = held_of(connection, uids)
+    found = _Known((row.sop_instance_uid, row.sha256) for row in rows)
     found.held = frozenset(found)
+    found.removed = frozenset(row.sop_instance_uid for row in rows if row.file is None)
     return found
 
 
@@ -106,10 +126,11 @@ def _join_studies(
     database: Database,
     connection: sa.Connection,
     fresh: Sequence[Arrival],
+    new: Set[str],
     now: float,
     enqueue: Enqueue,
 ) -> dict[str, str | None]:
-    """Open jobs by study, with new revisions where none is open."""
+    """Open jobs by study, with new revisions where none is open and the study is `new` or its latest job not done."""
     first = {arrival.header.study_instance_uid: arrival for arrival in reversed(fresh)}
     work = {arrival.header.study_instance_uid for arrival in fresh if not is_ours(arrival.header)}
     database.insert_new(
@@ -121,11 +142,12 @@ def _join_studies(
     # A job that is over takes no instance, although its study still names it: it would be acknowledged and never read.
     named = sa.select(jobs.c.id).where(jobs.c.id.in_([study.job for study in locked]), jobs.c.state.in_(OPEN))
     going = set(connection.execute(named).scalars())
+    done = _done(connection, [study.study_uid for study in locked if study.study_uid not in new])
     open_jobs: dict[str, str | None] = {}
     for study in locked:
         uid = study.study_uid
         open_jobs[uid] = study.job if study.job in going else None
-        if uid not in work:
+        if uid not in work or (uid in done and open_jobs[uid] is None):
             continue
         if open_jobs[uid] is None:
             revision = study.revision + 1
@@ -138,6 +160,14 @@ def _join_studies(
         else:
             connection.execute(sa.update(jobs).where(jobs.c.id == study.job).values(last_received=now))
     return open_jobs
+
+
+def _done(connection: sa.Connection, uids: Sequence[str]) -> set[str]:
+    """Those of the studies whose latest job is done."""
+    latest = sa.and_(jobs.c.study_uid == studies.c.study_uid, jobs.c.revision == studies.c.revision)
+    query = sa.select(studies.c.study_uid).join(jobs, latest)
+    wanted = query.where(studies.c.study_uid.in_(uids), jobs.c.state == JobState.DONE)
+    return set(connection.execute(wanted).scalars()) if uids else set()
 
 
 def study_row(uid: str, attributes: dict[str, Any], now: float) -> dict[str, Any]:

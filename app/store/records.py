@@ -26,6 +26,8 @@ class JobState(StrEnum):
 
 FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 OPEN = frozenset(JobState) - FINAL
+# Code of the reason of a job whose written documents are missing or damaged: a retry writes them again.
+DOCUMENT_LOST = "document_lost"
 
 
 class Record:
@@ -170,6 +172,7 @@ class HeldInstance:
     sop_instance_uid: str
     sop_class_uid: str
     attributes: Mapping[str, Any]
+    sha256: str
     file: str | None
     received: float
 

@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from pydicom.dataset import Dataset
 
+from app.dicom.digest import content_digest
 from app.dicom.header import Header, attributes_of
 from app.dicom.part10 import to_bytes
 from app.errors import CxrError
 from app.store.database import Database
+from app.store.integrity import is_whole, verify
 from app.store.recording import instance_row
 from app.store.spool import Spool
 from app.store.tables import instances
@@ -28,7 +30,7 @@ class Results:
     async def keep(
         self, job_id: str, written: Sequence[Dataset], record: Callable[[sa.Connection, list[str]], None]
     ) -> list[str]:
-        """Keep documents durably, those that are held already excepted; returns their SOP Instance UIDs.
+        """Keep documents durably, those that are held whole already excepted; returns their SOP Instance UIDs.
 
         `record` is given the UIDs in the same transaction: where it raises, nothing is kept.
         """
@@ -39,7 +41,9 @@ class Results:
     ) -> list[str]:
         uids = [str(dataset.SOPInstanceUID) for dataset in written]
         with self._database.reading() as connection:
-            held = {row.sop_instance_uid for row in _rows(connection, uids)}
+            found = _rows(connection, uids)
+        held = {row.sop_instance_uid for row in found if is_whole(self._spool, row.file, row.sha256)}
+        lost = [row.sop_instance_uid for row in found if row.sop_instance_uid not in held]
         rows: list[dict[str, object]] = []
         files: list[Path] = []
         try:
@@ -48,10 +52,11 @@ class Results:
                     continue
                 data = to_bytes(dataset)
                 files.append(self._spool.write(data))
-                row = instance_row(_header(dataset), files[-1].name, "", len(data))
+                row = instance_row(_header(dataset), files[-1].name, content_digest(data), len(data))
                 rows.append({**row, "origin": "result", "sender": "", "job": job_id})
             with self._database.transaction() as connection:
                 now = self._database.now(connection)
+                connection.execute(sa.delete(instances).where(instances.c.sop_instance_uid.in_(lost)))
                 self._database.insert_new(connection, instances, [{**row, "received": now} for row in rows])
                 record(connection, uids)
         except (OSError, sa.exc.SQLAlchemyError, CxrError):
@@ -69,10 +74,12 @@ class Results:
                     file.unlink(missing_ok=True)
 
     async def files(self, uids: Sequence[str]) -> list[Path]:
-        """The documents' files, in the order of their UIDs."""
+        """The documents' files, in the order of their UIDs. Raises Gone where one is missing or damaged."""
         rows = await self._database.read(lambda connection: _rows(connection, uids))
-        names = {row.sop_instance_uid: row.file for row in rows}
-        return [self._spool.path(names[uid]) for uid in uids]
+        return await asyncio.to_thread(self._verified, {row.sop_instance_uid: row for row in rows}, uids)
+
+    def _verified(self, rows: Mapping[str, sa.Row[Any]], uids: Sequence[str]) -> list[Path]:
+        return [verify(self._spool, rows[uid].file, rows[uid].sha256) for uid in uids]
 
     async def predecessors(self, uids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Series and SOP Instance UID of documents, by SOP class."""

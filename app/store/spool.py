@@ -90,6 +90,9 @@ class Spool:
 
     def set_aside(self, names: Iterable[str]) -> None:
         """Move files to where nothing but an operator removes them."""
+        names = list(names)
+        if not names:
+            return
         self.unknown.mkdir(exist_ok=True)
         for name in names:
             # Gone meanwhile: another process was at it.

@@ -1,4 +1,4 @@
-"""Which errors pass: a full disk, a lost connection, want of files or memory, a file system that is away."""
+"""Which errors of the database and the disk pass, and which are about a value that was to be stored."""
 
 import errno
 import sqlite3
@@ -30,6 +30,14 @@ def is_out_of_space(error: BaseException) -> bool:
         return False
     # SQLite reports a full disk as "database or disk is full", PostgreSQL as SQLSTATE 53100.
     return "disk is full" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "53100"
+
+
+def is_value_refused(error: BaseException) -> bool:
+    """Whether the database cannot hold a value: NUL in a text, or one that is too long for an index (PostgreSQL)."""
+    if isinstance(error, sa.exc.DataError):
+        return True
+    # 54000 program limit exceeded: an index row holds 2,704 bytes.
+    return isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "sqlstate", None) == "54000"
 
 
 def is_transient(error: BaseException) -> bool:

@@ -1,13 +1,13 @@
 """A bundle from disk: every checksum verified and the parts compared before anything in it is used."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pydantic import ValidationError
 
+from models.bundle.contents import check_llm, check_vqgan, files_of
 from models.bundle.manifest import (
     LLM_FOLDER,
     MANIFEST_FILE,
@@ -21,7 +21,6 @@ from models.prompts import Prompts
 from models.vocabulary import Vocabulary, VocabularyError
 from models.vqgan.config import VQGANConfig
 
-PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".py"}
 _CHUNK = 1 << 20
 
 
@@ -68,11 +67,13 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
 
 
 def file_entries(folder: Path) -> dict[str, FileEntry]:
-    """Manifest entries of everything in `llm/` and `vqgan/` and of the other files of a bundle, sorted."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST_FILE)
+    """Manifest entries of everything in `llm/` and `vqgan/` and of the other files of a bundle, sorted.
+
+    Raises BundleError where the folder holds what a bundle may not hold.
+    """
     return {
-        path.relative_to(folder).as_posix(): FileEntry(sha256=sha256_of(path), bytes=path.stat().st_size)
-        for path in paths
+        name: FileEntry(sha256=sha256_of(folder / name), bytes=(folder / name).stat().st_size)
+        for name in files_of(folder)
     }
 
 
@@ -95,10 +96,8 @@ def load(path: Path, progress: Callable[[int], None] | None = None) -> Bundle:
 
 
 def _check_files(path: Path, manifest: Manifest, progress: Callable[[int], None] | None) -> None:
-    on_disk = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()} - {MANIFEST_FILE}
-    for name in sorted(on_disk):
-        if PurePosixPath(name).suffix.lower() in PICKLE_SUFFIXES:
-            raise BundleError(f"{name}: a bundle holds no pickled data and no code")
+    on_disk = files_of(path)
+    for name in on_disk:
         if name not in manifest.files:
             raise BundleError(f"{name}: the manifest does not list this file")
     for name, entry in manifest.files.items():
@@ -118,17 +117,10 @@ def _vqgan_config(path: Path) -> VQGANConfig:
         raise BundleError(f"{VQGAN_FOLDER}/config.json is missing or not a VQ-GAN configuration") from error
 
 
-def _llm_vocabulary_size(path: Path) -> int:
-    try:
-        config = json.loads((path / LLM_FOLDER / "config.json").read_bytes())
-        return int(config["vocab_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{LLM_FOLDER}/config.json is missing or has no vocab_size") from error
-
-
 def _check_parts(path: Path, manifest: Manifest, vqgan: VQGANConfig) -> None:
     image, vocabulary = manifest.image, manifest.vocabulary
-    rows = _llm_vocabulary_size(path)
+    check_vqgan(path, vqgan)
+    rows = check_llm(path)["vocab_size"]
     pairs = (
         ("image.size", image.size, "the VQ-GAN's resolution", vqgan.resolution),
         ("image.channels", image.channels, "the VQ-GAN's in_channels", vqgan.in_channels),

@@ -26,9 +26,9 @@ class _Part(BaseModel):
 class ImageSpec(_Part):
     """Size of the model's square input in pixels, its channels, and the token grid (rows, columns)."""
 
-    size: int = Field(gt=0)
+    size: int = Field(gt=0, le=4096)
     channels: Literal[1, 3]
-    grid: tuple[int, int]
+    grid: tuple[Annotated[int, Field(gt=0, le=1024)], Annotated[int, Field(gt=0, le=1024)]]
 
     @classmethod
     def from_vqgan(cls, config: VQGANConfig) -> Self:
@@ -39,9 +39,9 @@ class ImageSpec(_Part):
 class VocabularySpec(_Part):
     """Number of text tokens, first image id, number of image codes."""
 
-    text_size: int = Field(gt=0)
-    image_offset: int = Field(gt=0)
-    codebook_size: int = Field(gt=1)
+    text_size: int = Field(gt=0, le=2**24)
+    image_offset: int = Field(gt=0, le=2**24)
+    codebook_size: int = Field(gt=1, le=2**24)
 
     @classmethod
     def from_vocabulary(cls, vocabulary: Vocabulary) -> Self:
@@ -58,7 +58,7 @@ class Decoding(_Part):
 
     temperature: float = Field(default=1.0, ge=0.0, le=2.0)
     top_p: float = Field(default=0.92, gt=0.0, le=1.0)
-    max_tokens: int = Field(default=128, gt=0)
+    max_tokens: int = Field(default=128, gt=0, le=2**20)
 
 
 class DecodingDefaults(_Part):

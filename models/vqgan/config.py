@@ -1,6 +1,6 @@
 """The VQ-GAN's configuration: taming's `ddconfig` fields, plus what taming hard-codes."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,19 +13,19 @@ class VQGANConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    resolution: int = Field(gt=0)
+    resolution: int = Field(gt=0, le=4096)
     in_channels: int = Field(ge=1, le=3)
     out_ch: int = Field(ge=1, le=3)
-    ch: int = Field(gt=0)
-    ch_mult: tuple[int, ...] = Field(min_length=1)
-    num_res_blocks: int = Field(gt=0)
+    ch: int = Field(gt=0, le=8192)
+    ch_mult: tuple[Annotated[int, Field(gt=0, le=64)], ...] = Field(min_length=1, max_length=12)
+    num_res_blocks: int = Field(gt=0, le=64)
     attn_resolutions: tuple[int, ...] = ()
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     resamp_with_conv: bool = True
     double_z: bool = False
-    z_channels: int = Field(gt=0)
-    embed_dim: int = Field(gt=0)
-    n_embed: int = Field(gt=1)
+    z_channels: int = Field(gt=0, le=65536)
+    embed_dim: int = Field(gt=0, le=65536)
+    n_embed: int = Field(gt=1, le=2**24)
     norm_groups: int = Field(default=32, gt=0)
     norm_eps: float = Field(default=1e-6, gt=0.0)
 

@@ -1,5 +1,7 @@
 """The small classifier and the references to feature networks."""
 
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,25 @@ def test_features_are_found_by_folder_or_by_import_and_are_frozen(tmp_path: Path
 def test_features_that_cannot_be_loaded_are_refused_by_name(reference: str) -> None:
     with pytest.raises(FeatureError, match=reference.split(":")[0]):
         load_features(reference)
+
+
+class _Code:
+    """Runs when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("kind", ["xrv"])
+def test_code_in_a_file_of_weights_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    package, net = types.ModuleType("torchxrayvision"), types.ModuleType("torchxrayvision.models")
+    net.DenseNet = lambda **_: None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torchxrayvision", package)
+    monkeypatch.setitem(sys.modules, "torchxrayvision.models", net)
+    torch.save({"x": _Code(tmp_path / "ran")}, tmp_path / "weights.pt")
+    with pytest.raises(FeatureError, match="holds code and not only weights; it was not run"):
+        load_features(f"{kind}:{tmp_path / 'weights.pt'}")
+    assert not (tmp_path / "ran").exists()

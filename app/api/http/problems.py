@@ -10,11 +10,13 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from app import errors
 from app.api.request_scope import request_scope
 from app.api.state import state_of
+from app.store.transient import is_transient
 from app.telemetry.metrics import REJECTED
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,7 @@ OPENAI_PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/chat/", "/v1/
 STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.MalformedInput, 400, "Malformed input"),
     (errors.InvalidRequest, 400, "Invalid request"),
+    (errors.Gone, 410, "Gone"),
     (errors.NotFound, 404, "Not found"),
     (errors.NotAcceptable, 406, "Not acceptable"),
     (errors.TooLarge, 413, "Content too large"),
@@ -111,6 +114,13 @@ async def _on_cxr_error(request: Request, error: Exception) -> JSONResponse:
     return refusal(request, error)
 
 
+async def _on_database_error(request: Request, error: Exception) -> JSONResponse:
+    if not is_transient(error):
+        return await _on_unexpected(request, error)
+    log.error("the database does not answer", error=type(error).__name__)
+    return refusal(request, errors.Unavailable("The database does not answer.", code="database_unavailable"))
+
+
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # Pydantic's messages name the rule; the offending value stays out, since it may be a patient's.
@@ -133,6 +143,7 @@ async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
 def install(app: FastAPI) -> None:
     """Register the handlers."""
     app.add_exception_handler(errors.CxrError, _on_cxr_error)
+    app.add_exception_handler(SQLAlchemyError, _on_database_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, _on_unexpected)

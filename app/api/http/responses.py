@@ -46,12 +46,13 @@ _MEANING = {
     404: "No such resource",
     406: "No representation that the client accepts",
     409: "The resource is not in a state that allows this",
+    410: "It was held, and is not any more: removed, missing or damaged; `code` says which",
     413: "More bytes than allowed",
     415: "Not an image that is read here, or the wrong Content-Type",
     422: "Readable, but not a usable frontal chest radiograph; `code` says why",
     429: "A queue is full, or the key has done as much as it may; see Retry-After",
     500: "One request failed inside",
-    503: "Not ready, or shutting down; see Retry-After",
+    503: "Not ready, shutting down, or without its database; see Retry-After",
     504: "The deadline passed",
     507: "The disk is full; see Retry-After",
 }
@@ -74,7 +75,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return _documented(statuses, Problem, "application/problem+json")
 
 
-PROBLEMS = _documented((400, 406, 413, 415, 422, 429, 500, 503, 504), Problem, "application/problem+json")
+PROBLEMS = _documented((400, 406, 410, 413, 415, 422, 429, 500, 503, 504), Problem, "application/problem+json")
 DRAW_PROBLEMS = _documented((400, 413, 415, 429, 500, 503, 504), Problem, "application/problem+json")
 
 

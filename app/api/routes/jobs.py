@@ -80,7 +80,7 @@ async def detail(job_id: JobId, studies: Studies) -> JobBody:
             "content": {"text/plain": {}, "application/dicom": {}, "application/fhir+json": {}},
             "description": "The report",
         },
-        **problems(400, 404, 406, 500, 503),
+        **problems(400, 404, 406, 410, 500, 503),
     },
     summary="A job's report as text, as the DICOM SR that was written, or as a FHIR DiagnosticReport",
 )

@@ -66,14 +66,6 @@ def test_a_truncated_a_missing_and_an_unlisted_file_are_named(copy: Path) -> Non
         load(copy)
 
 
-@pytest.mark.parametrize("name", ["llm/pytorch_model.bin", "llm/modeling.py", "vqgan/old.ckpt"])
-def test_pickles_and_code_are_refused_even_when_listed(copy: Path, name: str) -> None:
-    (copy / name).write_bytes(b"x")
-    reseal(copy)
-    with pytest.raises(BundleError, match="no pickled data and no code"):
-        load(copy)
-
-
 @pytest.mark.parametrize(
     ("name", "key", "value", "message"),
     [

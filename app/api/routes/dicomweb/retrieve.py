@@ -29,6 +29,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
     },
     **{status: PROBLEMS[status] for status in (400, 406, 500, 503)},
     404: {"description": "Nothing of it is held", **{"content": {"application/problem+json": {}}}},
+    410: PROBLEMS[410],
 }
 _METADATA: dict[int | str, dict[str, Any]] = {
     **_BYTES,

@@ -75,7 +75,7 @@ def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Re
     if warning is not None:
         headers["Warning"] = warning
     status = status_of(receipts)
-    if status == 507:
+    if status in (503, 507):
         headers["Retry-After"] = "60"
     return DicomJson(json.dumps(response_of(receipts, base_url(request), study)), status, headers)
 

@@ -151,8 +151,9 @@ async def test_retention_removes_pixel_data_and_keeps_results(settings: Settings
         assert held.status_code == 404
         report = await pacs.client.get(f"/v1/jobs/{job['id']}/report", headers={"Accept": "application/dicom"})
         assert parsed(report.content).Modality == "SR"
-        assert len(list((settings.state_dir / "spool").iterdir())) == 1
+        assert len(list((settings.state_dir / "spool").glob("*.dcm"))) == 1
         assert (await stow(pacs.client, data)).status_code == 200
+        assert len(list((settings.state_dir / "spool").glob("*.dcm"))) == 2  # acknowledged, so it is held again
         assert (await pacs.client.get("/v1/jobs")).json()["total"] == 1
 
 

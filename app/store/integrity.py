@@ -1,0 +1,53 @@
+"""Whether a held file is what was acknowledged: disks lose files and flip bits, and people restore parts of backups."""
+
+from pathlib import Path
+
+from app.dicom.digest import content_digest
+from app.errors import Gone
+from app.store.spool import Spool
+
+
+def verify(spool: Spool, name: str | None, sha256: str) -> Path:
+    """The path of a held file, once its data set was found to have the recorded digest. Blocks.
+
+    `name` is None where retention has removed the file; `sha256` is empty for documents of the first release, of which
+    only the presence is checked. Raises Gone, OSError.
+    """
+    if name is None:
+        raise Gone("The retention time of its pixel data is over.", code="removed")
+    path = spool.path(name)
+    try:
+        found = content_digest(path) if sha256 or not path.is_file() else ""
+    except FileNotFoundError:
+        raise _missing() from None
+    if found != sha256:
+        raise _damaged()
+    return path
+
+
+def read_verified(spool: Spool, name: str, sha256: str) -> bytes:
+    """The bytes of a held file, in which the digest was checked. Raises Gone, OSError."""
+    try:
+        data = spool.path(name).read_bytes()
+    except FileNotFoundError:
+        raise _missing() from None
+    if sha256 and content_digest(data) != sha256:
+        raise _damaged()
+    return data
+
+
+def is_whole(spool: Spool, name: str | None, sha256: str) -> bool:
+    """Whether a held file is there and has the recorded digest. Raises OSError."""
+    try:
+        verify(spool, name, sha256)
+    except Gone:
+        return False
+    return True
+
+
+def _missing() -> Gone:
+    return Gone("Its file is missing from the spool; send the instance again, or restore it.", code="file_missing")
+
+
+def _damaged() -> Gone:
+    return Gone("Its file in the spool is damaged; send the instance again, or restore it.", code="file_damaged")

@@ -1,0 +1,89 @@
+"""What a bundle may consist of: plain files of known kinds, no links, no code, and sizes that its weights can hold."""
+
+import json
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from models.bundle.manifest import LLM_FOLDER, MANIFEST_FILE, VQGAN_FOLDER, BundleError
+from models.vqgan.config import VQGANConfig
+
+# Data that is parsed without being run. A tokenizer's `.model` is a protocol buffer.
+SUFFIXES = frozenset({".json", ".safetensors", ".md", ".txt", ".csv", ".model", ".png", ".jpg", ".jpeg", ".webp"})
+_NAMES = frozenset({"LICENSE", "LICENCE", "NOTICE", "README", "AUTHORS"})
+# What makes Hugging Face's libraries import Python code of a model folder.
+_CODE_KEYS = frozenset({"auto_map", "custom_pipelines", "trust_remote_code"})
+# No field of a configuration that counts something is larger in any model that is published.
+_MOST_COUNT = 2**24
+_COUNTS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
+# Weights of four bits are the smallest that are in use.
+_WEIGHTS_A_BYTE = 2
+_MOST_JSON_BYTES = 200_000_000
+
+
+def files_of(path: Path) -> list[str]:
+    """Relative names of a bundle's files, `bundle.json` left out. Raises BundleError for what may not be there."""
+    return [name for name in sorted(_walk(path)) if name != MANIFEST_FILE]
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for file in folder.rglob("*"):
+        name = file.relative_to(folder).as_posix()
+        mode = file.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise BundleError(f"{name}: a bundle holds no symbolic links")
+        if stat.S_ISDIR(mode):
+            continue
+        if not stat.S_ISREG(mode):
+            raise BundleError(f"{name}: a bundle holds nothing but files")
+        plain = PurePosixPath(name)
+        if plain.suffix.lower() not in SUFFIXES and plain.name not in _NAMES:
+            raise BundleError(f"{name}: a bundle holds no pickled data, no code, and no files of unknown kinds")
+        yield name
+
+
+def check_llm(path: Path) -> Mapping[str, Any]:
+    """The language model's configuration, in which sizes and references to code were checked. Raises BundleError."""
+    folder = path / LLM_FOLDER
+    for file in sorted(folder.glob("*.json")):
+        found = _json(file)
+        if isinstance(found, dict) and (keys := sorted(_CODE_KEYS & {key for key, value in found.items() if value})):
+            raise BundleError(f"{LLM_FOLDER}/{file.name}: {keys[0]} makes Python code run, which no bundle brings")
+    config = _json(folder / "config.json") if (folder / "config.json").is_file() else None
+    if not isinstance(config, dict) or not _is_count(config.get("vocab_size")):
+        raise BundleError(f"{LLM_FOLDER}/config.json is missing or has no vocab_size")
+    for name in _COUNTS:
+        if name in config and not _is_count(config[name]):
+            raise BundleError(f"{LLM_FOLDER}/config.json: {name} is {str(config[name])[:40]}, which no model has")
+    width = config.get("hidden_size", 1)
+    held = _weights(folder) * _WEIGHTS_A_BYTE
+    if max(config["vocab_size"] * width, config.get("num_hidden_layers", 1) * width**2) > held:
+        raise BundleError(f"{LLM_FOLDER}/config.json describes a model that is larger than its weight files")
+    return config
+
+
+def check_vqgan(path: Path, config: VQGANConfig) -> None:
+    """Compare a VQ-GAN's sizes with its weights before anything is allocated. Raises BundleError."""
+    held = _weights(path / VQGAN_FOLDER) * _WEIGHTS_A_BYTE
+    widest = config.ch * max(config.ch_mult)
+    if max(widest**2, config.n_embed * config.embed_dim, config.z_channels * config.embed_dim) > held:
+        raise BundleError(f"{VQGAN_FOLDER}/config.json describes a model that is larger than its weight files")
+
+
+def _json(file: Path) -> Any:
+    try:
+        if file.stat().st_size > _MOST_JSON_BYTES:
+            raise ValueError(file.name)
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{file.parent.name}/{file.name} is no JSON that can be read") from error
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_COUNT
+
+
+def _weights(folder: Path) -> int:
+    """Bytes of a model's weight files."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))

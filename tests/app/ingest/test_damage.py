@@ -1,0 +1,111 @@
+"""A held file that is missing or damaged is noticed, and one sent again takes its place."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from tests.support.service import Service, running
+from tests.support.studies import finished, instance, parsed, quick, stored, stow
+
+
+def _delete(file: Path) -> None:
+    file.unlink()
+
+
+def _cut(file: Path) -> None:
+    os.truncate(file, file.stat().st_size - 100)
+
+
+def _flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[data.index(b"\x10\x00\x10\x00PN") + 8] ^= 1  # the patient's name
+    file.write_bytes(data)
+
+
+DAMAGES = [_delete, _cut, _flip]
+CODES = {_delete: "file_missing", _cut: "file_damaged", _flip: "file_damaged"}
+Damage = Callable[[Path], None]
+
+
+def _spooled(settings: Settings) -> set[Path]:
+    return set((settings.state_dir / "spool").glob("*.dcm"))
+
+
+def _paths(data: bytes) -> tuple[str, str]:
+    dataset = parsed(data)
+    study = f"/dicom-web/studies/{dataset.StudyInstanceUID}"
+    return study, f"{study}/series/{dataset.SeriesInstanceUID}/instances/{dataset.SOPInstanceUID}"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_it_is_gone_and_not_served_until_it_is_sent_again(settings: Settings, damage: Damage) -> None:
+    data = instance()
+    study, path = _paths(data)
+    async with running(quick(settings), durable=True) as service:
+        assert (await stow(service.client, data)).status_code == 200
+        await finished(service.client, str(parsed(data).StudyInstanceUID))
+        (file,) = (file for file in _spooled(settings) if file.read_bytes() == data)
+        damage(file)
+        for place in (path, f"{path}/metadata", study, f"{study}/metadata"):
+            answer = await service.client.get(place)
+            assert (answer.status_code, answer.json()["code"]) == (410, CODES[damage]), place
+        assert stored(await stow(service.client, data)) == [str(parsed(data).SOPInstanceUID)]
+        again = await service.client.get(path, headers={"Accept": "application/dicom"})
+        assert (again.status_code, again.content) == (200, data)
+        assert not file.exists()
+        assert (await service.client.get("/v1/jobs")).json()["total"] == 1  # its report stands
+
+
+async def _failed(service: Service, settings: Settings, data: bytes, damage: Damage) -> dict[str, object]:
+    assert (await stow(service.client, data)).status_code == 200
+    (file,) = _spooled(settings)
+    damage(file)
+    return await finished(service.client, str(parsed(data).StudyInstanceUID))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_study_whose_file_is_lost_fails_in_words_and_is_read_once_it_is_sent_again(
+    settings: Settings, damage: Damage
+) -> None:
+    data = instance()
+    async with running(quick(settings, quiet_seconds=0.5), durable=True) as service:
+        job = await _failed(service, settings, data, damage)
+        assert job["state"] == "failed"
+        assert job["reason"]["code"] == CODES[damage]  # type: ignore[index]
+        assert (await stow(service.client, data)).status_code == 200
+        second = await finished(service.client, str(parsed(data).StudyInstanceUID), revision=2)
+        assert second["state"] == "done"
+        assert second["documents"]
+
+
+@pytest.mark.parametrize("damage", [_delete, _cut])
+async def test_a_lost_document_is_gone_and_written_again(settings: Settings, damage: Damage) -> None:
+    data = instance()
+    async with running(quick(settings), durable=True) as service:
+        await stow(service.client, data)
+        job = await finished(service.client, str(parsed(data).StudyInstanceUID))
+        (document,) = (file for file in _spooled(settings) if file.read_bytes() != data)
+        before = document.read_bytes()
+        damage(document)
+        answer = await service.client.get(f"/v1/jobs/{job['id']}/report", headers={"Accept": "application/dicom"})
+        assert (answer.status_code, answer.json()["code"]) == (410, CODES[damage])
+        await stow(service.client, before)  # a PACS sends it back
+        answer = await service.client.get(f"/v1/jobs/{job['id']}/report", headers={"Accept": "application/dicom"})
+        assert answer.content == before
+
+
+async def test_what_retention_has_removed_is_kept_again_when_it_is_sent_again(settings: Settings) -> None:
+    data = instance()
+    _, path = _paths(data)
+    async with running(quick(settings, retention_hours=0.0), durable=True) as service:
+        await stow(service.client, data)
+        await finished(service.client, str(parsed(data).StudyInstanceUID))
+        assert await service.app.state.service.studies.remove_due() == 1
+        assert (await service.client.get(path)).status_code == 404
+        assert (await stow(service.client, data)).status_code == 200
+        held: httpx.Response = await service.client.get(path, headers={"Accept": "application/dicom"})
+        assert held.content == data

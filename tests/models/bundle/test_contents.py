@@ -1,0 +1,114 @@
+"""What a bundle may not hold, listed in its manifest or not, and sizes that no weights can have."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.bundle import BundleError, load
+from tests.models.bundle.test_bundle import DEMO, edit, reseal
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the embedded bundle to damage."""
+    return Path(shutil.copytree(DEMO, tmp_path / "bundle"))
+
+
+CODE = (
+    "bin", "pt", "pth", "ckpt", "pkl", "pickle", "joblib", "dill", "npy", "npz", "py", "pyc",
+    "pyd", "pyx", "so", "dll", "dylib", "sh", "exe", "bat", "jar", "js", "wasm", "onnx",
+    "h5", "keras", "pb", "tflite", "msgpack", "gguf", "zip", "tar", "gz", "html", "svg", "dat",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("name", [*(f"llm/x.{suffix}" for suffix in CODE), "vqgan/X.PKL", "llm/program", "llm/.hidden"])
+def test_code_pickles_and_unknown_kinds_of_files_are_refused(copy: Path, name: str, listed: bool) -> None:
+    (copy / name).write_bytes(b"x")
+    if listed:
+        with pytest.raises(BundleError):
+            reseal(copy)
+    with pytest.raises(BundleError, match="no pickled data, no code"):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", ["llm/README.md", "llm/LICENSE", "vqgan/note.txt", "llm/merges.txt", "picture.png"])
+def test_data_beside_the_weights_is_taken_once_it_is_listed(copy: Path, name: str) -> None:
+    (copy / name).write_bytes(b"x")
+    reseal(copy)
+    assert name in load(copy).manifest.files
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "/etc", "config.json", "nowhere"])
+@pytest.mark.parametrize("name", ["llm/more", "llm/extra.json", "vqgan/link.safetensors", "more"])
+def test_symbolic_links_are_refused_wherever_they_lead(copy: Path, name: str, target: str) -> None:
+    (copy / name).symlink_to(target)
+    with pytest.raises(BundleError, match="no symbolic links"):
+        load(copy)
+
+
+def test_a_part_that_is_a_link_to_a_folder_is_refused(copy: Path, tmp_path: Path) -> None:
+    (copy / "llm").rename(tmp_path / "elsewhere")
+    (copy / "llm").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    with pytest.raises(BundleError, match="llm: a bundle holds no symbolic links"):
+        load(copy)
+
+
+def test_the_folder_of_a_bundle_may_itself_be_a_link(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to(copy, target_is_directory=True)
+    assert load(tmp_path / "current").image_tokens == 256
+
+
+def test_what_is_no_file_is_refused(copy: Path) -> None:
+    os.mkfifo(copy / "llm" / "pipe.json")
+    with pytest.raises(BundleError, match="nothing but files"):
+        load(copy)
+
+
+@pytest.mark.parametrize("key", ["auto_map", "custom_pipelines", "trust_remote_code"])
+@pytest.mark.parametrize("name", ["llm/config.json", "llm/tokenizer_config.json"])
+def test_references_to_code_are_refused(copy: Path, name: str, key: str) -> None:
+    edit(copy, name, lambda body: body.update({key: {"AutoModelForCausalLM": "modeling.Model"}}))
+    reseal(copy)
+    with pytest.raises(BundleError, match="makes Python code run"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("llm/config.json", {"hidden_size": 10**12}),
+        ("llm/config.json", {"hidden_size": 65_536}),
+        ("llm/config.json", {"hidden_size": -1}),
+        ("llm/config.json", {"hidden_size": "wide"}),
+        ("llm/config.json", {"num_hidden_layers": 10**9}),
+        ("llm/config.json", {"num_hidden_layers": 100_000}),
+        ("llm/config.json", {"max_position_embeddings": 2**40}),
+        ("llm/config.json", {"vocab_size": 2**40}),
+        ("llm/config.json", {"vocab_size": True}),
+        ("vqgan/config.json", {"ch": 10**6}),
+        ("vqgan/config.json", {"ch": 8_192}),
+        ("vqgan/config.json", {"num_res_blocks": 10**6}),
+        ("vqgan/config.json", {"embed_dim": 65_536, "z_channels": 65_536}),
+        ("vqgan/config.json", {"resolution": 2**30}),
+        ("vqgan/config.json", {"ch_mult": [1, 1, 2, 2, 10**6]}),
+    ],
+)
+def test_sizes_that_the_weights_cannot_have_are_refused_before_anything_is_allocated(
+    copy: Path, name: str, change: dict[str, Any]
+) -> None:
+    edit(copy, name, lambda body: body.update(change))
+    reseal(copy)
+    with pytest.raises(BundleError):
+        load(copy)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "\xff", ""])
+def test_json_that_cannot_be_read_is_refused(copy: Path, text: str) -> None:
+    (copy / "llm" / "generation_config.json").write_text(text)
+    reseal(copy)
+    with pytest.raises(BundleError, match="no JSON that can be read"):
+        load(copy)
