@@ -1,6 +1,7 @@
 """Builds the application: parts that are not passed in are made from the settings."""
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,7 +62,14 @@ def _engine(bundle: Bundle, settings: Settings) -> Engine:
 
 
 def _prepare_state(settings: Settings) -> None:
-    """Everything that is written, temporary files of large uploads included, lies in the state folder."""
+    """Everything that is written, temporary files of large uploads included, lies in the state folder.
+
+    It holds patients' images and names, so it is closed to other users; one that another user owns stays as it is (a
+    volume, say), and `cxr doctor` says who may read it.
+    """
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(PermissionError):
+        settings.state_dir.chmod(0o700)
     temporary = settings.state_dir / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(temporary.resolve())

@@ -4,8 +4,11 @@
 library's function below before it does.
 """
 
+import base64
+import io
 import logging
 import os
+import pickle
 import warnings
 
 # Third parties do not phone home from a hospital network; a user who wants it sets the variable before starting.
@@ -50,6 +53,25 @@ def set_up_pillow() -> None:
     Image.MAX_IMAGE_PIXELS = None
 
 
+class _DataUnpickler(pickle.Unpickler):
+    """Unpickles texts, numbers, lists and dictionaries; what would import or call anything is refused."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Refuse. Raises pickle.UnpicklingError."""
+        raise pickle.UnpicklingError("a pickle that is more than data; it was not run")
+
+
 def set_up_dbos() -> None:
-    """Silence DBOS below errors: the service logs what becomes of a study."""
+    """Silence DBOS below errors, and let it run nothing that the database holds.
+
+    The service's rows are JSON. DBOS unpickles every row that says that it is a pickle, so whoever writes to the
+    database would run code here (https://github.com/dbos-inc/dbos-transact-py/issues/485). Rows of the first release
+    are pickles of texts, and are still read.
+    """
+    from dbos import _serialization
+
+    def deserialize(_: object, text: str) -> object:
+        return _DataUnpickler(io.BytesIO(base64.b64decode(text))).load()
+
     logging.getLogger("dbos").setLevel(logging.ERROR)
+    _serialization.DefaultSerializer.deserialize = deserialize

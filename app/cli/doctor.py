@@ -96,6 +96,16 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         reserve = settings.limits.min_free_mb / 1024
         mark = Mark.FAULT if free_disk < reserve else Mark.OK if free_disk >= _DISK_GIB else Mark.NOTE
         yield Finding("disk", mark, f"{free_disk:.1f} GiB free for {settings.state_dir}")
+        yield _privacy(settings.state_dir)
+
+
+def _privacy(state_dir: Path) -> Finding:
+    found = state_dir.stat()
+    if not found.st_mode & 0o077:
+        return Finding("state folder", Mark.OK, "closed to other users")
+    if found.st_uid == os.geteuid():
+        return Finding("state folder", Mark.OK, "open to other users; the next start closes it")
+    return Finding("state folder", Mark.NOTE, "another user owns it and others may read it: close it, chmod 700")
 
 
 def _bundle(path: Path) -> Iterator[Finding]:

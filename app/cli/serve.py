@@ -48,11 +48,12 @@ def serve(
 async def _serve_forever(settings: Settings, console: Console) -> int:
     """Serve until interrupted; returns the process's exit status."""
     from app.main import create_app
-    from app.server.process import forbid_tracing, share_arenas
+    from app.server.process import forbid_tracing, share_arenas, write_for_owner_alone
     from app.server.run import Server
     from app.telemetry import logs
 
     logs.configure(human=console.is_terminal)
+    write_for_owner_alone()
     share_arenas()
     forbid_tracing()
     # SIGUSR1 writes the stacks of all threads to standard error, to diagnose a process that hangs.

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSClient, SetWorkflowID
+from dbos._serialization import DBOSPortableJSON
 
 from app.errors import CxrError
 from app.jobs.nodes import Nodes
@@ -90,6 +91,7 @@ class WorkflowEngine:
                     "log_level": "ERROR",
                     "enable_otlp": False,
                     "max_executor_threads": _THREADS,
+                    "serializer": DBOSPortableJSON,
                 }
             )
             DBOS.launch()
@@ -143,6 +145,7 @@ class WorkflowEngine:
         return DBOSClient(
             system_database_url=self._database.url,
             application_name=_NAME,
+            serializer=DBOSPortableJSON,
             lazy=not waits,
             retry_connection_errors=waits,
         )

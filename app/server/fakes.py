@@ -15,6 +15,7 @@ from app.codec.fake import FakeCodec
 from app.engine.fake import FakeEngine
 from app.imaging import InlineReader
 from app.main import create_app
+from app.server.process import write_for_owner_alone
 from app.server.run import Server, run
 from app.settings import load_settings
 from app.telemetry import logs
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--step-seconds", type=float, default=0.0, help="time of one engine step")
     given = parser.parse_args(arguments)
     logs.configure()
+    write_for_owner_alone()
     faulthandler.register(signal.SIGUSR1, file=2)
     settings = load_settings(port=given.port, state_dir=given.state_dir)
     bundle = load(settings.bundle)

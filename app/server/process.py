@@ -1,6 +1,7 @@
 """What the process asks of the C library's allocator and of the kernel."""
 
 import ctypes
+import os
 
 _M_ARENA_MAX = -8  # glibc, malloc.h
 _ARENAS = 2
@@ -16,6 +17,11 @@ def share_arenas() -> bool:
         return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
     except (OSError, AttributeError):
         return False
+
+
+def write_for_owner_alone() -> None:
+    """Let no other user read what this process writes from now on: patients' images and names, keys, sockets."""
+    os.umask(0o077)
 
 
 def forbid_tracing() -> bool:

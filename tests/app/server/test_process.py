@@ -1,10 +1,15 @@
-"""Threads share the allocator's arenas; the memory cannot be traced."""
+"""Threads share the allocator's arenas; neither memory nor files are for other users."""
 
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
+import httpx
 import pytest
+
+from tests.support.process import ServiceProcess
+from tests.support.studies import instance, multipart
 
 _COUNT = """
 import ctypes, sys, threading
@@ -46,3 +51,17 @@ def test_the_memory_of_the_process_cannot_be_traced_by_its_user() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "0"
+
+
+def test_the_state_folder_and_all_that_lies_in_it_is_for_its_owner_alone(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    (state / "spool").mkdir(parents=True, mode=0o755)
+    state.chmod(0o755)  # as the release before left it
+    with ServiceProcess(tmp_path) as service:
+        body, headers = multipart([instance()])
+        assert httpx.post(f"{service.url}/dicom-web/studies", content=body, headers=headers).status_code == 200
+        service.wait_until_over(1)
+        assert state.stat().st_mode & 0o077 == 0
+        made = [path for path in state.rglob("*") if path != state / "spool"]
+        assert {"cxr.sqlite", "spool", "tmp", "audit"} <= {path.name for path in state.iterdir()}
+        assert [path for path in made if path.lstat().st_mode & 0o077 and not path.is_socket()] == []

@@ -1,6 +1,5 @@
 """A bundle is written beside its place and put there when it is whole."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,8 @@ def test_a_bundle_that_exists_is_replaced_only_where_that_is_asked(tmp_path: Pat
             (writer.vqgan_folder / file).write_bytes((bundle.vqgan / file).read_bytes())
         writer.tokenizer(bundle.vocabulary.tokenizer)
         writer.text("llm/config.json", (bundle.llm / "config.json").read_text())
-        shutil.copyfile(bundle.llm / "model.safetensors", writer.folder / "llm" / "model.safetensors")
+        for file in bundle.llm.glob("*.safetensors"):
+            writer.content(f"llm/{file.name}", file.read_bytes())
         return writer
 
     with pytest.raises(OSError, match="not empty"):

@@ -220,7 +220,7 @@ async def test_a_full_disk_is_507_and_nothing_is_kept(settings: Settings) -> Non
         assert response.status_code == 507
         assert other_failures(response) == [0xA700]
         assert response.headers["retry-after"]
-        assert not list((settings.state_dir / "spool").iterdir())
+        assert not list((settings.state_dir / "spool").glob("*.dcm"))
 
 
 async def test_ten_thousand_parts_are_answered_one_by_one(pacs: Service) -> None:
