@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -100,6 +101,19 @@ class Spool:
                 self.path(name).rename(self.unknown / name)
         sync_file(self.unknown)
         self.sync()
+
+
+    def put_back(self, names: Iterable[str]) -> None:
+        """Undo `set_aside`."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                (self.unknown / name).rename(self.path(name))
+        self.sync()
+
+    def now(self) -> float:
+        """The time by the file system's clock, in seconds since the epoch: that of the files' own times."""
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".") as probe:
+            return os.fstat(probe.fileno()).st_mtime
 
 
 def _files(folder: Path) -> set[str]:

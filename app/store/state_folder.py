@@ -1,6 +1,5 @@
 """Which database and which state folder belong together, and what becomes of files that the database does not know."""
 
-import time
 import uuid
 
 import sqlalchemy as sa
@@ -82,15 +81,23 @@ def set_unknown_aside(database: Database, spool: Spool) -> int:
     business to tell, so none is deleted.
     """
     names = spool.names()
-    with database.reading() as connection:
-        unknown = names - held_files(connection)
     # Another process may share the folder and be writing.
-    until = time.time() - _REMAINS_SECONDS
-    old = [name for name in unknown if _modified(spool, name) < until]
-    if old:
-        spool.set_aside(old)
-        log.warning("files that the database does not know were set aside", count=len(old), folder=str(spool.unknown))
-    return len(old)
+    until = spool.now() - _REMAINS_SECONDS
+    old = {name for name in names - _held(database) if _modified(spool, name) < until}
+    if not old:
+        return 0
+    spool.set_aside(old)
+    # It may have been slower than that, and have recorded one meanwhile.
+    recorded = old & _held(database)
+    spool.put_back(recorded)
+    count = len(old - recorded)
+    log.warning("files that the database does not know were set aside", count=count, folder=str(spool.unknown))
+    return count
+
+
+def _held(database: Database) -> set[str]:
+    with database.reading() as connection:
+        return held_files(connection)
 
 
 def _modified(spool: Spool, name: str) -> float:
