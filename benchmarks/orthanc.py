@@ -45,6 +45,11 @@ class Orthanc:
         found = self.post("/tools/find", query)
         return [httpx.get(f"{self.url}/instances/{one}/file", timeout=30).content for one in found]
 
+    def study_of(self, series: str) -> str:
+        """Study Instance UID of a series that it names."""
+        parent = self.get(f"/series/{series}")["ParentStudy"]
+        return str(self.get(f"/studies/{parent}")["MainDicomTags"]["StudyInstanceUID"])
+
     def reports(self) -> list[dict[str, str]]:
         """Study and SOP Instance UID of every SR that it holds."""
         query = {"Level": "Instance", "Expand": True, "Query": {"Modality": "SR"}}

@@ -31,7 +31,8 @@ class Service(ServedContender):
 
     It can be restarted after `kill` or `stop`; the log is appended to. `program` is the command to run, `core`
     the one processor it is pinned to. Compiled kernels are kept in `cache`. `settings` are the only CXR_* variables
-    that it sees. With `alone`, it runs in `folder` and has a home folder there, to show what else it writes.
+    that it sees. With `alone`, it runs in `folder` and has a home folder there, to show what else it writes. It runs
+    the code of `checkout` where one is given.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class Service(ServedContender):
         settings: Mapping[str, str] | None = None,
         alone: bool = False,
         start_timeout: float = 900.0,
+        checkout: Path | None = None,
+        port: int | None = None,
     ) -> None:
         environment = dict(settings or {})
         self.state = state or Path(environment.get("CXR_STATE_DIR", folder / "state"))
@@ -56,11 +59,13 @@ class Service(ServedContender):
             environment["VLLM_CACHE_ROOT"] = str(cache.resolve() / "vllm")
             environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve() / "inductor")
             environment["TRITON_CACHE_DIR"] = str(cache.resolve() / "triton")
-        options: dict[str, Any] = {"without": ("CXR_",)}
+        options: dict[str, Any] = {"without": ("CXR_",), "port": port}
+        if checkout is not None:
+            options["cwd"] = checkout
         if alone:
             self.home.mkdir(parents=True, exist_ok=True)
             environment["HOME"] = str(self.home)
-            options = {"without": ("CXR_", "XDG_"), "cwd": folder}
+            options = {"without": ("CXR_", "XDG_"), "cwd": folder, "port": port}
         super().__init__(
             [*([] if core is None else on_core(core)), *program, "--state-dir", str(self.state)],
             folder / "service.log",
@@ -118,7 +123,20 @@ class Service(ServedContender):
 class FakeService(Service):
     """The service on fakes whose studies are complete, and retried, within fractions of a second."""
 
-    def __init__(self, folder: Path, *, step_seconds: float = 0.0, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        step_seconds: float = 0.0,
+        flags: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        release: Path | None = None,
+        port: int | None = None,
+        **settings: str,
+    ) -> None:
+        """`flags` are the fakes' own, `environment` is added to the settings; `release` is the checkout of another
+        release to run, `port` the one to listen on.
+        """
         quick = {
             "CXR_STUDY__QUIET_SECONDS": "0.3",
             "CXR_STUDY__RETRY_SECONDS": "0.2",
@@ -128,9 +146,11 @@ class FakeService(Service):
         }
         super().__init__(
             folder,
-            program=(*FAKES, "--step-seconds", str(step_seconds)),
-            settings={**quick, **settings},
+            program=(*FAKES, "--step-seconds", str(step_seconds), *flags),
+            settings={**quick, **settings, **(environment or {})},
             start_timeout=60.0,
+            checkout=release,
+            port=port,
         )
 
     def jobs(self, **query: str) -> dict[str, Any]:

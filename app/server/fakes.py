@@ -1,11 +1,12 @@
 """The service on fakes, as a process: real HTTP, DIMSE, database and workflows; engine, codec and decoder are fakes.
 
-`python -m app.server.fakes --port N [--state-dir DIR] [--step-seconds S]`; everything else by CXR_* variables. Tests
-kill it, benchmarks measure the gateway with it.
+`python -m app.server.fakes --port N [--state-dir DIR] [--step-seconds S] [--sandbox]`; everything else by CXR_*
+variables. Tests kill it, benchmarks measure the gateway with it.
 """
 
 import argparse
 import faulthandler
+import functools
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from app.codec.fake import FakeCodec
 from app.engine.fake import FakeEngine
-from app.imaging import InlineReader
+from app.imaging import InlineReader, Sandbox
 from app.main import create_app
 from app.server.process import write_for_owner_alone
 from app.server.run import Server, run
@@ -21,13 +22,23 @@ from app.settings import load_settings
 from app.telemetry import logs
 from models.bundle import load
 
+ENGINE_DIES, CODEC_DIES = signal.SIGUSR2, signal.SIGRTMIN
+
+
+def _die(part: FakeEngine | FakeCodec, *_: object) -> None:
+    part.alive = False
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until stopped; returns the exit status. SIGUSR1 writes the stacks of all threads to standard error."""
+    """Serve until stopped; returns the exit status.
+
+    SIGUSR1 writes the stacks of all threads to standard error; ENGINE_DIES and CODEC_DIES are what they say.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state-dir", type=Path)
     parser.add_argument("--step-seconds", type=float, default=0.0, help="time of one engine step")
+    parser.add_argument("--sandbox", action="store_true", help="decode images in confined processes")
     given = parser.parse_args(arguments)
     logs.configure()
     write_for_owner_alone()
@@ -36,13 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bundle = load(settings.bundle)
     image = bundle.manifest.image
     codebook_size = bundle.manifest.vocabulary.codebook_size
-    app = create_app(
-        settings,
-        bundle=bundle,
-        engine=FakeEngine(bundle.vocabulary, step_seconds=given.step_seconds),
-        codec=FakeCodec(size=image.size, grid=image.grid, codebook_size=codebook_size),
-        reader=InlineReader(settings.imaging, image.size),
-    )
+    engine = FakeEngine(bundle.vocabulary, step_seconds=given.step_seconds)
+    codec = FakeCodec(size=image.size, grid=image.grid, codebook_size=codebook_size)
+    reader = (Sandbox if given.sandbox else InlineReader)(settings.imaging, image.size)
+    for number, part in ((ENGINE_DIES, engine), (CODEC_DIES, codec)):
+        signal.signal(number, functools.partial(_die, part))
+    app = create_app(settings, bundle=bundle, engine=engine, codec=codec, reader=reader)
     return run(Server(app, settings).serve())
 
 

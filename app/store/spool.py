@@ -102,7 +102,6 @@ class Spool:
         sync_file(self.unknown)
         self.sync()
 
-
     def put_back(self, names: Iterable[str]) -> None:
         """Undo `set_aside`."""
         for name in names:

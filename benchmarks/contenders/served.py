@@ -23,9 +23,9 @@ class ServedContender(Child):
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, command: Sequence[str], log: Path, **options: Any) -> None:
+    def __init__(self, command: Sequence[str], log: Path, *, port: int | None = None, **options: Any) -> None:
         """`options` are `Child`'s."""
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__([*command, "--port", str(self.port)], log, **options)
 
