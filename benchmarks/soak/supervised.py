@@ -29,8 +29,9 @@ class Supervised:
 
     @property
     def pid(self) -> int:
-        """Its process."""
-        return self._service.process.pid
+        """Its process; waits while it starts."""
+        with self._lock:
+            return self._service.process.pid
 
     def kill(self) -> None:
         """SIGKILL, and start it again."""

@@ -17,9 +17,10 @@ from tests.support.process import ServiceProcess
 from tests.support.studies import instance, multipart
 
 # pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed <socket:ResourceWarning", "ignore:.*socket.*:pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:.*socket.*:pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
