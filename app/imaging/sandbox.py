@@ -57,10 +57,14 @@ class Sandbox:
         """False once no process can be started any more."""
         return not self._broken
 
-    async def start(self) -> None:
-        """Start the processes. Raises DecodersDead."""
+    def open(self) -> None:
+        """Take requests; a process is started by the first that needs it."""
         for _ in range(self._limits.workers):
             self._idle.put(None)
+
+    async def start(self) -> None:
+        """Take requests, with the processes started. Raises DecodersDead."""
+        self.open()
         started = [self._threads.submit(self._fill_a_slot) for _ in range(self._limits.workers)]
         await asyncio.gather(*(asyncio.wrap_future(one) for one in started))
         if self.missing:
@@ -93,26 +97,32 @@ class Sandbox:
             return
 
     async def _run(self, kind: wire.Kind, data: bytes) -> tuple[wire.Reply, bytes]:
+        return await asyncio.wrap_future(self.ask(kind, data))
+
+    def ask(self, kind: wire.Kind, data: bytes, file: int | None = None) -> "Future[tuple[wire.Reply, bytes]]":
+        """One request, with an open file that the process may read. Raises as `read` does, here or in the future.
+
+        One that is cancelled while it runs keeps its place until it is over.
+        """
         with self._lock:
             if self._broken:
                 raise DecodersDead("The image decoders cannot be started.")
             if self._waiting >= self._limits.max_queue + self._limits.workers:
                 raise Overloaded("Too many images wait to be decoded.")
             self._waiting += 1
-        work = self._threads.submit(self._decode, kind, data)
-        # One that is cancelled while it runs keeps its place until it is over.
+        work = self._threads.submit(self._decode, kind, data, file)
         work.add_done_callback(self._done)
-        return await asyncio.wrap_future(work)
+        return work
 
     def _done(self, _: "Future[tuple[wire.Reply, bytes]]") -> None:
         with self._lock:
             self._waiting -= 1
 
-    def _decode(self, kind: wire.Kind, data: bytes) -> tuple[wire.Reply, bytes]:
+    def _decode(self, kind: wire.Kind, data: bytes, file: int | None) -> tuple[wire.Reply, bytes]:
         for _ in range(_ATTEMPTS):
             handle = self._take()
             try:
-                body, pixels = handle.ask(kind, self._size, data)
+                body, pixels = handle.ask(kind, self._size, data, file)
             except DecodeTimeout:
                 self._replace(handle, "timeout")
                 raise UnusableImage(

@@ -119,7 +119,7 @@ class StorageScp:
         INSTANCES.labels(source="dimse", outcome=receipt.outcome).inc()
         if receipt.failure is not None:
             log.warning("instance refused", ae=sender, reason=receipt.outcome)
-            return _answer(receipt.failure, receipt.detail)
+            return _answer(receipt.failure.in_dimse, receipt.detail)
         return 0x0000 if receipt.warning is None else _answer(receipt.warning, "")
 
     def _received(self, event: Any, sender: str) -> Receipt:

@@ -131,7 +131,7 @@ def response_of(receipts: Sequence[Receipt], base_url: str, study: str | None) -
     if failed:
         body["00081198"] = _sequence(_failed_item(receipt) for receipt in failed)
     if others:
-        body["0008119A"] = _sequence({"00081197": _number(receipt.failure)} for receipt in others)
+        body["0008119A"] = _sequence({"00081197": _number(_reason(receipt))} for receipt in others)
     return body
 
 
@@ -147,7 +147,11 @@ def _stored_item(receipt: Receipt, base_url: str) -> dict[str, Any]:
 
 
 def _failed_item(receipt: Receipt) -> dict[str, Any]:
-    return {**_reference(receipt), "00081197": _number(receipt.failure)}
+    return {**_reference(receipt), "00081197": _number(_reason(receipt))}
+
+
+def _reason(receipt: Receipt) -> int | None:
+    return None if receipt.failure is None else receipt.failure.in_stow
 
 
 def _reference(receipt: Receipt) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from app.delivery.backoff import backoff_seconds
 from app.errors import CxrError, FatalError, InputError, Overloaded, Unavailable
+from app.imaging.headers import Headers
 from app.inference import pipelines
 from app.inference.backend import Backend
 from app.inference.generation import BACKGROUND, Caller, Options
@@ -46,6 +47,7 @@ class ReportSteps:
         jobs: Jobs,
         results: Results,
         spool: Spool,
+        headers: Headers,
         delivers: bool,
     ) -> None:
         self._study = settings
@@ -54,6 +56,7 @@ class ReportSteps:
         self._jobs = jobs
         self._results = results
         self._spool = spool
+        self._headers = headers
         self._delivers = delivers
 
     async def encode(self, run: Run) -> bool:
@@ -147,7 +150,8 @@ class ReportSteps:
             return
         source = await self._source(job)
         predecessors = await self._results.predecessors(previous[0].documents) if previous else {}
-        written = await asyncio.to_thread(documents.build, self._study.documents, report, source, predecessors)
+        header = await asyncio.to_thread(self._headers.source, source)
+        written = await asyncio.to_thread(documents.build, self._study.documents, report, header, predecessors)
         state = JobState.DELIVERING if self._delivers else JobState.DONE
 
         def record(connection: sa.Connection, uids: list[str]) -> None:

@@ -13,11 +13,12 @@ import pytest
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 
-from app.dicom.header import NotStorable, read_header
+from app.dicom.header import NotStorable
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace
+from app.imaging.headers import Headers
 from app.ingest.scp import StorageScp
-from app.settings import DimseSettings
+from app.settings import DimseSettings, ImagingSettings
 from tests.support.studies import instance, parsed
 
 # pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
@@ -47,10 +48,13 @@ class FakeIntake:
             raise OutOfSpace("full")
         return self.folder / f"{len(list(self.folder.iterdir()))}.dcm"
 
-    def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
+    def accept(
+        self, file: Path, *, sender: str, study: str | None = None, instance: str | None = None
+    ) -> "Future[Receipt]":
         done: Future[Receipt] = Future()
         try:
-            header = read_header(file)
+            headers = Headers(ImagingSettings())
+            header = headers.read(file, headers.opening(file))
             self.kept.append(file)
             done.set_result(Receipt(header.sop_class_uid, header.sop_instance_uid))
         except NotStorable as error:
