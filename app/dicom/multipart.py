@@ -11,7 +11,7 @@ from python_multipart.multipart import MultipartParser
 
 from app.errors import MalformedInput, UnsupportedMedia
 
-_MOST_HEADERS = 16
+_MOST_HEADERS, _LONGEST_HEADER = 16, 4_096
 _CHUNK = 262_144
 # RFC 2046 5.1.1 allows 70 characters; Orthanc sends 73.
 _LONGEST_BOUNDARY = 128
@@ -98,6 +98,7 @@ async def read_parts(
         boundary,
         {name: getattr(parts, name) for name in names},  # type: ignore[arg-type]
         max_header_count=_MOST_HEADERS,
+        max_header_size=_LONGEST_HEADER,
     )
     opening, waiting = b"--" + boundary, b""
     well_formed = True

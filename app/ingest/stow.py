@@ -2,16 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.dicom.status import FailureReason, Receipt
-from app.errors import OutOfSpace
+from app.errors import OutOfSpace, TooLarge
 from app.ingest.protocol import Ingest
 
 _UNDER_WAY = 32
+_SHORTEST = 16  # bytes: preambles are optional to readers, an element of a group is not
 
 
 class StowReceiver:
@@ -23,41 +24,31 @@ class StowReceiver:
         self._study = study
         self._max_bytes = max_bytes
         self._max_parts = max_parts
-        self._path: Path | None = None
         self._refusal: Receipt | None = None
         self._pending: deque[Future[Receipt]] = deque()
         self.receipts: list[Receipt] = []
 
     def open(self, content_type: str) -> BinaryIO | None:
-        """A file for a part of application/dicom."""
-        self._refusal = self._path = None
+        """A file for a part of application/dicom. Raises TooLarge where the request has more parts than it may."""
+        self._refusal = None
         if len(self.receipts) + len(self._pending) >= self._max_parts:
-            self._refuse(FailureReason.OUT_OF_RESOURCES, f"A request holds at most {self._max_parts} instances.")
-        elif content_type != "application/dicom":
-            self._refuse(FailureReason.CANNOT_UNDERSTAND, "The part is not application/dicom.")
-        else:
-            try:
-                self._path = self._ingest.new_file()
-                return _Bounded(self._path, self._max_bytes)  # type: ignore[return-value]
-            except (OutOfSpace, OSError):
-                self._path = None
-                self._refuse(FailureReason.OUT_OF_RESOURCES, "The disk is full.")
+            raise TooLarge(f"A request holds at most {self._max_parts} instances.", code="too_many_instances")
+        if content_type == "application/dicom":
+            return _Bounded(self._ingest.new_file, self._max_bytes)  # type: ignore[return-value]
+        self._refusal = _refused(FailureReason.CANNOT_UNDERSTAND, "The part is not application/dicom.")
         return None
-
-    def _refuse(self, reason: FailureReason, detail: str) -> None:
-        self._refusal = Receipt(None, None, failure=reason, detail=detail)
 
     def close(self, file: BinaryIO | None, *, complete: bool) -> None:
         """Hand the part over, or drop what is left of it."""
-        if isinstance(file, _Bounded) and self._path is not None:
-            fault = file.finish()
+        if isinstance(file, _Bounded):
+            path, self._refusal = file.finish()
             if not complete:
-                fault = Receipt(None, None, failure=FailureReason.CANNOT_UNDERSTAND, detail="The part broke off.")
-            if fault is None:
-                self._pending.append(self._ingest.accept(self._path, sender=self._sender, study=self._study))
+                self._refusal = _refused(FailureReason.CANNOT_UNDERSTAND, "The part broke off.")
+            if path is not None and self._refusal is None:
+                self._pending.append(self._ingest.accept(path, sender=self._sender, study=self._study))
                 return
-            self._path.unlink(missing_ok=True)
-            self._refusal = fault
+            if path is not None:
+                path.unlink(missing_ok=True)
         if self._refusal is not None:
             done: Future[Receipt] = Future()
             done.set_result(self._refusal)
@@ -75,11 +66,21 @@ class StowReceiver:
         return self.receipts
 
 
-class _Bounded:
-    """A file that takes so many bytes, and remembers instead of raising what went wrong."""
+def _refused(reason: FailureReason, detail: str) -> Receipt:
+    return Receipt(None, None, failure=reason, detail=detail)
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        self._file = path.open("xb")
+
+class _Bounded:
+    """A file that takes so many bytes, and remembers instead of raising what went wrong.
+
+    It is opened once there are enough bytes for a DICOM instance: parts that are none cost no file.
+    """
+
+    def __init__(self, new_file: Callable[[], Path], max_bytes: int) -> None:
+        self._new_file = new_file
+        self._path: Path | None = None
+        self._file: BinaryIO | None = None
+        self._head = b""
         self._left = max_bytes
         self._fault: Receipt | None = None
 
@@ -89,20 +90,33 @@ class _Bounded:
             self._fail("The instance is larger than is taken.")
         if self._fault is None:
             try:
-                self._file.write(data)
-            except OSError:
+                self._append(data)
+            except (OutOfSpace, OSError):
                 self._fail("The disk is full.")
 
-    def _fail(self, detail: str) -> None:
-        self._fault = self._fault or Receipt(None, None, failure=FailureReason.OUT_OF_RESOURCES, detail=detail)
+    def _append(self, data: bytes) -> None:
+        if self._file is not None:
+            self._file.write(data)
+            return
+        self._head += data
+        if len(self._head) >= _SHORTEST:
+            self._path = self._new_file()
+            self._file = self._path.open("xb")
+            self._file.write(self._head)
 
-    def finish(self) -> Receipt | None:
-        """Close it; what went wrong, if anything."""
+    def _fail(self, detail: str) -> None:
+        self._fault = self._fault or _refused(FailureReason.OUT_OF_RESOURCES, detail)
+
+    def finish(self) -> tuple[Path | None, Receipt | None]:
+        """Close it; its path, where it was opened, and what went wrong, if anything."""
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
         except OSError:
             self._fail("The disk is full.")
-        return self._fault
+        if self._file is None and self._fault is None:
+            self._fault = _refused(FailureReason.CANNOT_UNDERSTAND, "The part is empty or far too short.")
+        return self._path, self._fault
 
 
 def status_of(receipts: Sequence[Receipt]) -> int:
