@@ -99,7 +99,8 @@ class StudyService:
         loops = (self._retention.run(), self._engine.nodes.run(), self._watch.run(), reconciler.run())
         self._background = [asyncio.create_task(loop) for loop in loops]
         if self._settings.dimse.port is not None:
-            self.scp = StorageScp(self._settings.dimse, self._settings.host, self._ingestor, self._audit)
+            max_bytes = self._settings.limits.max_instance_mb * 1_000_000
+            self.scp = StorageScp(self._settings.dimse, self._settings.host, self._ingestor, max_bytes, self._audit)
             try:
                 await asyncio.to_thread(self.scp.start)
             except (OSError, ValueError) as error:
