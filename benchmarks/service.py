@@ -117,7 +117,7 @@ class Service(ServedContender):
 class FakeService(Service):
     """The service on fakes whose studies are complete, and retried, within fractions of a second."""
 
-    def __init__(self, folder: Path, *, step_seconds: float = 0.0, **settings: str) -> None:
+    def __init__(self, folder: Path, *, step_seconds: float = 0.0, decoders: bool = False, **settings: str) -> None:
         quick = {
             "CXR_STUDY__QUIET_SECONDS": "0.3",
             "CXR_STUDY__RETRY_SECONDS": "0.2",
@@ -127,7 +127,7 @@ class FakeService(Service):
         }
         super().__init__(
             folder,
-            program=(*FAKES, "--step-seconds", str(step_seconds)),
+            program=(*FAKES, "--step-seconds", str(step_seconds), *(["--decoders"] if decoders else [])),
             settings={**quick, **settings},
             start_timeout=60.0,
         )

@@ -13,6 +13,7 @@ from app.errors import MalformedInput, UnsupportedMedia
 
 _MOST_HEADERS, _LONGEST_HEADER = 16, 4_096
 _CHUNK = 262_144
+_MOST_PARTS_AT_ONCE, _PIECE = 8, 2_048
 # RFC 2046 5.1.1 allows 70 characters; Orthanc sends 73.
 _LONGEST_BOUNDARY = 128
 
@@ -113,8 +114,9 @@ async def read_parts(
                     waiting = waiting[-len(opening) :]
                     continue
                 chunk, opening = waiting[position:], b""
-            parser.write(chunk)
-            await after_chunk()
+            for piece in _pieces(chunk, b"--" + boundary):
+                parser.write(piece)
+                await after_chunk()
         if not opening:
             parser.finalize()
     except FormParserError:
@@ -123,6 +125,13 @@ async def read_parts(
         if parts.inside:
             sink.close(parts.file, complete=False)
     return well_formed and parts.ended
+
+
+def _pieces(chunk: bytes, delimiter: bytes) -> Sequence[bytes]:
+    """A chunk to parse in one go, or where many parts are in it in pieces, so that others have their turn."""
+    if chunk.count(delimiter) <= _MOST_PARTS_AT_ONCE:
+        return (chunk,)
+    return [chunk[at : at + _PIECE] for at in range(0, len(chunk), _PIECE)]
 
 
 async def write_parts(files: Sequence[Path], boundary: str) -> AsyncIterator[bytes]:

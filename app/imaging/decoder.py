@@ -36,13 +36,14 @@ def _answer(
     kind: wire.Kind, size: int, data: bytes, file: int | None, limits: ImagingSettings
 ) -> tuple[wire.Reply, bytes]:
     try:
-        if kind is wire.Kind.READ:
-            return wire.described(reader.read_radiograph(data, limits, size))
         if kind is wire.Kind.PREVIEW:
             return wire.PreviewReply(), preview.read_preview(data, limits)
         if kind is wire.Kind.PROBE:
             return wire.StateReply(reply="ready"), b""
         with io.BytesIO(data) if file is None else open(file, "rb", closefd=False) as stream:
+            if kind is wire.Kind.READ:
+                stream.seek(0)  # a process before may have read the same open file
+                return wire.described(reader.read_radiograph(stream.read(), limits, size))
             if kind is wire.Kind.METADATA:
                 return wire.BytesReply(), instance.metadata(stream, data.decode(), limits)
             purpose: Purpose = "intake" if kind is wire.Kind.INTAKE else "source"

@@ -1,6 +1,5 @@
 """Headers of strangers' DICOM files: walked here; inflated, and made metadata of, in confined processes."""
 
-import asyncio
 import os
 import threading
 from collections.abc import Iterator
@@ -55,15 +54,7 @@ class Headers:
 
         Raises InputError, Overloaded, Unavailable, DecodersDead, OSError.
         """
-        opened = await asyncio.to_thread(os.open, file, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            asked = self._processes().ask(wire.Kind.METADATA, uri.encode(), opened)
-        except BaseException:
-            os.close(opened)
-            raise
-        # Not before the process has been given it, even where whoever asks has left.
-        asked.add_done_callback(lambda _: os.close(opened))
-        return _bytes_of(await asyncio.wrap_future(asked))
+        return _bytes_of(await self._processes().ask_of_file(wire.Kind.METADATA, file, uri.encode()))
 
     @property
     def processes(self) -> list[int]:

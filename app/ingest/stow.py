@@ -12,6 +12,8 @@ from app.errors import OutOfSpace, TooLarge
 from app.ingest.protocol import Ingest
 
 _UNDER_WAY = 32
+# A part beyond the first is written on a thread, by so many bytes at a time: disks may hold a writer up for a second.
+_LARGE_BYTES, _WAITING_BYTES = 8_000_000, 1_000_000
 _SHORTEST = 16  # bytes: preambles are optional to readers, an element of a group is not
 
 
@@ -24,6 +26,7 @@ class StowReceiver:
         self._study = study
         self._max_bytes = max_bytes
         self._max_parts = max_parts
+        self._open: _Bounded | None = None
         self._refusal: Receipt | None = None
         self._pending: deque[Future[Receipt]] = deque()
         self.receipts: list[Receipt] = []
@@ -34,12 +37,14 @@ class StowReceiver:
         if len(self.receipts) + len(self._pending) >= self._max_parts:
             raise TooLarge(f"A request holds at most {self._max_parts} instances.", code="too_many_instances")
         if content_type == "application/dicom":
-            return _Bounded(self._ingest.new_file, self._max_bytes)  # type: ignore[return-value]
+            self._open = _Bounded(self._ingest.new_file, self._max_bytes)
+            return self._open  # type: ignore[return-value]
         self._refusal = _refused(FailureReason.CANNOT_UNDERSTAND, "The part is not application/dicom.")
         return None
 
     def close(self, file: BinaryIO | None, *, complete: bool) -> None:
         """Hand the part over, or drop what is left of it."""
+        self._open = None
         if isinstance(file, _Bounded):
             path, self._refusal = file.finish()
             if not complete:
@@ -55,7 +60,11 @@ class StowReceiver:
             self._pending.append(done)
 
     async def catch_up(self) -> None:
-        """Wait until few enough instances are under way."""
+        """Wait until what has come is on its way to the disk, and few enough instances are under way."""
+        if self._open is not None and self._open.waiting > _WAITING_BYTES:
+            await asyncio.to_thread(self._open.write_out)
+        else:
+            await asyncio.sleep(0)
         while len(self._pending) > _UNDER_WAY:
             self.receipts.append(await asyncio.wrap_future(self._pending.popleft()))
 
@@ -80,35 +89,49 @@ class _Bounded:
         self._new_file = new_file
         self._path: Path | None = None
         self._file: BinaryIO | None = None
-        self._head = b""
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = self._whole = 0
         self._left = max_bytes
         self._fault: Receipt | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that have come and are not written."""
+        return self._waiting_bytes
 
     def write(self, data: bytes) -> None:
         self._left -= len(data)
         if self._left < 0:
             self._fail("The instance is larger than is taken.")
-        if self._fault is None:
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        self._whole += len(data)
+        # What is small is written at once: a thread would cost more than the disk's cache does.
+        if self._whole < _LARGE_BYTES:
+            self.write_out()
+
+    def write_out(self) -> None:
+        """Write what waits. Blocks for as long as the disk does."""
+        if self._fault is not None:
+            self._waiting.clear()
+        elif self._whole >= _SHORTEST:
             try:
-                self._append(data)
+                if self._file is None:
+                    self._path = self._new_file()
+                    self._file = self._path.open("xb")
+                for data in self._waiting:
+                    self._file.write(data)
             except (OutOfSpace, OSError):
                 self._fail("The disk is full.")
-
-    def _append(self, data: bytes) -> None:
-        if self._file is not None:
-            self._file.write(data)
-            return
-        self._head += data
-        if len(self._head) >= _SHORTEST:
-            self._path = self._new_file()
-            self._file = self._path.open("xb")
-            self._file.write(self._head)
+            self._waiting.clear()
+        self._waiting_bytes = sum(map(len, self._waiting))
 
     def _fail(self, detail: str) -> None:
         self._fault = self._fault or _refused(FailureReason.OUT_OF_RESOURCES, detail)
 
     def finish(self) -> tuple[Path | None, Receipt | None]:
         """Close it; its path, where it was opened, and what went wrong, if anything."""
+        self.write_out()
         try:
             if self._file is not None:
                 self._file.close()

@@ -96,11 +96,10 @@ class ReportSteps:
 
         async def encode(backend: Backend) -> ReadImage:
             try:
-                data = await asyncio.to_thread(path.read_bytes)
+                image = await pipelines.encode(backend, path, Timings())
             except FileNotFoundError:
                 detail = "The file of an acknowledged image is gone from the spool; restore it, or cancel the job."
                 raise JobFailed("file_missing", detail) from None
-            image = await pipelines.encode(backend, data, Timings())
             return ReadImage(
                 sop_instance_uid=candidate.sop_instance_uid,
                 codes=image.codes,

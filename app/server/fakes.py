@@ -1,7 +1,7 @@
 """The service on fakes, as a process: real HTTP, DIMSE, database and workflows; engine, codec and decoder are fakes.
 
-`python -m app.server.fakes --port N [--state-dir DIR] [--step-seconds S]`; everything else by CXR_* variables. Tests
-kill it, benchmarks measure the gateway with it.
+`python -m app.server.fakes --port N [--state-dir DIR] [--step-seconds S] [--decoders]`; everything else by CXR_*
+variables. Tests kill it, benchmarks measure the gateway with it.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.codec.fake import FakeCodec
 from app.engine.fake import FakeEngine
-from app.imaging import InlineReader
+from app.imaging import InlineReader, Sandbox
 from app.main import create_app
 from app.server.run import Server, run
 from app.settings import load_settings
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state-dir", type=Path)
+    parser.add_argument("--decoders", action="store_true", help="decode in confined processes, as the service does")
     parser.add_argument("--step-seconds", type=float, default=0.0, help="time of one engine step")
     given = parser.parse_args(arguments)
     logs.configure()
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bundle=bundle,
         engine=FakeEngine(bundle.vocabulary, step_seconds=given.step_seconds),
         codec=FakeCodec(size=image.size, grid=image.grid, codebook_size=codebook_size),
-        reader=InlineReader(settings.imaging, image.size),
+        reader=(Sandbox if given.decoders else InlineReader)(settings.imaging, image.size),
     )
     return run(Server(app, settings).serve())
 

@@ -1,10 +1,13 @@
 """What a STOW-RS request may hold: parts, what is in them, their headers."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from app.settings import Settings
+from benchmarks.hostile import with_value
 from tests.support.service import Service, running
 from tests.support.studies import instance, multipart, other_failures, parsed, quick, stow
 
@@ -39,6 +42,35 @@ async def test_a_request_ends_past_its_instances_and_what_came_before_is_stored(
         found = await pacs.client.get("/dicom-web/studies", params={"StudyInstanceUID": parsed(good).StudyInstanceUID})
         assert len(found.json()) == 1
         assert len(list((settings.state_dir / "spool").iterdir())) <= 2
+
+
+async def test_others_have_their_turn_while_a_request_of_many_parts_is_read(pacs: Service) -> None:
+    body, headers = multipart([b"x" * 140] * 5_000)
+    longest, over = 0.0, False
+
+    async def watch() -> None:
+        nonlocal longest
+        while not over:
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - before)
+
+    watching = asyncio.create_task(watch())
+    response = await pacs.client.post("/dicom-web/studies", content=body, headers=headers)
+    over = True
+    await watching
+    assert (response.status_code, len(other_failures(response))) == (409, 5_000)
+    assert longest < 1.0
+
+
+async def test_a_large_part_is_written_whole_and_one_over_the_limit_leaves_nothing(settings: Settings) -> None:
+    limits = settings.limits.model_copy(update={"max_instance_mb": 30})
+    async with running(quick(settings.model_copy(update={"limits": limits})), durable=True) as pacs:
+        small, large = with_value(25_000_000), with_value(31_000_000)
+        response = await stow(pacs.client, small, large)
+        assert (response.status_code, other_failures(response)) == (202, [0xA700])
+        (held,) = (settings.state_dir / "spool").iterdir()
+        assert held.read_bytes() == small
 
 
 async def test_as_many_parts_as_are_allowed_are_answered_one_by_one(pacs: Service) -> None:
