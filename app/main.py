@@ -21,6 +21,7 @@ from app.codec import Codec
 from app.engine import Engine
 from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
+from app.imaging.headers import Headers
 from app.inference.backend import Backend
 from app.inference.cache import EncodedImageCache
 from app.inference.lifecycle import Lifecycle
@@ -107,10 +108,13 @@ def create_app(
         lifecycle=Lifecycle(build, settings.engine.max_failed_probes),
         gate=PriorityGate(settings.study.max_running, settings.study.patience_seconds),
         readiness=ReadinessProbe(),
+        headers=Headers(settings.imaging),
     )
 
     async def open_studies() -> None:
-        opened = await asyncio.to_thread(StudyService, settings, state.lifecycle, state.gate, state.audit)
+        opened = await asyncio.to_thread(
+            StudyService, settings, state.lifecycle, state.gate, state.headers, state.audit
+        )
         # Known before it has started: a start that fails is closed, too.
         state.studies = opened
         await opened.start()
@@ -131,6 +135,7 @@ def create_app(
             if state.studies is not None:
                 await state.studies.close()
             await lifecycle.close()
+            await asyncio.to_thread(state.headers.close)
             audit.note("service", "stop", lifecycle.phase.value, node=settings.node)
             await asyncio.to_thread(audit.close)
             await asyncio.to_thread(tracing.flush)

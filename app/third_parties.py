@@ -43,7 +43,11 @@ def set_up_pydicom() -> None:
 
 def set_up_pynetdicom() -> None:
     """Silence pynetdicom, which logs what it receives, patients' attributes included."""
+    from pynetdicom import _config
+
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    # Its handlers put the lines together before the logger drops them.
+    _config.LOG_HANDLER_LEVEL = "none"
 
 
 def set_up_pillow() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from app.api.readiness import ReadinessProbe
+from app.imaging.headers import Headers
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
@@ -21,6 +22,7 @@ class ServiceState:
     lifecycle: Lifecycle
     gate: PriorityGate
     readiness: ReadinessProbe
+    headers: Headers
     guard: Guard | None = None
     audit: AuditLog | None = None
     studies: StudyService | None = None

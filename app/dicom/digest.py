@@ -5,21 +5,57 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
+from app.dicom.opening import read_opening
+from app.dicom.walk import OverLimit
+from app.settings import ImagingSettings
+
 _CHUNK = 1_000_000
 
 
-def content_digest(file: Path | bytes) -> str:
-    """SHA-256 of a Part 10 file's data set: each hop writes File Meta Information of its own (PS3.10 7.1)."""
-    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
-        return _digest(stream)
+def content_digest(file: Path | bytes, start: int | None = None) -> str:
+    """SHA-256 of a Part 10 file's data set: each hop writes File Meta Information of its own (PS3.10 7.1).
+
+    `start` is where the data set begins; without it, the File Meta Information is read to its end. What (0002,0000)
+    says of where that is is not asked: it may lie. Raises OSError.
+    """
+    with _opened(file) as stream:
+        return _digest(stream, _start(stream) if start is None else start)
 
 
-def _digest(stream: BinaryIO) -> str:
+def has_digest(file: Path | bytes, sha256: str) -> bool:
+    """Whether a file's data set has a digest, as this release or the first one takes it. Raises OSError."""
+    with _opened(file) as stream:
+        start, first = _start(stream), _start_of_first_release(stream)
+        return _digest(stream, start) == sha256 or (first != start and _digest(stream, first) == sha256)
+
+
+def _opened(file: Path | bytes) -> BinaryIO:
+    return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+
+
+def _start(stream: BinaryIO) -> int:
+    def read(offset: int, size: int) -> bytes:
+        stream.seek(offset)
+        return stream.read(size)
+
+    try:
+        return read_opening(read, ImagingSettings()).start
+    except OverLimit:  # a damaged file: none that was taken is over a limit
+        return 0
+
+
+def _start_of_first_release(stream: BinaryIO) -> int:
+    stream.seek(0)
     head = stream.read(144)
     # (0002,0000) UL of four bytes is the length of what follows it in group 2.
     known = head[132:140] == b"\x02\x00\x00\x00UL\x04\x00"
-    stream.seek(144 + int.from_bytes(head[140:144], "little") if known else 0)
+    return 144 + int.from_bytes(head[140:144], "little") if known else 0
+
+
+def _digest(stream: BinaryIO, start: int) -> str:
+    # Not hashlib.file_digest, which takes a BytesIO from its beginning.
     digest = hashlib.sha256()
+    stream.seek(start)
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)
     return digest.hexdigest()

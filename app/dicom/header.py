@@ -1,28 +1,26 @@
-"""The header of a received file: enough to store, find and rank an instance, read in bounded memory."""
+"""The header of a received file: enough to store, find and rank an instance, read in bounded memory.
+
+A file is opened and walked first, and pydicom parses nothing but the excerpt that the walk has made. What is deflated
+is walked in a process of its own: see `app/imaging/headers.py`.
+"""
 
 import io
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Literal
 
-import pydicom
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
-from pydicom.tag import BaseTag, Tag
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.tag import Tag
+from pydicom.uid import UID
 
+from app.dicom.opening import Opening
 from app.dicom.part10 import PREAMBLE
 from app.dicom.status import FailureReason, WarningReason
 from app.dicom.uids import is_storage_class, is_transfer_syntax, is_valid_uid
+from app.dicom.walk import Read, walk
+from app.settings import ImagingSettings
 
 # PS3.18 Tables 10.6.3-3 to 10.6.3-5: what a search returns by default.
 STUDY_KEYWORDS = (
@@ -34,11 +32,18 @@ INSTANCE_KEYWORDS = (
     "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated", "NumberOfFrames",
     "ViewPosition", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime",
 )  # fmt: skip
-_OTHERS = ("SpecificCharacterSet", "Manufacturer", "ContributingEquipmentSequence")
-_TAGS = [Tag(keyword) for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS, *_OTHERS)]
+_OTHERS = ("SpecificCharacterSet", "Manufacturer")
+_TAGS = frozenset(int(Tag(keyword)) for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS, *_OTHERS))
 _KEPT = [(Tag(keyword), f"{Tag(keyword):08X}") for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS)]
+# No attribute that is kept is longer.
 _VALUE_LIMIT = 4_096
-_INFLATED_LIMIT = 1_000_000
+# What documents take from their source: patient, study, series, equipment and procedure, no private element.
+_SOURCE_GROUPS = range(0x0008, 0x0041, 2)
+_SOURCE_VALUE_LIMIT = 65_536
+MOST_EXCERPT_BYTES = 262_144
+
+Purpose = Literal["intake", "source"]
+"""What a header is read for: to be stored and found, or to be the source of documents."""
 
 
 class NotStorable(Exception):
@@ -55,7 +60,8 @@ class NotStorable(Exception):
 class Header:
     """What is kept of an instance's header. `attributes` is DICOM JSON (PS3.18 F) of the keywords above.
 
-    `prefix` are the bytes that make the received bytes a Part 10 file (PS3.10 7.1), empty where they were one.
+    `prefix` are the bytes that make the received bytes a Part 10 file (PS3.10 7.1), empty where they were one. `start`
+    is where the data set begins in the bytes as received.
     """
 
     sop_class_uid: str
@@ -66,67 +72,75 @@ class Header:
     attributes: dict[str, Any]
     manufacturer: str
     prefix: bytes
+    start: int = 0
     warning: WarningReason | None = None
 
 
-def read_header(file: Path) -> Header:
-    """Read the header of a received file. Raises NotStorable."""
+def excerpt_of(read: Read, start: int, opening: Opening, purpose: Purpose, limits: ImagingSettings) -> bytes:
+    """The elements of a data set that are wanted, as they are encoded; `start` is where it begins in what is read.
+
+    Raises OverLimit.
+    """
+    wanted = _is_kept if purpose == "intake" else _is_of_a_source
+    found = walk(
+        read,
+        start,
+        implicit=opening.implicit,
+        little=opening.little,
+        limits=limits,
+        wanted=wanted,
+        most_bytes=MOST_EXCERPT_BYTES,
+    )
+    return found.excerpt
+
+
+def _is_kept(tag: int, size: int) -> bool:
+    return tag in _TAGS and size <= _VALUE_LIMIT
+
+
+def _is_of_a_source(tag: int, size: int) -> bool:
+    return tag >> 16 in _SOURCE_GROUPS and size <= _SOURCE_VALUE_LIMIT
+
+
+def header_of(opening: Opening, excerpt: bytes) -> Header:
+    """The header of a file that begins so and has this excerpt. Raises NotStorable."""
     try:
-        dataset, prefix = _parse(file)
-    except NotStorable:
-        raise
+        dataset = _dataset(opening, excerpt)
+        header = _header(opening, dataset)
     except Exception as error:  # pydicom raises many kinds on what is not DICOM
         raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "The part is not a DICOM instance.") from error
-    header = _header(dataset, prefix)
     _check(header)
     return header
 
 
-def read_source(stream: BinaryIO) -> Dataset:
-    """A received header in full, without pixel data and other long values. Raises NotStorable."""
+def source_of(opening: Opening, excerpt: bytes) -> Dataset:
+    """The header of a source of documents, with File Meta Information that states its transfer syntax.
+
+    Raises NotStorable.
+    """
     try:
-        return _dataset(stream, None)
-    except Exception as error:  # as in read_header
+        dataset = _dataset(opening, excerpt)
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = UID(opening.syntax or opening.encoding)
+        return dataset
+    except Exception as error:  # as above
         raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "It is not a DICOM instance.") from error
 
 
-def _dataset(stream: BinaryIO, tags: list[BaseTag] | None) -> Dataset:
-    head = stream.read(4_096)
-    stream.seek(0)
-    if head[128:132] == b"DICM" and str(DeflatedExplicitVRLittleEndian).encode() in head:
-        meta = read_file_meta_info(stream)
-        stream.seek(0)
-        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            return _deflated(stream, meta, tags)
-    return pydicom.dcmread(
-        stream,
-        stop_before_pixels=True,
-        force=True,
-        specific_tags=tags,
-        defer_size=None if tags is None else _VALUE_LIMIT,
-    )
+def _dataset(opening: Opening, excerpt: bytes) -> Dataset:
+    return read_dataset(io.BytesIO(excerpt), opening.implicit, opening.little)
 
 
-def _parse(file: Path) -> tuple[Dataset, bytes]:
-    with file.open("rb") as stream:
-        head = stream.read(132)
-        if len(head) < 16:
-            raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "The part is empty or far too short.")
-        stream.seek(0)
-        dataset = _dataset(stream, _TAGS)
-    if head[128:132] == b"DICM":
-        return dataset, b""
-    meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
-    if "TransferSyntaxUID" in meta:
-        return dataset, PREAMBLE  # group 2 is there; only the preamble is not
-    implicit, little = dataset.original_encoding
+def _prefix(opening: Opening, dataset: Dataset) -> bytes:
+    """What a file lacks to be one of Part 10."""
+    if opening.prefixed:
+        return b""
+    if opening.syntax:
+        return PREAMBLE  # group 2 is there; only the preamble is not
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = (
-        ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-    )
+    meta.TransferSyntaxUID = UID(opening.encoding)
     meta.MediaStorageSOPClassUID = _text(dataset, "SOPClassUID")
     meta.MediaStorageSOPInstanceUID = _text(dataset, "SOPInstanceUID")
-    dataset.file_meta = meta
     buffer = DicomBytesIO()
     # Where a UID is missing the check of the header says so.
     write_file_meta_info(
@@ -134,21 +148,7 @@ def _parse(file: Path) -> tuple[Dataset, bytes]:
         meta,
         enforce_standard=all(uid for uid in (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID)),
     )
-    return dataset, PREAMBLE + buffer.getvalue()
-
-
-def _deflated(stream: BinaryIO, meta: FileMetaDataset, tags: list[BaseTag] | None) -> Dataset:
-    """The header of a deflated instance (PS3.5 A.5), inflating no more than a header needs."""
-    stream.seek(len(PREAMBLE) + 12 + int(meta.FileMetaInformationGroupLength))
-    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(_INFLATED_LIMIT), _INFLATED_LIMIT)
-    syntax, meta.TransferSyntaxUID = meta.TransferSyntaxUID, ExplicitVRLittleEndian
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta, enforce_standard=False)
-    dataset = pydicom.dcmread(
-        io.BytesIO(PREAMBLE + buffer.getvalue() + plain), stop_before_pixels=True, force=True, specific_tags=tags
-    )
-    dataset.file_meta.TransferSyntaxUID = syntax
-    return dataset
+    return PREAMBLE + buffer.getvalue()
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
@@ -158,26 +158,23 @@ def _text(dataset: Dataset, keyword: str) -> str:
         return ""
 
 
-def _header(dataset: Dataset, prefix: bytes) -> Header:
-    for tag in list(dataset.keys()):
-        element = dataset.get_item(tag)
-        if isinstance(element, RawDataElement) and element.value is None and element.length > _VALUE_LIMIT:
-            del dataset[tag]  # deferred: no attribute that is kept here is that long
-    meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
-    header_class, meta_class = _text(dataset, "SOPClassUID"), _text(meta, "MediaStorageSOPClassUID")
+def _header(opening: Opening, dataset: Dataset) -> Header:
+    prefix = _prefix(opening, dataset)
+    header_class = _text(dataset, "SOPClassUID")
     return Header(
         sop_class_uid=header_class,
         sop_instance_uid=_text(dataset, "SOPInstanceUID"),
         study_instance_uid=_text(dataset, "StudyInstanceUID"),
         series_instance_uid=_text(dataset, "SeriesInstanceUID"),
-        transfer_syntax_uid=_text(meta, "TransferSyntaxUID"),
+        transfer_syntax_uid=opening.syntax or (opening.encoding if prefix else ""),
         attributes=attributes_of(dataset),
         manufacturer=_text(dataset, "Manufacturer"),
         prefix=prefix,
+        start=opening.start,
         warning=WarningReason.COERCED
         if prefix
         else WarningReason.SOP_CLASS_MISMATCH
-        if meta_class and meta_class != header_class
+        if opening.sop_class_uid and opening.sop_class_uid != header_class
         else None,
     )
 

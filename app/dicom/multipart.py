@@ -11,8 +11,9 @@ from python_multipart.multipart import MultipartParser
 
 from app.errors import MalformedInput, UnsupportedMedia
 
-_MOST_HEADERS = 16
+_MOST_HEADERS, _LONGEST_HEADER = 16, 4_096
 _CHUNK = 262_144
+_MOST_PARTS_AT_ONCE, _PIECE = 8, 2_048
 # RFC 2046 5.1.1 allows 70 characters; Orthanc sends 73.
 _LONGEST_BOUNDARY = 128
 
@@ -98,6 +99,7 @@ async def read_parts(
         boundary,
         {name: getattr(parts, name) for name in names},  # type: ignore[arg-type]
         max_header_count=_MOST_HEADERS,
+        max_header_size=_LONGEST_HEADER,
     )
     opening, waiting = b"--" + boundary, b""
     well_formed = True
@@ -112,8 +114,9 @@ async def read_parts(
                     waiting = waiting[-len(opening) :]
                     continue
                 chunk, opening = waiting[position:], b""
-            parser.write(chunk)
-            await after_chunk()
+            for piece in _pieces(chunk, b"--" + boundary):
+                parser.write(piece)
+                await after_chunk()
         if not opening:
             parser.finalize()
     except FormParserError:
@@ -122,6 +125,13 @@ async def read_parts(
         if parts.inside:
             sink.close(parts.file, complete=False)
     return well_formed and parts.ended
+
+
+def _pieces(chunk: bytes, delimiter: bytes) -> Sequence[bytes]:
+    """A chunk to parse in one go, or where many parts are in it in pieces, so that others have their turn."""
+    if chunk.count(delimiter) <= _MOST_PARTS_AT_ONCE:
+        return (chunk,)
+    return [chunk[at : at + _PIECE] for at in range(0, len(chunk), _PIECE)]
 
 
 async def write_parts(files: Sequence[Path], boundary: str) -> AsyncIterator[bytes]:

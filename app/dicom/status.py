@@ -14,6 +14,18 @@ class FailureReason(IntEnum):
     STUDY_MISMATCH = 0xA900
     CANNOT_UNDERSTAND = 0xC000
     TRANSFER_SYNTAX = 0xC122
+    # More than a limit of ours allows. No code says so: `in_stow` and `in_dimse` are what is sent.
+    OVER_LIMIT = 0x1C000
+
+    @property
+    def in_stow(self) -> int:
+        """The value for a STOW-RS response."""
+        return int(self.PROCESSING_FAILURE if self is self.OVER_LIMIT else self)
+
+    @property
+    def in_dimse(self) -> int:
+        """The status of a C-STORE response."""
+        return int(self.CANNOT_UNDERSTAND if self is self.OVER_LIMIT else self)
 
 
 class WarningReason(IntEnum):

@@ -4,6 +4,8 @@
 """
 
 import gc
+import io
+import os
 import socket
 import sys
 
@@ -11,8 +13,9 @@ from PIL import Image
 from pydicom.pixels import get_decoder
 from pydicom.uid import AllTransferSyntaxes
 
+from app.dicom.header import Purpose
 from app.errors import InputError
-from app.imaging import preview, reader, wire
+from app.imaging import instance, preview, reader, wire
 from app.imaging.confine import confine
 from app.settings import ImagingSettings
 
@@ -29,13 +32,22 @@ def _import_decoders() -> None:
     gc.freeze()
 
 
-def _answer(kind: wire.Kind, size: int, data: bytes, limits: ImagingSettings) -> tuple[wire.Reply, bytes]:
+def _answer(
+    kind: wire.Kind, size: int, data: bytes, file: int | None, limits: ImagingSettings
+) -> tuple[wire.Reply, bytes]:
     try:
-        if kind is wire.Kind.READ:
-            return wire.described(reader.read_radiograph(data, limits, size))
         if kind is wire.Kind.PREVIEW:
             return wire.PreviewReply(), preview.read_preview(data, limits)
-        return wire.StateReply(reply="ready"), b""
+        if kind is wire.Kind.PROBE:
+            return wire.StateReply(reply="ready"), b""
+        with io.BytesIO(data) if file is None else open(file, "rb", closefd=False) as stream:
+            if kind is wire.Kind.READ:
+                stream.seek(0)  # a process before may have read the same open file
+                return wire.described(reader.read_radiograph(stream.read(), limits, size))
+            if kind is wire.Kind.METADATA:
+                return wire.BytesReply(), instance.metadata(stream, data.decode(), limits)
+            purpose: Purpose = "intake" if kind is wire.Kind.INTAKE else "source"
+            return wire.BytesReply(), instance.excerpt(stream, purpose, limits)
     except InputError as error:
         return wire.refused(error), b""
     except MemoryError:
@@ -49,7 +61,12 @@ def main() -> None:
     _import_decoders()
     wire.write_reply(channel, wire.StateReply(reply="ready", missing=confine(limits.memory_mb)), b"")
     while (asked := wire.read_request(channel)) is not None:
-        body, pixels = _answer(*asked, limits)
+        file = asked[3]
+        try:
+            body, pixels = _answer(*asked, limits)
+        finally:
+            if file is not None:
+                os.close(file)
         del asked
         wire.write_reply(channel, body, pixels)
 

@@ -98,11 +98,18 @@ class DecoderHandle:
             return False
         return state in ("T", "t")
 
-    def ask(self, kind: wire.Kind, size: int, data: bytes) -> tuple[wire.Reply, bytes]:
-        """One request and its reply. Raises DecoderGone and DecodeTimeout, after which the process is to be killed."""
+    def ask(self, kind: wire.Kind, size: int, data: bytes, file: int | None = None) -> tuple[wire.Reply, bytes]:
+        """One request, with an open file that the process may read, and its reply.
+
+        Raises DecoderGone and DecodeTimeout, after which the process is to be killed.
+        """
         until = time.monotonic() + self._limits.timeout_seconds
         try:
-            for part in wire.request(kind, size, data):
+            header, body = wire.request(kind, size, data)
+            if file is not None:
+                self._wait(until)
+                header = header[wire.send_file(self._channel, header, file) :]
+            for part in (header, body):
                 self._send(part, until)
         except OSError as error:
             raise DecoderGone("the decoder took no image") from error

@@ -1,14 +1,13 @@
 """DICOM bytes to a grey image and the facts about it."""
 
-import io
 import warnings as python_warnings
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from app.errors import CxrError, MalformedInput
+from app.imaging import instance
 from app.imaging.acceptance import accept, facts_of, text_of
 from app.imaging.pixels import grey_image
 from app.imaging.radiograph import DicomFacts
@@ -23,13 +22,13 @@ _ASSUMED = "The transfer syntax is not stated; it was taken to be {}."
 def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, DicomFacts, list[str]]:
     """A grey image uint8 (rows, columns), what it is, and warnings.
 
-    Raises MalformedInput, UnsupportedMedia, UnusableImage.
+    Raises MalformedInput, TooLarge, UnsupportedMedia, UnusableImage.
     """
     warnings: list[str] = []
     with python_warnings.catch_warnings():
         # pydicom's warnings quote values, which may be a patient's.
         python_warnings.simplefilter("ignore")
-        dataset = _parse(data, warnings)
+        dataset = _parse(data, warnings, limits)
         facts = facts_of(dataset, str(dataset.file_meta.TransferSyntaxUID))
         warnings += accept(dataset, facts, limits)
         try:
@@ -40,12 +39,12 @@ def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, DicomF
             raise MalformedInput("The image's header and pixels do not fit together.", code="damaged_image") from error
 
 
-def _parse(data: bytes, warnings: list[str]) -> Dataset:
+def _parse(data: bytes, warnings: list[str], limits: ImagingSettings) -> Dataset:
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        dataset = instance.parse(data, limits)
         # Touching the header finds a truncated one here, not in the middle of the checks.
         text_of(dataset, "Modality")
-    except MemoryError:
+    except (CxrError, MemoryError):
         raise
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise MalformedInput("The DICOM file is damaged or incomplete.", code="damaged_image") from error

@@ -1,14 +1,13 @@
 """A radiograph for display: its full range of grey, with the window that its file asks for."""
 
-import io
 import warnings as python_warnings
 
 import numpy as np
-import pydicom
 from PIL import Image
 from pydicom.pixels import apply_modality_lut
 
 from app.errors import CxrError, MalformedInput
+from app.imaging import instance
 from app.imaging.acceptance import text_of
 from app.imaging.pixels import grey_image
 from app.imaging.raster import read_raster
@@ -32,15 +31,15 @@ def read_preview(data: bytes, limits: ImagingSettings) -> bytes:
     try:
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore")
-            return _of_dicom(data, limits.max_pixels)
+            return _of_dicom(data, limits)
     except (CxrError, MemoryError):
         raise
     except Exception as error:  # as in read_dicom
         raise MalformedInput("The image's header and pixels do not fit together.", code="damaged_image") from error
 
 
-def _of_dicom(data: bytes, max_pixels: int) -> bytes:
-    dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+def _of_dicom(data: bytes, limits: ImagingSettings) -> bytes:
+    dataset, max_pixels = instance.parse(data, limits), limits.max_pixels
     photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
     if not photometric.startswith("MONOCHROME"):
         return _pgm(grey_image(dataset, [], max_pixels).astype(np.float32), 0.0, 255.0, 127.5, 255.0, inverse=False)

@@ -1,6 +1,7 @@
 """A radiograph as the rest of the service sees it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -46,8 +47,11 @@ class ImageReader(Protocol):
     async def start(self) -> None:
         """Get ready; returns when images can be read."""
 
-    async def read(self, data: bytes) -> Radiograph:
-        """Read one image. Raises InputError, Overloaded, Unavailable, FatalError."""
+    async def read(self, data: bytes | Path) -> Radiograph:
+        """Read one image: its bytes, or its file, which is then not read by this process.
+
+        Raises InputError, Overloaded, Unavailable, FatalError, OSError.
+        """
 
     async def preview(self, data: bytes) -> bytes:
         """The image for display, as PGM. Raises InputError and Overloaded."""

@@ -1,20 +1,20 @@
 """The pool of decoder processes: whatever ends one, another takes its place, and at most one request notices."""
 
 import asyncio
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import structlog
 
 from app.errors import CxrError, DecodersDead, Overloaded, Unavailable, UnusableImage
 from app.imaging import wire
 from app.imaging.decoder_handle import DecoderGone, DecoderHandle, DecodeTimeout
-from app.imaging.preview import read_preview
 from app.imaging.radiograph import Radiograph
-from app.imaging.reader import read_radiograph
 from app.settings import ImagingSettings
 from app.telemetry.metrics import DECODERS_REPLACED
 
@@ -58,10 +58,14 @@ class Sandbox:
         """False once no process can be started any more."""
         return not self._broken
 
-    async def start(self) -> None:
-        """Start the processes. Raises DecodersDead."""
+    def open(self) -> None:
+        """Take requests; a process is started by the first that needs it."""
         for _ in range(self._limits.workers):
             self._idle.put(None)
+
+    async def start(self) -> None:
+        """Take requests, with the processes started. Raises DecodersDead."""
+        self.open()
         started = [self._threads.submit(self._fill_a_slot) for _ in range(self._limits.workers)]
         await asyncio.gather(*(asyncio.wrap_future(one) for one in started))
         if self.missing:
@@ -72,9 +76,10 @@ class Sandbox:
         """The idle processes."""
         return [handle.pid for handle in list(self._idle.queue) if handle is not None]
 
-    async def read(self, data: bytes) -> Radiograph:
-        """Read one image. Raises InputError, Overloaded, Unavailable, DecodersDead."""
-        body, pixels = await self._run(wire.Kind.READ, data)
+    async def read(self, data: bytes | Path) -> Radiograph:
+        """Read one image. Raises InputError, Overloaded, Unavailable, DecodersDead, OSError."""
+        asked = self._run(wire.Kind.READ, data) if isinstance(data, bytes) else self.ask_of_file(wire.Kind.READ, data)
+        body, pixels = await asked
         if not isinstance(body, wire.ReadReply) or len(pixels) != self._size * self._size:
             raise Unavailable("The image could not be decoded; send it again.", code="decoder_failed")
         return wire.radiograph_of(body, pixels, self._size)
@@ -94,27 +99,45 @@ class Sandbox:
             return
 
     async def _run(self, kind: wire.Kind, data: bytes) -> tuple[wire.Reply, bytes]:
+        return await asyncio.wrap_future(self.ask(kind, data))
+
+    def ask(self, kind: wire.Kind, data: bytes, file: int | None = None) -> "Future[tuple[wire.Reply, bytes]]":
+        """One request, with an open file that the process may read. Raises as `read` does, here or in the future.
+
+        One that is cancelled while it runs keeps its place until it is over.
+        """
         with self._lock:
             if self._broken:
                 raise DecodersDead("The image decoders cannot be started.")
             if self._waiting >= self._limits.max_queue + self._limits.workers:
                 raise Overloaded("Too many images wait to be decoded.")
             self._waiting += 1
-        work = self._threads.submit(self._decode, kind, data)
-        # One that is cancelled while it runs keeps its place until it is over.
+        work = self._threads.submit(self._decode, kind, data, file)
         work.add_done_callback(self._done)
-        return await asyncio.wrap_future(work)
+        return work
+
+    async def ask_of_file(self, kind: wire.Kind, file: Path, data: bytes = b"") -> tuple[wire.Reply, bytes]:
+        """One request about a file, which the process reads. Raises as `read` does."""
+        opened = await asyncio.to_thread(os.open, file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            asked = self.ask(kind, data, opened)
+        except BaseException:
+            os.close(opened)
+            raise
+        # Not before the process has been given it, even where whoever asks has left.
+        asked.add_done_callback(lambda _: os.close(opened))
+        return await asyncio.wrap_future(asked)
 
     def _done(self, _: "Future[tuple[wire.Reply, bytes]]") -> None:
         with self._lock:
             self._waiting -= 1
 
-    def _decode(self, kind: wire.Kind, data: bytes) -> tuple[wire.Reply, bytes]:
+    def _decode(self, kind: wire.Kind, data: bytes, file: int | None) -> tuple[wire.Reply, bytes]:
         for _ in range(_ATTEMPTS):
             handle = self._take()
             self._note_busy(handle)
             try:
-                body, pixels = handle.ask(kind, self._size, data)
+                body, pixels = handle.ask(kind, self._size, data, file)
             except DecodeTimeout:
                 self._replace(handle, "timeout")
                 raise UnusableImage(
@@ -211,29 +234,3 @@ class Sandbox:
             slot = self._idle.get()
             if slot is not None:
                 slot.kill()
-
-
-class InlineReader:
-    """Reads images in this process, on a thread. For tests and tools that trust their input."""
-
-    def __init__(self, limits: ImagingSettings, size: int) -> None:
-        self._limits = limits
-        self._size = size
-        self.alive = True
-
-    async def start(self) -> None:
-        """Nothing to start."""
-
-    async def read(self, data: bytes) -> Radiograph:
-        """Read one image. Raises InputError."""
-        return await asyncio.to_thread(read_radiograph, data, self._limits, self._size)
-
-    async def preview(self, data: bytes) -> bytes:
-        """One image for display, as PGM. Raises InputError."""
-        return await asyncio.to_thread(read_preview, data, self._limits)
-
-    async def probe(self) -> None:
-        """Nothing to ask."""
-
-    def close(self) -> None:
-        """Nothing to stop."""

@@ -1,9 +1,10 @@
 """What goes between the gateway and a decoder process, in a layout that carries no code: no pickle is read.
 
-A request is a header and the image's bytes. A reply is a header, a JSON object of a strict schema, and raw pixels of a
-size that the gateway knows.
+A request is a header and bytes: an image's, or words about the open file that comes with it. A reply is a header, a
+JSON object of a strict schema, and raw bytes: pixels of a size that the gateway knows, or a bounded excerpt.
 """
 
+import os
 import socket
 import struct
 from dataclasses import asdict
@@ -20,12 +21,13 @@ from app.imaging.radiograph import DicomFacts, Radiograph, Source
 _REQUEST = struct.Struct("<BIQ")  # kind, side of the model's images, bytes
 _REPLY = struct.Struct("<IQ")  # bytes of JSON, bytes of pixels
 _MOST_JSON = 65_536
-_MOST_PIXELS = 4_194_304
+MOST_BYTES = 8_388_608
 
 _Text = Annotated[str, StringConstraints(max_length=500)]
 # What a decoder may say of an image: never that of another layer, and never a class that is not here.
 _REFUSALS: dict[str, type[InputError]] = {
-    kind.__name__: kind for kind in (errors.MalformedInput, errors.UnsupportedMedia, errors.UnusableImage)
+    kind.__name__: kind
+    for kind in (errors.MalformedInput, errors.TooLarge, errors.UnsupportedMedia, errors.UnusableImage)
 }
 
 
@@ -35,6 +37,10 @@ class Kind(IntEnum):
     READ = 0
     PREVIEW = 1
     PROBE = 2
+    # Of DICOM instances, as bytes or as an open file.
+    INTAKE = 3
+    SOURCE = 4
+    METADATA = 5
 
 
 class _Strict(BaseModel):
@@ -71,6 +77,12 @@ class PreviewReply(_Strict):
     reply: Literal["preview"] = "preview"
 
 
+class BytesReply(_Strict):
+    """What was asked for of a header is what follows."""
+
+    reply: Literal["bytes"] = "bytes"
+
+
 class RefusalReply(_Strict):
     """The image cannot be used."""
 
@@ -88,10 +100,10 @@ class StateReply(_Strict):
 
 
 class _Envelope(_Strict):
-    body: Annotated[ReadReply | PreviewReply | RefusalReply | StateReply, Field(discriminator="reply")]
+    body: Annotated[ReadReply | PreviewReply | BytesReply | RefusalReply | StateReply, Field(discriminator="reply")]
 
 
-Reply = ReadReply | PreviewReply | RefusalReply | StateReply
+Reply = ReadReply | PreviewReply | BytesReply | RefusalReply | StateReply
 
 
 def request(kind: Kind, size: int, data: bytes) -> tuple[bytes, bytes]:
@@ -99,15 +111,28 @@ def request(kind: Kind, size: int, data: bytes) -> tuple[bytes, bytes]:
     return _REQUEST.pack(kind, size, len(data)), data
 
 
-def read_request(channel: socket.socket) -> tuple[Kind, int, bytes] | None:
-    """The next request, None where the gateway is gone."""
-    header = _exactly(channel, _REQUEST.size)
-    if header is None:
-        return None
+def send_file(channel: socket.socket, data: bytes, file: int) -> int:
+    """Send the beginning of a request with an open file; returns how many bytes were sent. Raises OSError."""
+    return socket.send_fds(channel, [data], [file])
+
+
+def read_request(channel: socket.socket) -> tuple[Kind, int, bytes, int | None] | None:
+    """The next request with its open file, if it has one; None where the gateway is gone."""
+    header, files, _, _ = socket.recv_fds(channel, _REQUEST.size, 1)
+    file = files[0] if files else None
+    if len(header) < _REQUEST.size:
+        rest = _exactly(channel, _REQUEST.size - len(header)) if header else None
+        if rest is None:
+            return None
+        header += rest
     kind, size, length = _REQUEST.unpack(header)
     # In one call and one piece: the channel of a decoder has no timeout.
     data = channel.recv(length, socket.MSG_WAITALL) if length else b""
-    return (Kind(kind), size, data) if len(data) == length else None
+    if len(data) == length:
+        return Kind(kind), size, data, file
+    if file is not None:
+        os.close(file)
+    return None
 
 
 def write_reply(channel: socket.socket, body: Reply, pixels: bytes) -> None:
@@ -126,7 +151,7 @@ def read_reply(channel: socket.socket) -> tuple[Reply, bytes] | None:
     if header is None:
         return None
     text_length, pixel_length = _REPLY.unpack(header)
-    if text_length > _MOST_JSON or pixel_length > _MOST_PIXELS:
+    if text_length > _MOST_JSON or pixel_length > MOST_BYTES:
         raise ValueError("the reply is longer than any may be")
     text, pixels = _exactly(channel, text_length), _exactly(channel, pixel_length)
     if text is None or pixels is None:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from app.engine import Kind, Sampling
@@ -39,12 +40,12 @@ class GeneratedText:
     usage: Usage
 
 
-async def encode(backend: Backend, data: bytes, timings: Timings, caller: Caller | None = None) -> EncodedImage:
-    """Decode an uploaded image and encode it, or find it in the cache where `caller` has sent it before.
+async def encode(backend: Backend, data: bytes | Path, timings: Timings, caller: Caller | None = None) -> EncodedImage:
+    """Decode an uploaded image or a file and encode it, or find it in the cache where `caller` has sent it before.
 
-    Raises InputError, Overloaded, WorkerFailed, CodecDead.
+    Raises InputError, Overloaded, WorkerFailed, CodecDead, and OSError of a file.
     """
-    key = None if caller is None else ContentKey.from_bytes(caller.cache_salt, data)
+    key = None if caller is None or isinstance(data, Path) else ContentKey.from_bytes(caller.cache_salt, data)
     known = None if key is None else backend.encoded_images.find(key)
     if known is not None:
         return known

@@ -14,8 +14,10 @@ from pathlib import Path
 import structlog
 
 from app.dicom.digest import content_digest
-from app.dicom.header import Header, NotStorable, read_header
+from app.dicom.header import Header, NotStorable
+from app.dicom.opening import Opening
 from app.dicom.status import FailureReason, Receipt
+from app.imaging.headers import Headers
 from app.queues import batches
 from app.store.database import Database
 from app.store.integrity import is_whole
@@ -26,7 +28,7 @@ from app.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
-_THREADS = 8
+_THREADS, _SLOW_THREADS = 8, 2
 _BATCH = 64
 _CHUNK = 1_000_000
 _HELD_SECONDS = 60.0
@@ -39,24 +41,35 @@ class Incoming:
     file: Path
     sender: str
     study: str | None
+    instance: str | None
     receipt: "Future[Receipt]"
     trace: str | None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A file that was checked and synced, and what is to be recorded of it."""
+
+    incoming: Incoming
+    arrival: Arrival
 
 
 class Ingestor:
     """The Ingest of the service.
 
-    One thread drains the queue into a batch (group commit): it reads the headers while the files are synced, and
-    records the batch in one transaction, so that senders share the cost. One thread, since the interpreter runs one at
-    a time anyway and each switch costs. `enqueue` puts a job's workflow into the same transaction.
+    Threads check what has arrived and sync it; what is deflated is checked on threads of its own, as inflating may take
+    seconds. One thread drains what is ready into a batch (group commit) and records it in one transaction, so that
+    senders share the cost. `enqueue` puts a job's workflow into the same transaction.
     """
 
-    def __init__(self, spool: Spool, database: Database, enqueue: Enqueue) -> None:
+    def __init__(self, spool: Spool, database: Database, enqueue: Enqueue, headers: Headers) -> None:
         self._spool = spool
         self._database = database
         self._enqueue = enqueue
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sync")
-        self._arrivals: queue.Queue[Incoming | None] = queue.Queue()
+        self._headers = headers
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake")
+        self._slow_threads = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="inflate")
+        self._ready: queue.Queue[Ready | None] = queue.Queue()
         self._committer = threading.Thread(target=self._ingest_batches, name="ingest", daemon=True)
         self._senders: Counter[str] = Counter()
         self._sent: dict[str, dict[str, float]] = {}
@@ -68,21 +81,25 @@ class Ingestor:
 
     def close(self) -> None:
         """Finish what was accepted, then stop."""
-        if self._committer.is_alive():
-            self._arrivals.put(None)
-            self._committer.join()
+        # In this order: each hands on to the next.
         self._threads.shutdown()
+        self._slow_threads.shutdown()
+        if self._committer.is_alive():
+            self._ready.put(None)
+            self._committer.join()
 
     def new_file(self) -> Path:
         """A path for the bytes of one instance. Raises OutOfSpace."""
         return self._spool.new_file()
 
-    def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
+    def accept(
+        self, file: Path, *, sender: str, study: str | None = None, instance: str | None = None
+    ) -> "Future[Receipt]":
         """Take a written file over; see Ingest."""
         receipt: Future[Receipt] = Future()
         # From here on it cannot be cancelled: the sender may leave, and what it handed over is still recorded.
         receipt.set_running_or_notify_cancel()
-        self._arrivals.put(Incoming(file, sender, study, receipt, tracing.traceparent()))
+        self._threads.submit(self._open, Incoming(file, sender, study, instance, receipt, tracing.traceparent()))
         return receipt
 
     @contextlib.contextmanager
@@ -108,57 +125,55 @@ class Ingestor:
         with self._lock:
             return any(studies.get(study, since) > since for studies in self._sent.values())
 
+    def _open(self, one: Incoming) -> None:
+        """Find out how a file begins, and check it on the threads that this says."""
+        try:
+            opening = self._headers.opening(one.file)
+            if opening.deflated:
+                self._slow_threads.submit(self._check, one, opening)
+            else:
+                self._check(one, opening)
+        except NotStorable as refused:
+            _drop(one, _refusal(refused.header, refused.reason, refused.detail))
+        except BaseException as error:  # every outcome is a receipt
+            _drop(one, _fault(error, None))
+
+    def _check(self, one: Incoming, opening: Opening) -> None:
+        """Check and sync a file, and hand it to the committer."""
+        header = None
+        try:
+            header = self._headers.read(one.file, opening)
+            _check_identity(header, one)
+            if header.prefix:
+                _prepend(header.prefix, one.file)
+            digest = content_digest(one.file, len(header.prefix) + header.start)
+            sync_file(one.file)
+            arrival = Arrival(header, one.file.name, digest, one.file.stat().st_size, one.sender, one.trace)
+            with self._lock:
+                if one.sender in self._senders:
+                    self._sent.setdefault(one.sender, {})[header.study_instance_uid] = time.monotonic()
+            self._ready.put(Ready(one, arrival))
+        except NotStorable as refused:
+            _drop(one, _refusal(refused.header, refused.reason, refused.detail))
+        except BaseException as error:  # as above
+            _drop(one, _fault(error, header))
+
     def _ingest_batches(self) -> None:
-        for batch in batches(self._arrivals, _BATCH):
+        for batch in batches(self._ready, _BATCH):
             try:
                 self._ingest(batch)
             except Exception as error:  # the thread must survive unexpected errors
                 for one in batch:
-                    if not one.receipt.done():
-                        one.receipt.set_result(_fault(error, None))
+                    if not one.incoming.receipt.done():
+                        one.incoming.receipt.set_result(_fault(error, None))
 
-    def _ingest(self, batch: Sequence[Incoming]) -> None:
-        # The disk writes while the headers are read.
-        synced = [self._threads.submit(sync_file, one.file) for one in batch]
-        arrivals = [self._arrival(one) for one in batch]
-        outcomes: list[tuple[Receipt, bool]] = []
-        ready: list[Arrival] = []
-        for sync, arrival in zip(synced, arrivals, strict=True):
-            error = sync.exception()
-            if isinstance(arrival, Receipt):
-                outcomes.append((arrival, False))
-            elif error is not None:
-                outcomes.append((_fault(error, arrival.header), False))
-            else:
-                outcomes.append((Receipt(None, None), True))
-                ready.append(arrival)
-        recorded = iter(self._commit(ready) if ready else [])
-        for one, (receipt, kept) in zip(batch, outcomes, strict=True):
+    def _ingest(self, batch: Sequence[Ready]) -> None:
+        recorded = self._commit([one.arrival for one in batch])
+        for one, (receipt, kept) in zip(batch, recorded, strict=True):
             if kept:
-                receipt, kept = next(recorded)
-            if not kept:
-                one.file.unlink(missing_ok=True)
-            one.receipt.set_result(receipt)
-
-    def _arrival(self, one: Incoming) -> Arrival | Receipt:
-        """What has arrived, or why it is not taken."""
-        try:
-            header = read_header(one.file)
-            if one.study is not None and header.study_instance_uid != one.study:
-                raise NotStorable(
-                    FailureReason.STUDY_MISMATCH, "The instance belongs to another study than the request.", header
-                )
-            if header.prefix:
-                _prepend(header.prefix, one.file)
-            digest = content_digest(one.file)
-            with self._lock:
-                if one.sender in self._senders:
-                    self._sent.setdefault(one.sender, {})[header.study_instance_uid] = time.monotonic()
-            return Arrival(header, one.file.name, digest, one.file.stat().st_size, one.sender, one.trace)
-        except NotStorable as refused:
-            return _refusal(refused.header, refused.reason, refused.detail)
-        except Exception as error:
-            return _fault(error, None)
+                one.incoming.receipt.set_result(receipt)
+            else:
+                _drop(one.incoming, receipt)
 
     def _commit(self, arrivals: Sequence[Arrival]) -> list[tuple[Receipt, bool]]:
         try:
@@ -183,6 +198,21 @@ class Ingestor:
         with self._database.reading() as connection:
             again = [row for row in held_of(connection, list(sent)) if row.file and row.sha256 == sent[row[0]]]
         return {row.sop_instance_uid: row.file for row in again if not is_whole(self._spool, row.file, row.sha256)}
+
+
+def _check_identity(header: Header, one: Incoming) -> None:
+    if one.study is not None and header.study_instance_uid != one.study:
+        detail = "The instance belongs to another study than the request."
+        raise NotStorable(FailureReason.STUDY_MISMATCH, detail, header)
+    if one.instance is not None and header.sop_instance_uid != one.instance:
+        # PS3.4 B.2.3: the data set does not match what the request names.
+        detail = "The data set has another SOP Instance UID than its request."
+        raise NotStorable(FailureReason.STUDY_MISMATCH, detail, header)
+
+
+def _drop(one: Incoming, receipt: Receipt) -> None:
+    one.file.unlink(missing_ok=True)
+    one.receipt.set_result(receipt)
 
 
 def _refusal(header: Header | None, reason: FailureReason, detail: str) -> Receipt:

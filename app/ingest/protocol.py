@@ -17,12 +17,14 @@ class Ingest(Protocol):
         Raises OutOfSpace where the disk is past its watermark.
         """
 
-    def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
+    def accept(
+        self, file: Path, *, sender: str, study: str | None = None, instance: str | None = None
+    ) -> "Future[Receipt]":
         """Take a written, closed file over: check it, make it durable, enqueue its study.
 
-        The future never raises: every outcome is a Receipt. A file that is not kept is deleted. `study` is the Study
-        Instance UID that the request named, which the instance has to match. `sender` names where it came from
-        (an AE title, or `stow`). May be called from any thread.
+        The future never raises: every outcome is a Receipt. A file that is not kept is deleted. `study` and `instance`
+        are the Study and the SOP Instance UID that the request named, which the instance has to match. `sender` names
+        where it came from (an AE title, or `stow`). May be called from any thread.
         """
 
     def sending(self, sender: str) -> AbstractContextManager[None]:

@@ -9,14 +9,14 @@ from typing import Any
 import structlog
 from opentelemetry.trace import SpanKind
 from pydicom.dataset import Dataset
-from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
-from app.dicom.part10 import PREAMBLE
 from app.dicom.status import FailureReason, Receipt
-from app.errors import OutOfSpace
+from app.ingest.connections import Connections
+from app.ingest.listener import Listener
+from app.ingest.messages import DataSet
 from app.ingest.protocol import Audit, Ingest
 from app.settings import DimseSettings
 from app.telemetry import tracing
@@ -26,57 +26,75 @@ from app.third_parties import set_up_pynetdicom
 log = structlog.get_logger(__name__)
 
 _RECEIPT_SECONDS = 120.0
+# PS3.8 9.3.4: rejected for now, by the provider (presentation), local limit exceeded.
+_LOCAL_LIMIT = (0x02, 0x03, 0x02)
 
 
 class StorageScp:
-    """A storage SCP that answers success only for what is durable."""
+    """A storage SCP that answers success only for what is durable, of data sets of at most `max_bytes`."""
 
-    def __init__(self, settings: DimseSettings, host: str, ingest: Ingest, audit: Audit | None = None) -> None:
+    def __init__(
+        self, settings: DimseSettings, host: str, ingest: Ingest, max_bytes: int, audit: Audit | None = None
+    ) -> None:
         self._settings = settings
         self._host = settings.host or host
         self._ingest = ingest
+        self._max_bytes = max_bytes
         self._audit = audit
-        self._server: Any = None
-        self._open: dict[Any, contextlib.ExitStack] = {}
-        self._lock = threading.Lock()
+        self._server: Listener | None = None
+        self._connections = Connections(settings)
         set_up_pynetdicom()
 
     def start(self) -> None:
         """Listen. Raises OSError where the port is taken or the TLS files cannot be used."""
         settings = self._settings
         entity = AE(ae_title=settings.ae_title)
-        entity.supported_contexts = AllStoragePresentationContexts
-        for context in entity.supported_contexts:
+        contexts = AllStoragePresentationContexts
+        for context in contexts:
             context.transfer_syntax = list(AllTransferSyntaxes)
+        entity.supported_contexts = contexts
         entity.add_supported_context(Verification)
-        entity.maximum_associations = settings.max_associations
+        # The shares of `Connections` are stricter, and count no connection that has no association.
+        entity.maximum_associations = settings.max_associations + 2 * settings.max_half_open
         entity.maximum_pdu_size = settings.max_pdu
         entity.network_timeout = entity.dimse_timeout = settings.network_timeout_seconds
+        entity.acse_timeout = settings.artim_seconds
         entity.require_calling_aet = list(settings.allowed_aes)
         entity.require_called_aet = settings.check_called_ae
-        self._server = entity.start_server(
+        self._server = Listener(
+            entity,
             (self._host, settings.port or 0),
-            block=False,
-            ssl_context=self._tls(),
-            evt_handlers=[
+            settings,
+            self._tls(),
+            [
+                (evt.EVT_REQUESTED, self._requested),
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_ESTABLISHED, self._established),
                 (evt.EVT_REJECTED, self._rejected),
+                (evt.EVT_RELEASED, self._over),
+                (evt.EVT_ABORTED, self._over),
                 (evt.EVT_CONN_CLOSE, self._closed),
             ],
+            self._connections,
+            self._ingest.new_file,
+            self._max_bytes,
         )
+        self._connections.start()
+        threading.Thread(target=self._server.serve_forever, name="dimse", daemon=True).start()
         log.info("dimse listening", port=self.port, ae_title=settings.ae_title)
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return int(self._server.socket.getsockname()[1])
+        assert self._server is not None
+        return self._server.port
 
     def stop(self) -> None:
         """Stop listening and abort what is open."""
         if self._server is not None:
             self._server.shutdown()
             self._server = None
+            self._connections.stop()
 
     def _tls(self) -> ssl.SSLContext | None:
         settings = self._settings
@@ -88,20 +106,32 @@ class StorageScp:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
+    def _requested(self, event: Any) -> None:
+        association = event.assoc
+        connection = association.dimse.connection
+        ae = str(association.requestor.primitive.calling_ae_title).strip()[:16]
+        if not self._connections.admit(connection, ae):
+            log.warning("association rejected", ae=ae, address=connection.address, reason="its share is taken")
+            association.acse.send_reject(*_LOCAL_LIMIT)
+            connection.released()
+            association.kill()
+
     def _established(self, event: Any) -> None:
-        with self._lock:
-            stack = self._open[event.assoc] = contextlib.ExitStack()
-            stack.enter_context(self._ingest.sending(self._connection(event.assoc)))
+        connection, stack = event.assoc.dimse.connection, contextlib.ExitStack()
+        stack.enter_context(self._ingest.sending(self._connection(event.assoc)))
+        connection.when_closed(stack.close)
+        connection.opened()
         log.info("association accepted", ae=self._sender(event.assoc))
 
     def _rejected(self, event: Any) -> None:
         log.warning("association rejected", ae=self._sender(event.assoc))
+        self._over(event)
+
+    def _over(self, event: Any) -> None:
+        event.assoc.dimse.connection.released()
 
     def _closed(self, event: Any) -> None:
-        with self._lock:
-            stack = self._open.pop(event.assoc, None)
-        if stack is not None:
-            stack.close()
+        self._connections.remove(event.assoc.dimse.connection)
 
     @staticmethod
     def _sender(association: Any) -> str:
@@ -112,44 +142,46 @@ class StorageScp:
 
     def _store(self, event: Any) -> Any:
         sender = self._sender(event.assoc)
-        with tracing.span("C-STORE", {}, SpanKind.SERVER):
-            receipt = self._received(event, self._connection(event.assoc))
+        try:
+            with tracing.span("C-STORE", {}, SpanKind.SERVER):
+                receipt = self._received(event, self._connection(event.assoc))
+        finally:
+            event.assoc.dimse.connection.opened()
         if self._audit is not None:
             self._audit.note(f"ae:{sender}", "C-STORE", receipt.outcome)
         INSTANCES.labels(source="dimse", outcome=receipt.outcome).inc()
         if receipt.failure is not None:
             log.warning("instance refused", ae=sender, reason=receipt.outcome)
-            return _answer(receipt.failure, receipt.detail)
+            return _answer(receipt.failure.in_dimse, receipt.detail)
         return 0x0000 if receipt.warning is None else _answer(receipt.warning, "")
 
     def _received(self, event: Any, sender: str) -> Receipt:
-        try:
-            path = self._ingest.new_file()
-            try:
-                _write(event, path)
-            except BaseException:
+        data_set = event.request.DataSet
+        assert isinstance(data_set, DataSet)
+        path = data_set.take()
+        if data_set.fault is not None or path is None:
+            if path is not None:
                 path.unlink(missing_ok=True)
-                raise
-        except (OutOfSpace, OSError):
-            return Receipt(None, None, failure=FailureReason.OUT_OF_RESOURCES, detail="The disk is full.")
-        except Exception as error:
-            log.error("c-store failed", exc_info=error)
-            return Receipt(None, None, failure=FailureReason.PROCESSING_FAILURE, detail="It could not be stored.")
+            return _refused(data_set.fault or FailureReason.CANNOT_UNDERSTAND)
+        named = str(event.request.AffectedSOPInstanceUID).strip(" \0")
         try:
-            return self._ingest.accept(path, sender=sender).result(_RECEIPT_SECONDS)
+            return self._accept(path, sender, named)
         except TimeoutError:
             # The file is handed over; a sender that repeats it meets what became of it.
             return Receipt(None, None, failure=FailureReason.PROCESSING_FAILURE, detail="It was not stored in time.")
 
+    def _accept(self, path: Path, sender: str, named: str) -> Receipt:
+        return self._ingest.accept(path, sender=sender, instance=named).result(_RECEIPT_SECONDS)
 
-def _write(event: Any, path: Path) -> None:
-    """The received data set as a Part 10 file, byte for byte as it came."""
-    with path.open("xb") as file:
-        file.write(PREAMBLE)
-        write_file_meta_info(file, event.file_meta, enforce_standard=True)
-        event.request.DataSet.seek(0)
-        while chunk := event.request.DataSet.read(1 << 20):
-            file.write(chunk)
+
+_DETAILS = {
+    FailureReason.OUT_OF_RESOURCES: "The disk is full.",
+    FailureReason.CANNOT_UNDERSTAND: "The data set is empty.",
+}
+
+
+def _refused(reason: FailureReason) -> Receipt:
+    return Receipt(None, None, failure=reason, detail=_DETAILS.get(reason, "It could not be stored."))
 
 
 def _answer(status: int, detail: str) -> Any:

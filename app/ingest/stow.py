@@ -2,16 +2,19 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.dicom.status import FailureReason, Receipt
-from app.errors import OutOfSpace
+from app.errors import OutOfSpace, TooLarge
 from app.ingest.protocol import Ingest
 
 _UNDER_WAY = 32
+# A part beyond the first is written on a thread, by so many bytes at a time: disks may hold a writer up for a second.
+_LARGE_BYTES, _WAITING_BYTES = 8_000_000, 1_000_000
+_SHORTEST = 16  # bytes: preambles are optional to readers, an element of a group is not
 
 
 class StowReceiver:
@@ -23,48 +26,45 @@ class StowReceiver:
         self._study = study
         self._max_bytes = max_bytes
         self._max_parts = max_parts
-        self._path: Path | None = None
+        self._open: _Bounded | None = None
         self._refusal: Receipt | None = None
         self._pending: deque[Future[Receipt]] = deque()
         self.receipts: list[Receipt] = []
 
     def open(self, content_type: str) -> BinaryIO | None:
-        """A file for a part of application/dicom."""
-        self._refusal = self._path = None
+        """A file for a part of application/dicom. Raises TooLarge where the request has more parts than it may."""
+        self._refusal = None
         if len(self.receipts) + len(self._pending) >= self._max_parts:
-            self._refuse(FailureReason.OUT_OF_RESOURCES, f"A request holds at most {self._max_parts} instances.")
-        elif content_type != "application/dicom":
-            self._refuse(FailureReason.CANNOT_UNDERSTAND, "The part is not application/dicom.")
-        else:
-            try:
-                self._path = self._ingest.new_file()
-                return _Bounded(self._path, self._max_bytes)  # type: ignore[return-value]
-            except (OutOfSpace, OSError):
-                self._path = None
-                self._refuse(FailureReason.OUT_OF_RESOURCES, "The disk is full.")
+            raise TooLarge(f"A request holds at most {self._max_parts} instances.", code="too_many_instances")
+        if content_type == "application/dicom":
+            self._open = _Bounded(self._ingest.new_file, self._max_bytes)
+            return self._open  # type: ignore[return-value]
+        self._refusal = _refused(FailureReason.CANNOT_UNDERSTAND, "The part is not application/dicom.")
         return None
-
-    def _refuse(self, reason: FailureReason, detail: str) -> None:
-        self._refusal = Receipt(None, None, failure=reason, detail=detail)
 
     def close(self, file: BinaryIO | None, *, complete: bool) -> None:
         """Hand the part over, or drop what is left of it."""
-        if isinstance(file, _Bounded) and self._path is not None:
-            fault = file.finish()
+        self._open = None
+        if isinstance(file, _Bounded):
+            path, self._refusal = file.finish()
             if not complete:
-                fault = Receipt(None, None, failure=FailureReason.CANNOT_UNDERSTAND, detail="The part broke off.")
-            if fault is None:
-                self._pending.append(self._ingest.accept(self._path, sender=self._sender, study=self._study))
+                self._refusal = _refused(FailureReason.CANNOT_UNDERSTAND, "The part broke off.")
+            if path is not None and self._refusal is None:
+                self._pending.append(self._ingest.accept(path, sender=self._sender, study=self._study))
                 return
-            self._path.unlink(missing_ok=True)
-            self._refusal = fault
+            if path is not None:
+                path.unlink(missing_ok=True)
         if self._refusal is not None:
             done: Future[Receipt] = Future()
             done.set_result(self._refusal)
             self._pending.append(done)
 
     async def catch_up(self) -> None:
-        """Wait until few enough instances are under way."""
+        """Wait until what has come is on its way to the disk, and few enough instances are under way."""
+        if self._open is not None and self._open.waiting > _WAITING_BYTES:
+            await asyncio.to_thread(self._open.write_out)
+        else:
+            await asyncio.sleep(0)
         while len(self._pending) > _UNDER_WAY:
             self.receipts.append(await asyncio.wrap_future(self._pending.popleft()))
 
@@ -75,34 +75,71 @@ class StowReceiver:
         return self.receipts
 
 
-class _Bounded:
-    """A file that takes so many bytes, and remembers instead of raising what went wrong."""
+def _refused(reason: FailureReason, detail: str) -> Receipt:
+    return Receipt(None, None, failure=reason, detail=detail)
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        self._file = path.open("xb")
+
+class _Bounded:
+    """A file that takes so many bytes, and remembers instead of raising what went wrong.
+
+    It is opened once there are enough bytes for a DICOM instance: parts that are none cost no file.
+    """
+
+    def __init__(self, new_file: Callable[[], Path], max_bytes: int) -> None:
+        self._new_file = new_file
+        self._path: Path | None = None
+        self._file: BinaryIO | None = None
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = self._whole = 0
         self._left = max_bytes
         self._fault: Receipt | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that have come and are not written."""
+        return self._waiting_bytes
 
     def write(self, data: bytes) -> None:
         self._left -= len(data)
         if self._left < 0:
             self._fail("The instance is larger than is taken.")
-        if self._fault is None:
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        self._whole += len(data)
+        # What is small is written at once: a thread would cost more than the disk's cache does.
+        if self._whole < _LARGE_BYTES:
+            self.write_out()
+
+    def write_out(self) -> None:
+        """Write what waits. Blocks for as long as the disk does."""
+        if self._fault is not None:
+            self._waiting.clear()
+        elif self._whole >= _SHORTEST:
             try:
-                self._file.write(data)
-            except OSError:
+                if self._file is None:
+                    self._path = self._new_file()
+                    self._file = self._path.open("xb")
+                for data in self._waiting:
+                    self._file.write(data)
+            except (OutOfSpace, OSError):
                 self._fail("The disk is full.")
+            self._waiting.clear()
+        self._waiting_bytes = sum(map(len, self._waiting))
 
     def _fail(self, detail: str) -> None:
-        self._fault = self._fault or Receipt(None, None, failure=FailureReason.OUT_OF_RESOURCES, detail=detail)
+        self._fault = self._fault or _refused(FailureReason.OUT_OF_RESOURCES, detail)
 
-    def finish(self) -> Receipt | None:
-        """Close it; what went wrong, if anything."""
+    def finish(self) -> tuple[Path | None, Receipt | None]:
+        """Close it; its path, where it was opened, and what went wrong, if anything."""
+        self.write_out()
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
         except OSError:
             self._fail("The disk is full.")
-        return self._fault
+        if self._file is None and self._fault is None:
+            self._fault = _refused(FailureReason.CANNOT_UNDERSTAND, "The part is empty or far too short.")
+        return self._path, self._fault
 
 
 def status_of(receipts: Sequence[Receipt]) -> int:
@@ -133,7 +170,7 @@ def response_of(receipts: Sequence[Receipt], base_url: str, study: str | None) -
     if failed:
         body["00081198"] = _sequence(_failed_item(receipt) for receipt in failed)
     if others:
-        body["0008119A"] = _sequence({"00081197": _number(receipt.failure)} for receipt in others)
+        body["0008119A"] = _sequence({"00081197": _number(_reason(receipt))} for receipt in others)
     return body
 
 
@@ -149,7 +186,11 @@ def _stored_item(receipt: Receipt, base_url: str) -> dict[str, Any]:
 
 
 def _failed_item(receipt: Receipt) -> dict[str, Any]:
-    return {**_reference(receipt), "00081197": _number(receipt.failure)}
+    return {**_reference(receipt), "00081197": _number(_reason(receipt))}
+
+
+def _reason(receipt: Receipt) -> int | None:
+    return None if receipt.failure is None else receipt.failure.in_stow
 
 
 def _reference(receipt: Receipt) -> dict[str, Any]:

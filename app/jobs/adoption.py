@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 from app.dicom.status import Receipt
+from app.imaging.headers import Headers
 from app.ingest.ingestor import Ingestor
 from app.jobs.dbos import WorkflowEngine
 from app.settings import Settings
@@ -24,7 +25,8 @@ def adopt(settings: Settings) -> Iterator[tuple[str, Receipt]]:
     try:
         engine = WorkflowEngine(settings, database)
         engine.connect()
-        ingestor = Ingestor(spool, database, engine.enqueue_reading)
+        headers = Headers(settings.imaging)
+        ingestor = Ingestor(spool, database, engine.enqueue_reading, headers)
         ingestor.start()
         try:
             for name in sorted(spool.unknown_names()):
@@ -37,5 +39,6 @@ def adopt(settings: Settings) -> Iterator[tuple[str, Receipt]]:
                 yield name, receipt
         finally:
             ingestor.close()
+            headers.close()
     finally:
         database.close()

@@ -6,7 +6,6 @@ the event for the webhook.
 
 import datetime
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,12 +16,13 @@ from pydicom.dataset import Dataset
 from app.dicom.basic_text import basic_text_report
 from app.dicom.document import Draft
 from app.dicom.fhir import diagnostic_report
-from app.dicom.header import NotStorable, read_source
+from app.dicom.header import NotStorable
 from app.dicom.measurement_report import measurement_report
 from app.dicom.part10 import to_bytes
 from app.dicom.report_capture import report_capture
 from app.dicom.uids import is_valid_uid
 from app.errors import NotAcceptable, UnusableImage
+from app.imaging.headers import Headers
 from app.imaging.sniff import sniff
 from app.inference.pipelines import GeneratedText
 from app.settings import DocumentName
@@ -58,12 +58,12 @@ def _draft(report: StoredReport, source: Dataset, predecessor: tuple[str, str] |
 def build(
     names: Sequence[DocumentName],
     report: StoredReport,
-    source: Path,
+    header: Dataset,
     predecessors: Mapping[str, tuple[str, str]],
 ) -> list[Dataset]:
-    """The documents of a study's report; `predecessors` are those of a previous revision, by SOP class."""
-    with source.open("rb") as stream:
-        header = read_source(stream)
+    """The documents of a report on an image with this header; `predecessors` are those of a previous revision, by SOP
+    class.
+    """
     written = []
     for name in names:
         dataset = _WRITERS[name](_draft(report, header))
@@ -74,10 +74,9 @@ def build(
     return written
 
 
-def fhir_of(report: StoredReport, document: Path) -> bytes:
+def fhir_of(report: StoredReport, document: Path, headers: Headers) -> bytes:
     """A study's report as FHIR DiagnosticReport; the study's attributes are those of a document that was written."""
-    with document.open("rb") as stream:
-        return json.dumps(diagnostic_report(_draft(report, read_source(stream)))).encode()
+    return json.dumps(diagnostic_report(_draft(report, headers.source(document)))).encode()
 
 
 def event_of(job: Job) -> dict[str, Any]:
@@ -92,17 +91,17 @@ def event_of(job: Job) -> dict[str, Any]:
     }
 
 
-def check_source(data: bytes) -> None:
+def check_source(data: bytes, headers: Headers) -> None:
     """Refuse an upload that no document can refer to, before the model reads it. Raises NotAcceptable, InputError."""
     if sniff(data) != "dicom":
         raise NotAcceptable("Only a report on a DICOM image is offered as a DICOM or FHIR document.")
-    _source(data)
+    _source(data, headers)
 
 
-def _source(data: bytes) -> Dataset:
+def _source(data: bytes, headers: Headers) -> Dataset:
     """The header of an image that a document can refer to. Raises UnusableImage where it lacks its UIDs."""
     try:
-        source = read_source(io.BytesIO(data))
+        source = headers.source(data)
     except NotStorable as error:
         raise UnusableImage("The DICOM header could not be read.", code="damaged_image") from error
     if not all(is_valid_uid(str(source.get(keyword) or "")) for keyword in _UIDS):
@@ -110,9 +109,9 @@ def _source(data: bytes) -> Dataset:
     return source
 
 
-def upload_document(media_type: str, data: bytes, text: GeneratedText, bundle: Bundle) -> bytes:
+def upload_document(media_type: str, data: bytes, text: GeneratedText, bundle: Bundle, headers: Headers) -> bytes:
     """A report on an upload as a document in the image's study. Raises UnusableImage where the image lacks its UIDs."""
-    source = _source(data)
+    source = _source(data, headers)
     created = datetime.datetime.now(datetime.UTC).isoformat()
     # Each request writes a document of its own: the time is part of the key, from which the UIDs follow.
     key = hashlib.sha256(f"{source.SOPInstanceUID}/{bundle.sha256}/{text.seed}/{created}".encode()).hexdigest()

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from app.delivery.backoff import backoff_seconds
 from app.errors import CxrError, FatalError, Gone, InputError, Overloaded, Unavailable
+from app.imaging.headers import Headers
 from app.inference import pipelines
 from app.inference.backend import Backend
 from app.inference.generation import BACKGROUND, Caller, Options
@@ -22,7 +23,7 @@ from app.inference.priority import PriorityGate
 from app.jobs import documents, selection
 from app.jobs.steps import JobFailed, retry_transient
 from app.settings import StudySettings
-from app.store.integrity import read_verified, verify
+from app.store.integrity import verify
 from app.store.jobs import Jobs
 from app.store.records import HeldInstance, Job, JobState, ReadImage, Reason, Run, StoredReport
 from app.store.results import Results
@@ -47,6 +48,7 @@ class ReportSteps:
         jobs: Jobs,
         results: Results,
         spool: Spool,
+        headers: Headers,
         delivers: bool,
     ) -> None:
         self._study = settings
@@ -55,6 +57,7 @@ class ReportSteps:
         self._jobs = jobs
         self._results = results
         self._spool = spool
+        self._headers = headers
         self._delivers = delivers
 
     async def encode(self, run: Run) -> bool:
@@ -94,10 +97,10 @@ class ReportSteps:
 
         async def encode(backend: Backend) -> ReadImage:
             try:
-                data = await asyncio.to_thread(read_verified, self._spool, name, sha256)
+                path = await asyncio.to_thread(verify, self._spool, name, sha256)
             except Gone as error:
                 raise JobFailed(error.code, f"An acknowledged image cannot be read. {error.detail}") from error
-            image = await pipelines.encode(backend, data, Timings())
+            image = await pipelines.encode(backend, path, Timings())
             return ReadImage(
                 sop_instance_uid=candidate.sop_instance_uid,
                 codes=image.codes,
@@ -147,7 +150,8 @@ class ReportSteps:
             return
         source = await self._source(job)
         predecessors = await self._results.predecessors(previous[0].documents) if previous else {}
-        written = await asyncio.to_thread(documents.build, self._study.documents, report, source, predecessors)
+        header = await asyncio.to_thread(self._headers.source, source)
+        written = await asyncio.to_thread(documents.build, self._study.documents, report, header, predecessors)
         state = JobState.DELIVERING if self._delivers else JobState.DONE
 
         def record(connection: sa.Connection, uids: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from app.delivery.outbox import Outbox
 from app.delivery.webhook import Webhook
 from app.errors import CxrError, NotFound
+from app.imaging.headers import Headers
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.ingest.ingestor import Ingestor
@@ -53,11 +54,17 @@ class StudyService:
     """Everything that takes, keeps and works on studies, for the event loop."""
 
     def __init__(
-        self, settings: Settings, lifecycle: Lifecycle, gate: PriorityGate, audit: AuditLog | None = None
+        self,
+        settings: Settings,
+        lifecycle: Lifecycle,
+        gate: PriorityGate,
+        headers: Headers,
+        audit: AuditLog | None = None,
     ) -> None:
         """Open the database and the spool. Raises CxrError. Blocks: to be called off the event loop."""
         self._settings = settings
         self._audit = audit
+        self._headers = headers
         self._lock = NodeLock(settings.state_dir, settings.node)
         self._lock.acquire()
         self._spool = Spool(settings.state_dir / "spool", settings.limits.min_free_mb)
@@ -77,7 +84,7 @@ class StudyService:
         self._search = Search(self.database)
         self._results = Results(self.database, self._spool)
         self._engine = WorkflowEngine(settings, self.database)
-        self._ingestor = Ingestor(self._spool, self.database, self._engine.enqueue_reading)
+        self._ingestor = Ingestor(self._spool, self.database, self._engine.enqueue_reading, headers)
         self._retention = Retention(settings.study, self.database, self._spool)
         self._watch = CancellationWatch(self._jobs)
         self._workflow = self._build_workflow(lifecycle, gate)
@@ -88,7 +95,7 @@ class StudyService:
     def _build_workflow(self, lifecycle: Lifecycle, gate: PriorityGate) -> StudyWorkflow:
         study, jobs, results = self._settings.study, self._jobs, self._results
         outbox = Outbox.from_settings(self._settings)
-        report = ReportSteps(study, lifecycle, gate, jobs, results, self._spool, delivers=bool(outbox.names))
+        report = ReportSteps(study, lifecycle, gate, jobs, results, self._spool, self._headers, bool(outbox.names))
         webhook = Webhook.from_settings(self._settings.webhook)
         delivery = DeliverySteps(study, jobs, self._deliveries, results, outbox, webhook, self._audit)
         runner = StepRunner(jobs, self._watch)
@@ -103,7 +110,8 @@ class StudyService:
         loops = (self._retention.run(), self._engine.nodes.run(), self._watch.run(), reconciler.run())
         self._background = [asyncio.create_task(loop) for loop in loops]
         if self._settings.dimse.port is not None:
-            self.scp = StorageScp(self._settings.dimse, self._settings.host, self._ingestor, self._audit)
+            max_bytes = self._settings.limits.max_instance_mb * 1_000_000
+            self.scp = StorageScp(self._settings.dimse, self._settings.host, self._ingestor, max_bytes, self._audit)
             try:
                 await asyncio.to_thread(self.scp.start)
             except (OSError, ValueError) as error:
@@ -152,7 +160,7 @@ class StudyService:
     async def fhir(self, job: Job, document: Path) -> bytes:
         """A job's report as a FHIR DiagnosticReport, with the patient and study attributes of its document."""
         assert job.report is not None
-        return await asyncio.to_thread(documents.fhir_of, job.report, document)
+        return await asyncio.to_thread(documents.fhir_of, job.report, document, self._headers)
 
     async def search(self, query: Query) -> tuple[list[dict[str, Any]], bool]:
         """DICOM JSON of what matches, and whether there is more behind the page. Raises InvalidRequest."""

@@ -1,6 +1,6 @@
 """The service on fakes, as a process: real HTTP, DIMSE, database and workflows; engine, codec and decoder are fakes.
 
-`python -m app.server.fakes --port N [--state-dir DIR] [--step-seconds S] [--sandbox]`; everything else by CXR_*
+`python -m app.server.fakes --port N [--state-dir DIR] [--step-seconds S] [--decoders]`; everything else by CXR_*
 variables. Tests kill it, benchmarks measure the gateway with it.
 """
 
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state-dir", type=Path)
+    parser.add_argument("--decoders", action="store_true", help="decode in confined processes, as the service does")
     parser.add_argument("--step-seconds", type=float, default=0.0, help="time of one engine step")
-    parser.add_argument("--sandbox", action="store_true", help="decode images in confined processes")
     given = parser.parse_args(arguments)
     logs.configure()
     write_for_owner_alone()
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     codebook_size = bundle.manifest.vocabulary.codebook_size
     engine = FakeEngine(bundle.vocabulary, step_seconds=given.step_seconds)
     codec = FakeCodec(size=image.size, grid=image.grid, codebook_size=codebook_size)
-    reader = (Sandbox if given.sandbox else InlineReader)(settings.imaging, image.size)
+    reader = (Sandbox if given.decoders else InlineReader)(settings.imaging, image.size)
     for number, part in ((ENGINE_DIES, engine), (CODEC_DIES, codec)):
         signal.signal(number, functools.partial(_die, part))
     app = create_app(settings, bundle=bundle, engine=engine, codec=codec, reader=reader)

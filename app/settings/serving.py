@@ -16,6 +16,12 @@ class ImagingSettings(Group):
     max_pixels: PositiveInt = Field(default=64_000_000, description="largest image, rows times columns")
     min_side: PositiveInt = Field(default=64, description="smallest short side in pixels")
     max_queue: PositiveInt = Field(default=128, description="images waiting for a process")
+    max_inflated_mb: PositiveInt = Field(default=256, description="largest deflated data set, once inflated")
+    max_elements: PositiveInt = Field(default=100_000, description="most elements and items before the pixel data")
+    max_nesting: PositiveInt = Field(default=32, le=100, description="deepest sequence in a sequence")
+    max_value_mb: PositiveInt = Field(default=256, description="largest value of an element other than pixel data")
+    header_workers: PositiveInt = Field(default=2, description="processes for deflated headers and metadata")
+    header_seconds: PositiveFloat = Field(default=15.0, description="longest reading of one header in a process")
 
 
 class CodecSettings(Group):

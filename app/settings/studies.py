@@ -38,12 +38,36 @@ class DimseSettings(Group):
     ae_title: str = Field(default="LLMCXR", min_length=1, max_length=16)
     allowed_aes: tuple[str, ...] = Field(default=(), description="calling AE titles that are let in; empty: all")
     check_called_ae: bool = Field(default=True, description="refuse associations for another AE title")
-    max_associations: PositiveInt = 10
+    max_associations: PositiveInt = Field(default=10, description="associations at once")
+    max_associations_per_ae: PositiveInt | None = Field(
+        default=None, description="of one calling AE title at one address; unset: half of all"
+    )
+    max_associations_per_address: PositiveInt | None = Field(
+        default=None, description="of one address; unset: four fifths of all"
+    )
+    max_half_open: PositiveInt = Field(
+        default=32, description="connections without an association; the oldest gives way, and half are of one address"
+    )
+    artim_seconds: PositiveFloat = Field(default=15.0, description="a connection without an association ends (ARTIM)")
+    idle_seconds: PositiveFloat = Field(
+        default=60.0, description="an association ends this long after its last C-STORE"
+    )
     max_pdu: int = Field(default=131_072, ge=4_096, description="longest P-DATA-TF PDU that is received, in bytes")
     network_timeout_seconds: PositiveFloat = 60.0
     tls_certificate: Path | None = Field(default=None, description="PEM; with tls_key turns TLS on")
     tls_key: Path | None = None
     tls_client_ca: Path | None = Field(default=None, description="PEM; clients must show a certificate it signed")
+
+    @property
+    def share_of_an_ae(self) -> int:
+        """Associations that one AE title at one address may hold."""
+        return self.max_associations_per_ae or (self.max_associations + 1) // 2
+
+    @property
+    def share_of_an_address(self) -> int:
+        """Associations that one address may hold, under whatever AE titles: the others keep a place."""
+        reserve = max(1, self.max_associations // 5)
+        return self.max_associations_per_address or max(1, self.max_associations - reserve)
 
 
 class DestinationSettings(Group):

@@ -16,7 +16,7 @@ from typing import Literal
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.dicom.digest import content_digest
+from app.dicom.digest import has_digest
 from app.errors import CxrError
 from app.store.recording import held_files
 from app.store.snapshot import FILES, HeldFile, copy_database, restore_database
@@ -154,7 +154,7 @@ def _files_of(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _is_whole(copy: Path, held: HeldFile) -> bool:
-    return not held.sha256 or content_digest(copy) == held.sha256
+    return not held.sha256 or has_digest(copy, held.sha256)
 
 
 def _copy(source: Path, target: Path) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.dicom.digest import content_digest
+from app.dicom.digest import has_digest
 from app.errors import Gone
 from app.store.spool import Spool
 
@@ -17,23 +17,12 @@ def verify(spool: Spool, name: str | None, sha256: str) -> Path:
         raise Gone("The retention time of its pixel data is over.", code="removed")
     path = spool.path(name)
     try:
-        found = content_digest(path) if sha256 or not path.is_file() else ""
+        whole = has_digest(path, sha256) if sha256 or not path.is_file() else True
     except FileNotFoundError:
         raise _missing() from None
-    if found != sha256:
+    if not whole:
         raise _damaged()
     return path
-
-
-def read_verified(spool: Spool, name: str, sha256: str) -> bytes:
-    """The bytes of a held file, in which the digest was checked. Raises Gone, OSError."""
-    try:
-        data = spool.path(name).read_bytes()
-    except FileNotFoundError:
-        raise _missing() from None
-    if sha256 and content_digest(data) != sha256:
-        raise _damaged()
-    return data
 
 
 def is_whole(spool: Spool, name: str | None, sha256: str) -> bool:

@@ -74,9 +74,9 @@ def soak(
     state.mkdir(parents=True, exist_ok=True)
     clock = Clock(folder) if any("clock" in name for name in outcome.faults) else None
     options = _options(state, proxy_port, clock, settings)
-    flags = () if upgrade_from is not None else ("--sandbox",)
+    flags = () if upgrade_from is not None else ("--decoders",)
     first = FakeService(folder / "service", release=upgrade_from, flags=flags, **options)
-    successor = FakeService(folder / "service", flags=("--sandbox",), port=first.port, **options)
+    successor = FakeService(folder / "service", flags=("--decoders",), port=first.port, **options)
     supervised = Supervised(first)
     url = settings.get("CXR_DATABASE_URL", database_url(None, state))
     stage = Stage(supervised, state, url, clock, successor)

@@ -17,7 +17,9 @@ from app.api.http.sse import EVENT_STREAM, event
 from app.api.http.task import respond
 from app.api.schemas.common import ImageBody, SamplingForm, UsageBody
 from app.api.schemas.reports import AnswerForm, AnswerItem, AnswersBody, ReportBody, ReportForm, ReportText
+from app.api.state import state_of
 from app.ids import new_id
+from app.imaging.headers import Headers
 from app.inference import pipelines
 from app.inference.backend import EncodedImage
 from app.inference.events import Emit, Event, Result, TextDelta
@@ -49,6 +51,7 @@ class ReportTask:
     form: ReportForm
     media_type: str
     options: Options
+    headers: Headers
     timings: Timings = field(default_factory=Timings)
 
     async def run(self, emit: Emit | None = None) -> ReadText:
@@ -62,7 +65,9 @@ class ReportTask:
         _, text = result
         if self.media_type in DOCUMENT_TYPES:
             bundle = self.context.backend.bundle
-            document = await asyncio.to_thread(upload_document, self.media_type, self.form.image, text, bundle)
+            document = await asyncio.to_thread(
+                upload_document, self.media_type, self.form.image, text, bundle, self.headers
+            )
             return Response(document, media_type=self.media_type)
         if self.media_type == "text/plain":
             return PlainTextResponse(text.text + "\n")
@@ -109,14 +114,14 @@ async def create_report(request: Request) -> Response:
     JSON, or what `Accept` asks for: text/plain, text/event-stream (`report.delta`, `report.completed`), and for a DICOM
     image application/dicom (Basic Text SR) or application/fhir+json (DiagnosticReport).
     """
-    context = Context.from_request(request)
+    context, headers = Context.from_request(request), state_of(request).headers
     form = await read_form(request, ReportForm)
     media_type = negotiate(request, ("application/json", "text/plain", EVENT_STREAM, *DOCUMENT_TYPES))
     if form.instruction is not None:
         check_prompt("instruction", form.instruction, context.limits)
     if media_type in DOCUMENT_TYPES:
-        await asyncio.to_thread(check_source, form.image)
-    task = ReportTask(context, form, media_type, _options(context, form))
+        await asyncio.to_thread(check_source, form.image, headers)
+    task = ReportTask(context, form, media_type, _options(context, form), headers)
     return await respond(context, task, stream=media_type == EVENT_STREAM)
 
 

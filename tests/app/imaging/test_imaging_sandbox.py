@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -31,6 +32,17 @@ async def test_an_image_comes_back_from_the_other_process(pool: Sandbox) -> None
     image = await pool.read(PNG)
     assert image.pixels.shape == (256, 256)
     assert (await pool.preview(PNG)).startswith(b"P5")
+
+
+async def test_a_file_is_read_by_the_process_and_never_by_this_one(pool: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "x.png"
+    file.write_bytes(PNG)
+    assert (await pool.read(file)).sha256 == (await pool.read(PNG)).sha256
+    (pid,) = pool.pids
+    os.kill(pid, signal.SIGKILL)  # the next process is given the file anew
+    assert (await pool.read(file)).source == "png"
+    with pytest.raises(FileNotFoundError):
+        await pool.read(tmp_path / "gone")
 
 
 async def test_a_refusal_keeps_its_class_and_code_across_the_process(pool: Sandbox) -> None:

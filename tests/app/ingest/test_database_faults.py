@@ -15,8 +15,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
 from app.dicom.status import FailureReason, Receipt
+from app.imaging.headers import Headers
 from app.ingest.ingestor import Ingestor
-from app.settings import DimseSettings, Settings
+from app.settings import DimseSettings, ImagingSettings, Settings
 from app.store.database import Database, database_url
 from app.store.spool import Spool
 from benchmarks.ports import free_port
@@ -116,7 +117,8 @@ def test_a_value_that_the_database_cannot_hold_refuses_its_own_instance_alone(
 ) -> None:
     database = Database(database_url(server, tmp_path))
     spool = Spool(tmp_path / "spool", 0)
-    ingestor = Ingestor(spool, database, lambda *_: None)
+    headers = Headers(ImagingSettings())
+    ingestor = Ingestor(spool, database, lambda *_: None, headers)
     receipts: list[Future[Receipt]] = []
     for number in range(10):
         path = spool.new_file()

@@ -3,41 +3,17 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from app.dicom.status import FailureReason
 from app.ingest import ingestor as module
-from app.ingest.ingestor import Ingestor
-from app.store.database import Database
 from app.store.jobs import Jobs
 from app.store.records import FINAL, JobState
-from app.store.spool import Spool
 from app.store.tables import jobs
+from tests.support.ingest import Held
 from tests.support.studies import instance, parsed
-
-
-class Held:
-    """An ingestor on an empty database, and the jobs that it enqueued."""
-
-    def __init__(self, folder: Path) -> None:
-        self.enqueued: list[str] = []
-        self.spool = Spool(folder / "spool", 0)
-        self.database = Database(f"sqlite:///{folder / 'x.sqlite'}")
-        self.ingestor = Ingestor(self.spool, self.database, self._enqueue)
-        self.fault: Exception | None = None
-
-    def _enqueue(self, connection: sa.Connection, job: str, trace: str | None) -> None:
-        if self.fault is not None:
-            raise self.fault
-        self.enqueued.append(job)
-
-    def accept(self, data: bytes, sender: str = "A") -> Any:
-        path = self.spool.new_file()
-        path.write_bytes(data)
-        return self.ingestor.accept(path, sender=sender).result(10)
 
 
 @pytest.fixture

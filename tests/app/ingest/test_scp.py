@@ -1,11 +1,9 @@
 """C-STORE and C-ECHO by real SCUs: pynetdicom's and dcmtk's."""
 
-import contextlib
 import gc
 import shutil
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,9 @@ import pytest
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 
-from app.dicom.header import NotStorable, read_header
-from app.dicom.status import FailureReason, Receipt
-from app.errors import OutOfSpace
+from app.dicom.status import FailureReason
 from app.ingest.scp import StorageScp
-from app.settings import DimseSettings
+from tests.support.intake import FakeIntake, listening
 from tests.support.studies import instance, parsed
 
 # pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
@@ -33,51 +29,10 @@ def _collected() -> Iterator[None]:
 CR = ComputedRadiographyImageStorage
 
 
-class FakeIntake:
-    """Keeps what it is given in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.kept: list[Path] = []
-        self.full = False
-        self.senders: list[str] = []
-
-    def new_file(self) -> Path:
-        if self.full:
-            raise OutOfSpace("full")
-        return self.folder / f"{len(list(self.folder.iterdir()))}.dcm"
-
-    def accept(self, file: Path, *, sender: str, study: str | None = None) -> "Future[Receipt]":
-        done: Future[Receipt] = Future()
-        try:
-            header = read_header(file)
-            self.kept.append(file)
-            done.set_result(Receipt(header.sop_class_uid, header.sop_instance_uid))
-        except NotStorable as error:
-            done.set_result(Receipt(None, None, failure=error.reason, detail=error.detail))
-        return done
-
-    @contextlib.contextmanager
-    def sending(self, sender: str) -> Iterator[None]:
-        self.senders.append(sender)
-        yield
-        self.senders.remove(sender)
-
-
 @pytest.fixture
 def intake(tmp_path: Path) -> FakeIntake:
     (tmp_path / "spool").mkdir()
     return FakeIntake(tmp_path / "spool")
-
-
-@contextlib.contextmanager
-def listening(intake: FakeIntake, **settings: Any) -> Iterator[StorageScp]:
-    scp = StorageScp(DimseSettings(port=0, **settings), "127.0.0.1", intake)
-    scp.start()
-    try:
-        yield scp
-    finally:
-        scp.stop()
 
 
 def associate(scp: StorageScp, calling: str = "SENDER", called: str = "LLMCXR", **options: Any) -> Any:

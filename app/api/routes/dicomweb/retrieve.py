@@ -1,18 +1,17 @@
 """WADO-RS: instances and their metadata as they are held (PS3.18 10.4)."""
 
-import asyncio
-import json
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pydicom
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
+from app.api.state import state_of
 from app.dicom.multipart import write_parts
 from app.errors import NotAcceptable
 from app.store.search import StoredInstance
@@ -21,7 +20,6 @@ router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"])
 
 Held = tuple[StoredInstance, Path]
 _DICOM, _RELATED = "application/dicom", "multipart/related"
-_INLINE_BYTES = 65_536
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The instances in the transfer syntax in which they are held",
@@ -52,18 +50,21 @@ async def _bytes(request: Request, held: list[Held]) -> Response:
 
 async def _metadata(request: Request, held: list[Held]) -> Response:
     negotiate(request, (DICOM_JSON, "application/json"))
-    place = base_url(request)
-    found = [await asyncio.to_thread(_json_of, path, place, instance) for instance, path in held]
-    return DicomJson(json.dumps(found))
+    place, headers = base_url(request), state_of(request).headers
+    # The first decides the status; the others follow as they are sent, so that no study's metadata is in memory.
+    first = await headers.metadata(held[0][1], _uri(place, held[0][0]))
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"[" + first
+        for instance, path in held[1:]:
+            yield b"," + await headers.metadata(path, _uri(place, instance))
+        yield b"]"
+
+    return StreamingResponse(body(), media_type=DICOM_JSON)
 
 
-def _json_of(path: Path, place: str, instance: StoredInstance) -> dict[str, Any]:
-    dataset = pydicom.dcmread(path, stop_before_pixels=True, defer_size=_INLINE_BYTES)
-    study = f"{place}/studies/{instance.study_uid}"
-    uri = f"{study}/series/{instance.series_uid}/instances/{instance.sop_instance_uid}"
-    return dataset.to_json_dict(  # type: ignore[no-any-return]
-        bulk_data_threshold=1_024, bulk_data_element_handler=lambda _: uri, suppress_invalid_tags=True
-    )
+def _uri(place: str, instance: StoredInstance) -> str:
+    return f"{place}/studies/{instance.study_uid}/series/{instance.series_uid}/instances/{instance.sop_instance_uid}"
 
 
 @router.get("/studies/{study}", responses=_BYTES, response_class=Response, summary="Retrieve a study")

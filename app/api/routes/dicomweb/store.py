@@ -11,12 +11,13 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from app.api.http.negotiation import negotiate
+from app.api.http.problems import respond
 from app.api.http.responses import PROBLEMS
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
 from app.api.state import state_of
 from app.dicom.multipart import boundary_of, read_parts
 from app.dicom.status import Receipt
-from app.errors import ClientGone, MalformedInput
+from app.errors import ClientGone, MalformedInput, TooLarge
 from app.ingest.stow import StowReceiver, response_of, status_of, warning_of
 from app.jobs.service import StudyService
 from app.telemetry.metrics import INSTANCES
@@ -55,6 +56,8 @@ async def _store(request: Request, studies: StudyService, study: str | None) -> 
         with studies.ingest.sending(sender):
             well_formed = await read_parts(boundary, request.stream(), receiver, receiver.catch_up)
             receipts = await receiver.finish()
+    except TooLarge as error:
+        return await _end(request, receiver, error)
     except ClientDisconnect as error:
         raise ClientGone("The client left.") from error
     if not receipts:
@@ -64,9 +67,23 @@ async def _store(request: Request, studies: StudyService, study: str | None) -> 
     return _respond(request, receipts, study)
 
 
-def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Response:
+async def _end(request: Request, receiver: StowReceiver, error: TooLarge) -> Response:
+    """The request has ended at a limit: what came before stays, as its sender cannot take it back."""
+    receipts = await receiver.finish()
+    _count(receipts)
+    kept = sum(receipt.failure is None for receipt in receipts)
+    detail = f"{error.detail} {kept} of its first {len(receipts)} are stored; send the others in further requests."
+    # Without closing, the server would go on reading what it has just refused.
+    return respond(request, 413, "Content too large", detail, error.code, {"Connection": "close"})
+
+
+def _count(receipts: list[Receipt]) -> None:
     for receipt in receipts:
         INSTANCES.labels(source="stow", outcome=receipt.outcome).inc()
+
+
+def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Response:
+    _count(receipts)
     refused = Counter(receipt.outcome for receipt in receipts if receipt.failure is not None)
     if refused:
         log.warning("instances refused", source="stow", **refused)

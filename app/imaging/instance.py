@@ -1,0 +1,104 @@
+"""What is read of a whole DICOM instance by a confined process: the excerpt of its header, its metadata, its pixels."""
+
+import io
+import json
+import warnings
+from collections.abc import Callable
+from typing import Any, BinaryIO, TypeVar
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from app.dicom.header import Purpose, excerpt_of
+from app.dicom.opening import Opening, read_opening
+from app.dicom.walk import OverLimit, Read, walk
+from app.errors import CxrError, MalformedInput, TooLarge
+from app.imaging import inflate, wire
+from app.settings import ImagingSettings
+from app.third_parties import set_up_pydicom
+
+set_up_pydicom()
+
+T = TypeVar("T")
+# PS3.18 F.2: longer binary values are referred to. Values that are longer yet are not even read.
+_INLINE_BYTES, _READ_BYTES = 1_024, 65_536
+
+
+def excerpt(stream: BinaryIO, purpose: Purpose, limits: ImagingSettings) -> bytes:
+    """The elements of a header that are wanted, as they are encoded. Raises MalformedInput, TooLarge."""
+
+    def find(read: Read, opening: Opening) -> bytes:
+        plain, start = inflate.data_set(read, opening, limits)
+        return excerpt_of(plain, start, opening, purpose, limits)
+
+    return _bounded(stream, limits, find)
+
+
+def metadata(stream: BinaryIO, uri: str, limits: ImagingSettings) -> bytes:
+    """An instance in DICOM JSON (PS3.18 F), with `uri` where bulk data is left out.
+
+    Raises MalformedInput, TooLarge where it is longer than an answer may be.
+    """
+
+    def find(read: Read, opening: Opening) -> bytes:
+        dataset = _parse(stream, read, opening, limits, stop_before_pixels=True, defer_size=_READ_BYTES)
+        found = dataset.to_json_dict(
+            bulk_data_threshold=_INLINE_BYTES, bulk_data_element_handler=lambda _: uri, suppress_invalid_tags=True
+        )
+        text = json.dumps(found).encode()
+        if len(text) > wire.MOST_BYTES:
+            raise OverLimit(f"The metadata is longer than {wire.MOST_BYTES // 1_000_000} MB.")
+        return text
+
+    return _bounded(stream, limits, find)
+
+
+def parse(data: bytes, limits: ImagingSettings) -> Dataset:
+    """An instance with its pixels, inflated where it was deflated; its meta information keeps the stated syntax.
+
+    Raises TooLarge, and whatever pydicom raises on a damaged file.
+    """
+    read = inflate.of_bytes(data)
+    try:
+        opening = read_opening(read, limits)
+        dataset = _parse(io.BytesIO(data), read, opening, limits)
+    except OverLimit as over:
+        raise TooLarge(over.detail, code="over_limit") from over
+    if opening.deflated:
+        dataset.file_meta.TransferSyntaxUID = UID(opening.syntax)
+    return dataset
+
+
+def _parse(stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettings, **options: Any) -> Dataset:
+    def check(plain: Read, start: int) -> None:
+        walk(
+            plain,
+            start,
+            implicit=opening.implicit,
+            little=opening.little,
+            limits=limits,
+            wanted=lambda _tag, _size: False,
+            most_bytes=0,
+        )
+
+    plain = inflate.plain_file(stream, read, opening, limits, check)
+    plain.seek(0)
+    return pydicom.dcmread(plain, force=True, **options)
+
+
+def _bounded(stream: BinaryIO, limits: ImagingSettings, find: Callable[[Read, Opening], bytes]) -> bytes:
+    def read(offset: int, size: int) -> bytes:
+        stream.seek(offset)
+        return stream.read(size)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return find(read, read_opening(read, limits))
+    except OverLimit as over:
+        raise TooLarge(over.detail, code="over_limit") from over
+    except (CxrError, MemoryError):
+        raise
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        raise MalformedInput("The DICOM file is damaged or incomplete.", code="damaged_image") from error

@@ -1,0 +1,40 @@
+"""An ingestor on an empty database."""
+
+from concurrent.futures import Future
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from app.dicom.status import Receipt
+from app.imaging.headers import Headers
+from app.ingest.ingestor import Ingestor
+from app.settings import ImagingSettings
+from app.store.database import Database
+from app.store.spool import Spool
+
+
+class Held:
+    """An ingestor on an empty database, and the jobs that it enqueued."""
+
+    def __init__(self, folder: Path) -> None:
+        self.enqueued: list[str] = []
+        self.spool = Spool(folder / "spool", 0)
+        self.database = Database(f"sqlite:///{folder / 'x.sqlite'}")
+        self.headers = Headers(ImagingSettings())
+        self.ingestor = Ingestor(self.spool, self.database, self._enqueue, self.headers)
+        self.fault: Exception | None = None
+
+    def _enqueue(self, connection: sa.Connection, job: str, trace: str | None) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.enqueued.append(job)
+
+    def accept(self, data: bytes, sender: str = "A", named: str | None = None) -> Receipt:
+        """What becomes of an instance."""
+        return self.hand_over(data, sender, named).result(30)
+
+    def hand_over(self, data: bytes, sender: str = "A", named: str | None = None) -> "Future[Receipt]":
+        """Hand an instance over, whose request names a SOP Instance UID."""
+        path = self.spool.new_file()
+        path.write_bytes(data)
+        return self.ingestor.accept(path, sender=sender, instance=named)
