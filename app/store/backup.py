@@ -65,7 +65,7 @@ def back_up(
             target = fresh / _SPOOL / held.name
             try:
                 files[f"{_SPOOL}/{held.name}"] = _copy(spool.path(held.name), target)
-            except FileNotFoundError:
+            except (FileNotFoundError, IsADirectoryError):
                 missing.append(held.name)
                 continue
             if not _is_whole(target, held):

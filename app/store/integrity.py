@@ -5,6 +5,7 @@ from pathlib import Path
 from app.dicom.digest import has_digest
 from app.errors import Gone
 from app.store.spool import Spool
+from app.store.transient import is_transient
 
 
 def verify(spool: Spool, name: str | None, sha256: str) -> Path:
@@ -20,6 +21,10 @@ def verify(spool: Spool, name: str | None, sha256: str) -> Path:
         whole = has_digest(path, sha256) if sha256 or not path.is_file() else True
     except FileNotFoundError:
         raise _missing() from None
+    except OSError as error:
+        if is_transient(error):
+            raise
+        raise _damaged() from error  # a folder in its place, a file that may not be read
     if not whole:
         raise _damaged()
     return path

@@ -26,8 +26,22 @@ def _flip(file: Path) -> None:
     file.write_bytes(data)
 
 
-DAMAGES = [_delete, _cut, _flip]
-CODES = {_delete: "file_missing", _cut: "file_damaged", _flip: "file_damaged"}
+def _folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def _link(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/nowhere")
+
+
+def _other(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+DAMAGES = [_delete, _cut, _flip, _folder, _link, _other]
+CODES = {damage: "file_missing" if damage in (_delete, _link) else "file_damaged" for damage in DAMAGES}
 Damage = Callable[[Path], None]
 
 
