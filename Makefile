@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DICOM ?=
 ARGS ?=
 
-.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest lock clean
+.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest attacks lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -94,6 +94,9 @@ bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the p
 
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
+
+attacks: setup-dev  ## what hostile inputs cost the gateway; writes the table of docs/security.md (two minutes)
+	$(BIN)/python -m benchmarks.attacks --write docs/security.md $(ARGS)
 
 lock:  ## resolve the locks again on plain PyPI (needs uv; ARGS=--upgrade takes newer versions)
 	requirements/lock $(ARGS)

@@ -72,17 +72,18 @@ def _many_contexts(target: Target, one: Peer) -> str:
 
 def _five_endless(target: Target) -> str:
     answers: list[str] = []
+    parts = [Target(target.url, target.dimse) for _ in range(5)]
 
-    def send() -> None:
-        with peer(target.dimse) as one:
-            answers.append(_endless(Target(target.url, target.dimse), one))
+    def send(part: Target) -> None:
+        with peer(part.dimse) as one:
+            answers.append(_endless(part, one))
 
-    threads = [threading.Thread(target=send) for _ in range(5)]
+    threads = [threading.Thread(target=send, args=(part,)) for part in parts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    target.sent = 5 * 512_000_000
+    target.sent = sum(part.sent for part in parts)
     return f"{answers.count('aborted')} of 5 aborted"
 
 

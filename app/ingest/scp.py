@@ -1,6 +1,7 @@
 """C-STORE and C-ECHO over DIMSE (PS3.4 B, PS3.7 9.1)."""
 
 import contextlib
+import copy
 import ssl
 import threading
 from pathlib import Path
@@ -49,7 +50,8 @@ class StorageScp:
         """Listen. Raises OSError where the port is taken or the TLS files cannot be used."""
         settings = self._settings
         entity = AE(ae_title=settings.ae_title)
-        contexts = AllStoragePresentationContexts
+        # The library's own list stays as it is: who sends uses it, too.
+        contexts = copy.deepcopy(AllStoragePresentationContexts)
         for context in contexts:
             context.transfer_syntax = list(AllTransferSyntaxes)
         entity.supported_contexts = contexts

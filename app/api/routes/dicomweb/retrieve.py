@@ -32,6 +32,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
 _METADATA: dict[int | str, dict[str, Any]] = {
     **_BYTES,
     200: {"description": "DICOM JSON without bulk data", "content": {DICOM_JSON: {}}},
+    **{status: PROBLEMS[status] for status in (413, 422, 429)},
 }
 
 
