@@ -65,7 +65,7 @@ test-pythons:  ## unit tests and demo in an environment of each Python that is h
 fullsize: setup-dev  ## import and serve random weights of the published size: 24 GB of memory, 20 GB of disk
 	$(BIN)/python -m benchmarks.fullsize $(or $(FOLDER),out/fullsize)
 
-soak: setup-dev  ## nothing is lost: 60 studies, five SIGKILLs, a destination that is down (needs make peers)
+soak: setup-dev  ## nothing is lost while all that can fail fails: 60 studies, or ARGS="--studies 1000" (needs make peers)
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 sbom: setup-dev  ## what is installed, as CycloneDX, in out/sbom.json

@@ -46,10 +46,18 @@ class CancellationWatch:
                 self._ended.add(step)
                 step.cancel()
 
+    async def _is_over(self, run: Run) -> bool:
+        try:
+            return run in await self._jobs.over([run])
+        except sa.exc.SQLAlchemyError as error:
+            # No reason to fail the job: the poll asks again, and the step waits for the database by itself.
+            log.warning("cancellations not read", error=type(error).__name__)
+            return False
+
     async def guard(self, run: Run, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which ends where its run does. Raises Conflict then."""
         # A job that was cancelled before the step began: the poll would let it run for up to a second.
-        if run in await self._jobs.over([run]):
+        if await self._is_over(run):
             work.close()
             raise Conflict("The job was cancelled.")
         step = asyncio.ensure_future(work)

@@ -133,8 +133,12 @@ class Jobs:
         await self._database.write(retry)
 
     async def open_runs(self, quiet_seconds: float) -> list[Run]:
-        """Runs of jobs that are not over and have not changed for a while, oldest first."""
-        unchanged = jobs.c.updated < self._database.clock - quiet_seconds
+        """Runs of jobs that are not over and have not changed for a while, oldest first.
+
+        One that was changed in the future is among them: the clock was set back since.
+        """
+        now = self._database.clock
+        unchanged = sa.or_(jobs.c.updated < now - quiet_seconds, jobs.c.updated > now + quiet_seconds)
         query = sa.select(jobs.c.id, jobs.c.runs).where(jobs.c.state.in_(OPEN), unchanged).order_by(jobs.c.created)
         return await self._database.read(
             lambda connection: [Run(row.id, row.runs) for row in connection.execute(query)]
@@ -195,13 +199,18 @@ class Jobs:
         def close(connection: sa.Connection) -> float:
             # An arrival may have held the study's lock until now.
             if _lock_study(connection, run.job_id) == run.job_id and (left := remaining(connection)) > 0.0:
-                return left
+                if left <= quiet_seconds:
+                    return left
+                # The clock was set back since: the study would wait for as long as that.
+                now = {"last_received": self._database.clock}
+                connection.execute(sa.update(jobs).where(jobs.c.id == run.job_id).values(now))
+                return quiet_seconds
             _close_revision(connection, run.job_id)
             return 0.0
 
         left = await self._database.read(remaining)
         # Without a lock that arrivals would wait for.
-        return left if left > 0.0 else await self._database.write(close)
+        return left if 0.0 < left <= quiet_seconds else await self._database.write(close)
 
     async def inputs(self, study_uid: str) -> list[HeldInstance]:
         """The instances that were received of a study, in the order of their arrival."""

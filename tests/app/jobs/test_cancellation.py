@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.engine.fake import FakeEngine
 from app.errors import Conflict
@@ -170,6 +171,17 @@ async def test_the_watch_ends_the_steps_of_a_run_that_is_over_and_no_others() ->
     assert await going == "done"
     with pytest.raises(Conflict):
         await watch.guard(first, step())
+
+
+@pytest.mark.parametrize("error", [sa.exc.TimeoutError(), sa.exc.OperationalError("", None, Exception("locked"))])
+async def test_a_database_that_does_not_answer_ends_no_step(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    async def over(_: list[Run]) -> set[Run]:
+        raise error
+
+    jobs = _Jobs()
+    monkeypatch.setattr(jobs, "over", over)
+    watch = CancellationWatch(jobs)  # type: ignore[arg-type]
+    assert await watch.guard(Run("a", 1), asyncio.sleep(0.01, "done")) == "done"
 
 
 async def test_a_workflow_that_is_cancelled_itself_is_no_cancelled_job() -> None:
