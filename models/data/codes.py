@@ -50,6 +50,7 @@ def tokenise(model: VQGAN, images: np.ndarray, folder: Path, *, variants: int = 
             if variant:
                 chosen = vary(chosen, random_variations(len(chosen), np.random.default_rng([seed, start, variant])))
             found[chosen_rows, variant] = model.encode(to_pixels(chosen, model.config.in_channels)).cpu().numpy()
+    folder.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial.npy")
     np.save(partial, found)
     partial.replace(file)

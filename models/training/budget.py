@@ -8,6 +8,8 @@ from models.training.loop import Trainer
 
 _WARM = 3
 _TIMED = 8
+# The share of a phase's time that the measurement may take.
+_TRIED = 0.04
 # The share of its time that a phase is planned for: a machine is not equally fast all the time.
 _PLANNED = 0.94
 
@@ -40,21 +42,34 @@ class Budget:
         return now + share * max(0.0, self.end - now) if self.limited else math.inf
 
 
-def seconds_of(trainer: Trainer, recipe: Scalable) -> float:
-    """How long the recipe takes, from a few steps of each of its phases by a `trainer` that is thrown away then."""
+def seconds_of(trainer: Trainer, recipe: Scalable, allowance: float = 0.0) -> float:
+    """How long the recipe takes, from a few steps of each of its phases by a `trainer` that is thrown away then.
+
+    Each phase is tried for `allowance` seconds, the first half of which does not count: worker processes need seconds
+    to start, and a rate measured meanwhile was a third of the true one.
+    """
     starts = recipe.phases()
     total = 0.0
     for start, end in zip(starts, (*starts[1:], recipe.steps), strict=True):
-        for counted in (False, True):
-            trainer.step, begun = start, time.monotonic()
-            for _ in range(_TIMED if counted else _WARM):
-                trainer.advance()
-            if counted:
-                total += (time.monotonic() - begun) / _TIMED * (end - start)
+        trainer.step = start
+        _steps(trainer, _WARM, allowance / 2)
+        begun = time.monotonic()
+        counted = _steps(trainer, _TIMED, allowance / 2)
+        total += (time.monotonic() - begun) / counted * (end - start)
     return total
+
+
+def _steps(trainer: Trainer, fewest: int, seconds: float) -> int:
+    """Advance at least `fewest` steps and `seconds`; returns how many steps were done."""
+    done, end = 0, time.monotonic() + seconds
+    while done < fewest or time.monotonic() < end:
+        trainer.advance()
+        done += 1
+    return done
 
 
 def factor_within(trainer: Trainer, recipe: Scalable, until: float) -> float:
     """How many times the recipe fits between now, the measurement included, and `until`."""
-    needed = seconds_of(trainer, recipe)
+    allowance = _TRIED * max(0.0, until - time.monotonic()) / len(recipe.phases())
+    needed = seconds_of(trainer, recipe, allowance)
     return max(0.0, until - time.monotonic()) * _PLANNED / max(needed, 1e-9)

@@ -84,8 +84,8 @@ def texture_loss(decoded: Tensor, pixels: Tensor) -> Tensor:
     with torch.autocast(decoded.device.type, enabled=False):
         both = torch.cat([decoded, pixels]).float().mean(1, keepdim=True)
         for scale in (1, 2, 4):
-            responses = F.conv2d(F.avg_pool2d(both, scale), bank, padding=3)
+            responses = F.conv2d(F.pad(F.avg_pool2d(both, scale), (3, 3, 3, 3), mode="reflect"), bank)
             quadrature = responses.square().view(len(both), _ORIENTATIONS, 2, *responses.shape[2:]).sum(2)
             made, real = F.avg_pool2d((quadrature + _FAINTEST).sqrt(), _SQUARE).chunk(2)
-            parts.append(F.l1_loss(made, real) / real.mean())
+            parts.append(F.l1_loss(made, real) / (real.mean() + _FAINTEST**0.5))
     return torch.stack(parts).mean()

@@ -12,13 +12,14 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from models.data.images import Pictures, grid
 from models.features import load_features
 from models.training.codebook import CodebookAverage
 from models.training.discriminator import PatchDiscriminator, balance, hinge_loss
+from models.training.forward import StraightThroughPass
 from models.training.loop import figures, finite, learning_rate, run
 from models.training.losses import edges, preservation_losses, reconstruction_loss, texture_loss
 from models.vqgan import VQGAN, VQGANConfig
@@ -83,23 +84,6 @@ def _batch(pictures: Pictures, side: int, rows: np.ndarray, recipe: VQGANRecipe,
     )
 
 
-class _Pass(nn.Module):
-    """The whole forward pass as one module, which is what data-parallel wrappers need."""
-
-    def __init__(self, model: VQGAN) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pixels: Tensor, frozen: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Decoded pixels, the encoder's features and their codebook entries (B, D, h, w), codes (N,)."""
-        with torch.set_grad_enabled(not frozen and torch.is_grad_enabled()):
-            features = self.model.embed(pixels).float()
-            rows = features.permute(0, 2, 3, 1)
-            codes = self.model.quantize.nearest(rows.detach().reshape(-1, features.shape[1]))
-            entries = self.model.quantize.entries(codes).view(rows.shape).permute(0, 3, 1, 2)
-        return self.model.reconstruct(features + (entries - features).detach()), features, entries, codes
-
-
 class VQGANTrainer:
     """Image tokenizer, discriminator, optimisers and codebook averages, advanced one step at a time."""
 
@@ -129,6 +113,8 @@ class VQGANTrainer:
         if start is not None:
             model.load_state_dict(start.state_dict())
         self.codebook = CodebookAverage(model.quantize, recipe.codebook_decay, recipe.revive_below)
+        if self._started:
+            self.codebook.adopt()
         trained = [p for p in model.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
         critic = PatchDiscriminator(config.out_ch, recipe.discriminator_channels)
@@ -136,7 +122,7 @@ class VQGANTrainer:
             critic.parameters(), lr=recipe.discriminator_learning_rate, betas=(0.5, 0.9)
         )
         self._pass, self.optimiser, self.critic, self.critic_optimiser = accelerator.prepare(
-            _Pass(model), optimiser, critic, critic_optimiser
+            StraightThroughPass(model), optimiser, critic, critic_optimiser
         )
         self.step = 0
 
