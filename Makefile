@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DICOM ?=
 ARGS ?=
 
-.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest attacks lock clean
+.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest train-gpu attacks lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -91,6 +91,10 @@ BENCH_GPU := floor drawing codec report streaming second_question concurrency
 
 bench-gpu:  ## on a machine with a GPU and '.[gpu,train,bench]' installed: the published size (nine minutes on an H200, by its parts)
 	$(PYTHON) -m benchmarks --device cuda --preset published $(BENCH_GPU:%=--scenario %) --out docs/benchmarks/gpu $(ARGS)
+
+train-gpu: setup  ## the embedded bundle on a GPU: DATA=manifest.csv, HOST=user@machine by ssh (unset: this one), MINUTES=12, OUT=out/gpu
+	@CXR=$(BIN)/cxr $(if $(HOST),,PYTHON=$(abspath $(BIN)/python)) $(if $(MINUTES),MINUTES=$(MINUTES)) \
+	  START="$(START)" models/training/on-gpu "$(DATA)" "$(or $(OUT),out/gpu)" $(HOST)
 
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)

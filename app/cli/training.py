@@ -17,7 +17,6 @@ from app.cli.options import DEFAULT_CACHE, CacheOption, DataArgument, RecipeOpti
 
 if TYPE_CHECKING:
     from models.data.dataset import Record
-    from models.training.recipe import Recipe
 
 manifest_app = typer.Typer(no_args_is_help=True, help="Describe radiographs to train on or to evaluate with.")
 _MIB = 2**20
@@ -27,6 +26,7 @@ class Phase(StrEnum):
     """What to train."""
 
     CLASSIFIER = "classifier"
+    JUDGE = "judge"
     VQGAN = "vqgan"
     INSTRUCT = "instruct"
     ALL = "all"
@@ -103,53 +103,29 @@ def train(
     instructions: Annotated[Path | None, typer.Option(help="JSON lines of instruction, response.", exists=True)] = None,
     features: Annotated[str | None, typer.Option(help="Network of the information-preserving loss.")] = None,
     base: Annotated[str | None, typer.Option(help="Hugging Face folder of a causal language model.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Bundle whose image tokenizer to begin from.", exists=True, file_okay=False)
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Fit every stage's steps to this time.", min=0.1)] = None,
 ) -> None:
     """Train a classifier, the image tokenizer, the language model, or all of them.
 
     On several GPUs: accelerate launch -m app.cli train ...
     """
     with training_errors():
-        _train(stage, data, out, _recipe(recipe, features, base), bundle, instructions)
+        from models.training.budget import Budget
 
+        # The time that the imports below take counts.
+        budget = Budget(minutes)
+        from models.training import command
 
-def _recipe(name: str, features: str | None, base: str | None) -> "Recipe":
-    """The recipe with what the command line changes in it."""
-    from models.training.recipe import load_recipe
-
-    recipe = load_recipe(name)
-    if features:
-        recipe = recipe.model_copy(update={"features": features})
-    if base:
-        recipe = recipe.model_copy(update={"instruct": recipe.instruct.model_copy(update={"base": base})})
-    return recipe
-
-
-def _train(
-    phase: Phase, data: Path, out: Path, recipe: "Recipe", bundle: Path | None, instructions: Path | None
-) -> None:
-    """Train one phase and what it needs, or all of them and write the bundle. Raises DataError, FloatingPointError."""
-    from models.bundle.export import export_bundle
-    from models.training.pipeline import TrainingPipeline
-
-    out.mkdir(parents=True, exist_ok=True)
-    pipeline = TrainingPipeline(recipe, data, out, instructions=instructions)
-    if phase is Phase.CLASSIFIER:
-        pipeline.classifier()
-        return
-    vqgan = pipeline.vqgan()
-    if phase is Phase.VQGAN:
-        return
-    llm, vocabulary = pipeline.language_model(vqgan)
-    if bundle and pipeline.accelerator.is_main_process:
-        manifest = export_bundle(
-            bundle,
-            name=recipe.name,
-            version=recipe.version,
-            licence=recipe.licence,
-            intended_use=recipe.intended_use,
-            vqgan=vqgan,
-            llm=llm,
-            vocabulary=vocabulary,
-            decoding=recipe.decoding,
+        command.train(
+            command.Stage(stage),
+            data,
+            out,
+            command.changed_recipe(recipe, features, base),
+            bundle=bundle,
+            instructions=instructions,
+            start=start,
+            budget=budget,
         )
-        console.print(f"Wrote {manifest.label} to {bundle}; measure it with `cxr evaluate`")

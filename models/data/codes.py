@@ -5,32 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.progress import track
 
+from models.data.images import Pictures
+from models.data.variations import random_variations, vary
 from models.vqgan import VQGAN
 from models.vqgan.pixels import to_pixels
 
-_LEAST_SIDE = 0.86
-_CONTRAST = 0.12
-_BRIGHTNESS = 10.0
-_BATCH = 32
-
-
-def varied(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A crop of at least 86 % of the side, at its former size, with other brightness and contrast: uint8 (H, W).
-
-    Images are not mirrored: the heart is on the left.
-    """
-    side = image.shape[0]
-    kept = side * rng.uniform(_LEAST_SIDE, 1.0)
-    left, top = rng.uniform(0.0, side - kept, 2)
-    crop = Image.fromarray(image).resize(
-        (side, side), Image.Resampling.BICUBIC, box=(left, top, left + kept, top + kept)
-    )
-    contrast, brightness = 1.0 + rng.uniform(-_CONTRAST, _CONTRAST), rng.uniform(-_BRIGHTNESS, _BRIGHTNESS)
-    moved = (np.asarray(crop, np.float32) - 127.5) * contrast + 127.5 + brightness
-    return np.asarray(np.clip(np.round(moved), 0, 255), np.uint8)
+_GPU_BATCH = 256
 
 
 def digest(model: VQGAN) -> str:
@@ -56,19 +38,19 @@ def tokenise(model: VQGAN, images: np.ndarray, folder: Path, *, variants: int = 
         if cached.shape == shape:
             return cached
     device = next(model.parameters()).device
+    pictures = Pictures(images, device)
     # One image at a time is fastest on a CPU; a GPU wants batches.
-    batch = _BATCH if device.type == "cuda" else 1
+    size = _GPU_BATCH if device.type == "cuda" else 1
     found = np.empty(shape, np.uint16)
-    flat = found.reshape(-1, shape[-1])
+    steps = [(variant, start) for variant in range(variants) for start in range(0, len(images), size)]
     with torch.inference_mode():
-        for start in track(range(0, len(flat), batch), description="Tokenising"):
-            chosen = [divmod(index, variants) for index in range(start, min(start + batch, len(flat)))]
-            pictures = [
-                images[row] if variant == 0 else varied(images[row], np.random.default_rng([seed, row, variant]))
-                for row, variant in chosen
-            ]
-            codes = model.encode(to_pixels(np.stack(pictures), model.config.in_channels).to(device))
-            flat[start : start + batch] = codes.cpu().numpy()
+        for variant, start in track(steps, description="Tokenising"):
+            chosen_rows = np.arange(start, min(start + size, len(images)))
+            chosen = pictures.take(chosen_rows)
+            if variant:
+                chosen = vary(chosen, random_variations(len(chosen), np.random.default_rng([seed, start, variant])))
+            found[chosen_rows, variant] = model.encode(to_pixels(chosen, model.config.in_channels)).cpu().numpy()
+    folder.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial.npy")
     np.save(partial, found)
     partial.replace(file)

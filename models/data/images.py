@@ -4,12 +4,15 @@ import io
 import json
 import tarfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, UnidentifiedImageError
 from rich.progress import track
+from torch import Tensor
 
 from models.data.dataset import DataError, Record, read_dataset, write_dataset
 from models.preprocessing import fit
@@ -28,6 +31,20 @@ def _save(images: np.ndarray, file: Path) -> np.ndarray:
     return stored
 
 
+class Pictures:
+    """Preprocessed radiographs, uint8 (N, side, side), wholly on a GPU where `device` is one, else where they lie."""
+
+    def __init__(self, images: np.ndarray, device: torch.device) -> None:
+        self._images = images
+        self._there = torch.from_numpy(np.array(images)).to(device) if device.type == "cuda" else None
+
+    def take(self, rows: np.ndarray | Sequence[int]) -> Tensor:
+        """The images of `rows`: uint8 (len(rows), side, side) on the device."""
+        if self._there is not None:
+            return self._there[torch.as_tensor(np.asarray(rows), device=self._there.device)]
+        return torch.from_numpy(np.stack([self._images[row] for row in rows]))
+
+
 def preprocess(folder: Path, records: Sequence[Record], size: int, out: Path) -> np.ndarray:
     """Every radiograph as the model sees it: uint8 (N, size, size), grey. Kept in `out` with the list of its files.
 
@@ -40,12 +57,20 @@ def preprocess(folder: Path, records: Sequence[Record], size: int, out: Path) ->
         if stored.shape == (len(records), size, size):
             return stored
     images = np.empty((len(records), size, size), np.uint8)
-    for index, record in enumerate(track(records, description="Preprocessing")):
+
+    def read(index: int) -> None:
+        name = records[index].image
         try:
-            with Image.open(folder / record.image) as image:
+            with Image.open(folder / name) as image:
                 images[index] = np.asarray(fit(image.convert("L"), size))
         except (OSError, UnidentifiedImageError) as error:
-            raise DataError(f"row {index + 2}: {record.image} is not a readable image") from error
+            raise DataError(f"row {index + 2}: {name} is not a readable image") from error
+
+    # Pillow decodes and resizes without holding the interpreter.
+    with ThreadPoolExecutor() as threads:
+        done = threads.map(read, range(len(records)))
+        for _ in track(done, description="Preprocessing", total=len(records)):
+            pass
     stored = _save(images, file)
     names.write_text(json.dumps(listed))
     return stored

@@ -112,8 +112,18 @@ def _notes(drawings: dict[str, Any]) -> str:
     near = drawings["nearest_training_image"]
     made, real = drawings["ms_ssim_within_request"], drawings["ms_ssim_of_real_images"]
     variety = "; ".join(f"{label} {value} (real {real.get(label, 'unknown')})" for label, value in made.items())
-    agreement = ", ".join(f"{label} {value}" for label, value in drawings["agreement_by_request"].items())
-    return f"""Agreement by request: {agreement}.
+    own = drawings["judge_on_real_images"]["by_label"]
+    agreement = "; ".join(
+        f"{label} {value} (real films {own.get(label, 'unknown')})"
+        for label, value in drawings["agreement_by_request"].items()
+    )
+    alike = "; ".join(
+        f"{label} {one['structure']} and {one['spread']}" for label, one in drawings["likeness_to_real_images"].items()
+    )
+    return f"""Agreement by request, by the judge: {agreement}.
+
+Structure (mean difference of neighbours at 64 px) and spread of a request's drawings, over those of real films:
+{alike}.
 
 Variety, mean MS-SSIM between two images of a request (lower is more varied): {variety}.
 
@@ -131,13 +141,14 @@ def _sources(records: Sequence[Record]) -> str:
     )
 
 
-def _commands(recipe_name: str) -> str:
+def _commands(recipe: Recipe, recipe_name: str) -> str:
+    judge = "judge" if recipe.judge else "classifier"
     judged = [f"cxr evaluate {part} BUNDLE MANIFEST --results RESULTS" for part in ("images", "reports", "vqa")]
     return "\n".join(
         [
             f"cxr train all MANIFEST OUT --recipe {recipe_name} --bundle BUNDLE",
             *judged,
-            "cxr evaluate drawings BUNDLE MANIFEST --judge OUT/classifier --results RESULTS",
+            f"cxr evaluate drawings BUNDLE MANIFEST --judge OUT/{judge} --results RESULTS",
             f"cxr evaluate card BUNDLE MANIFEST --results RESULTS --recipe {recipe_name} --history OUT/{HISTORY_FILE}",
         ]
     )
@@ -175,7 +186,7 @@ def model_card(
         images=about["images"],
         figures=_figures(results),
         notes=_notes(results["drawings"]),
-        commands=_commands(recipe_name),
+        commands=_commands(recipe, recipe_name),
         history=history,
         sources=_sources(subject.records),
         examples=examples,

@@ -1,4 +1,4 @@
-"""KeptDrawings radiographs: do they show what was asked, do they differ from each other, and are they copies?"""
+"""Drawn radiographs: do they show what was asked, do they differ from each other, and are they copies?"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from models.classifier import Classifier
 from models.data.dataset import DataError
 from models.data.images import grid
+from models.data.structure import spectrum, spread, structure
 from models.evaluation.reconstruction import distances
 from models.evaluation.reports import THREE
 from models.evaluation.statistics import accuracy, balanced_accuracy, scored
@@ -73,6 +74,16 @@ def similarity(images: np.ndarray) -> float:
     return round(float(value), 3)
 
 
+def likeness(real: np.ndarray, made: np.ndarray) -> dict[str, Any]:
+    """Structure, spread and power spectrum of made images over those of real ones of the same kind: 1 is alike."""
+    powers = spectrum(made).mean(0) / spectrum(real).mean(0)
+    return {
+        "structure": round(float(structure(made).mean() / structure(real).mean()), 3),
+        "spread": round(spread(made) / spread(real), 3),
+        "power_by_octave": [round(float(value), 3) for value in powers],
+    }
+
+
 def _summary(values: np.ndarray) -> dict[str, float]:
     low, middle = np.percentile(values, (0, 50))
     return {"least": round(float(low), 2), "median": round(float(middle), 2)}
@@ -115,6 +126,10 @@ def evaluate_drawings(
             for i, label in enumerate(labels)
         },
         "judge_on_real_images": {
+            "by_label": {
+                label: round(float(np.mean([o == t for o, t in zip(own, truth, strict=True) if t == label])), 3)
+                for label in sorted(set(truth))
+            },
             "accuracy": scored(accuracy, truth, own),
             "balanced_accuracy": scored(balanced_accuracy, truth, own),
         },
@@ -127,6 +142,11 @@ def evaluate_drawings(
         "ms_ssim_of_real_images": {
             label: similarity(real[[i for i, t in enumerate(truth) if t == label]])
             for label in labels
+            if truth.count(label) > 1
+        },
+        "likeness_to_real_images": {
+            label: likeness(real[[t == label for t in truth]], drawn[i * each : (i + 1) * each])
+            for i, label in enumerate(labels)
             if truth.count(label) > 1
         },
         "nearest_training_image": {

@@ -51,8 +51,10 @@ class Subject:
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """Codes of every radiograph of the manifest: uint16 (N, grid)."""
-        return np.asarray(tokenise(self.vqgan, self.images, self._cache)[:, 0])
+        """Codes of the split's radiographs, each at its row of the manifest; zeros elsewhere: uint16 (N, grid)."""
+        found = np.zeros((len(self.images), self.bundle.image_tokens), np.uint16)
+        found[self.rows] = tokenise(self.vqgan, self.images[self.rows], self._cache / self.split)[:, 0]
+        return found
 
     def rows_with(self, *conditions: str) -> list[int]:
         """Rows of the split whose labels are exactly one of `conditions`."""

@@ -1,9 +1,10 @@
 """Training of the classifier on real radiographs only."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,12 +14,15 @@ from pydantic import BaseModel, ConfigDict
 from torch.nn import functional as F
 
 from models.classifier import Classifier, ClassifierConfig
-from models.data.codes import varied
 from models.data.dataset import DataError, Record
+from models.data.images import Pictures
+from models.data.variations import random_variations, vary
 from models.training.loop import finite, learning_rate, run
 from models.vqgan.pixels import to_pixels
 
 NAME = "classifier"
+# The same network of another seed, which no training uses: it judges drawings.
+JUDGE = "judge"
 
 
 class ClassifierRecipe(BaseModel):
@@ -35,6 +39,15 @@ class ClassifierRecipe(BaseModel):
     mirror: bool = True
     channels: tuple[int, ...] = (24, 48, 96, 160)
     seed: int = 0
+
+    def phases(self) -> tuple[int, ...]:
+        """First steps of phases that differ in speed."""
+        return (0,)
+
+    def scaled(self, factor: float) -> Self:
+        """`factor` times as many steps."""
+        steps = max(1, round(self.steps * factor))
+        return self.model_copy(update={"steps": steps, "warmup": min(self.warmup, steps // 5)})
 
 
 def frequent_labels(records: Sequence[Record], fewest: int) -> tuple[str, ...]:
@@ -56,7 +69,7 @@ class ClassifierTrainer:
         self.recipe = recipe
         self.accelerator = accelerator
         labels = frequent_labels(records, recipe.fewest)
-        self._images = images
+        self._pictures = Pictures(images, accelerator.device)
         self._targets = np.array([[label in r.labels for label in labels] for r in records], np.float32)
         train = np.array([r.split == "train" for r in records])
         self._rows = [np.flatnonzero(train & (column > 0)) for column in self._targets.T]
@@ -72,15 +85,15 @@ class ClassifierTrainer:
         # Dropout draws from torch's generator.
         torch.manual_seed(recipe.seed * 1_000_003 + self.step)
         rows = [int(rng.choice(self._rows[rng.integers(len(self._rows))])) for _ in range(recipe.batch)]
-        pictures = np.stack([varied(self._images[row], rng) for row in rows])
-        if recipe.mirror:
-            mirrored = rng.random(len(pictures)) < 0.5
-            pictures[mirrored] = pictures[mirrored, :, ::-1]
+        pictures = vary(self._pictures.take(rows), random_variations(len(rows), rng))
         device = self.accelerator.device
+        if recipe.mirror:
+            mirrored = torch.from_numpy(rng.random(len(rows)) < 0.5).to(device)
+            pictures = torch.where(mirrored[:, None, None], pictures.flip(2), pictures)
         self.model.train()
         model = self.accelerator.unwrap_model(self.model)
         with self.accelerator.autocast():
-            logits = model.logits(to_pixels(pictures, 1).to(device))
+            logits = model.logits(to_pixels(pictures, 1))
         targets = torch.from_numpy(self._targets[rows]).to(device)
         loss = finite(F.binary_cross_entropy_with_logits(logits.float(), targets), self.step)
         for group in self.optimiser.param_groups:
@@ -112,10 +125,10 @@ class ClassifierTrainer:
         return None
 
 
-def train_classifier(trainer: ClassifierTrainer, out: Path) -> Classifier:
-    """Train to the recipe's end, resuming from `out`; writes the model to `out/classifier`."""
-    run(trainer, NAME, trainer.recipe.steps, out)
+def train_classifier(trainer: ClassifierTrainer, out: Path, name: str = NAME, until: float = math.inf) -> Classifier:
+    """Train to the recipe's end or `until` that moment of `time.monotonic`; writes the model to `out/name`."""
+    run(trainer, name, trainer.recipe.steps, out, until=until)
     model: Classifier = trainer.accelerator.unwrap_model(trainer.model).eval()
     if trainer.accelerator.is_main_process:
-        model.save(out / NAME)
+        model.save(out / name)
     return model

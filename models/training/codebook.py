@@ -29,6 +29,11 @@ class CodebookAverage:
         rows = torch.randint(vectors.shape[0], (entries,), generator=generator).to(vectors.device)
         noise = torch.randn(entries, vectors.shape[1], generator=generator).to(vectors.device)
         self._codebook.copy_(vectors[rows] + 0.01 * vectors.std() * noise)
+        self.adopt()
+
+    @torch.no_grad()
+    def adopt(self) -> None:
+        """Go on from the codebook as it is, trained elsewhere."""
         self.counts.fill_(1.0)
         self.sums.copy_(self._codebook)
 

@@ -3,9 +3,10 @@
 Every step draws its batch from a generator seeded by (seed, process, step), so a resumed run sees the same batches.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from accelerate import Accelerator
@@ -16,8 +17,9 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from models.data.dataset import BACTERIAL, NORMAL, VIRAL
+from models.training.batches import Batches
 from models.training.language_model import ImageEmbeddings
-from models.training.loop import finite, learning_rate, run
+from models.training.loop import figures, finite, learning_rate, run
 from models.training.mixture import Mixture, Phase
 
 NAME = "instruct"
@@ -26,7 +28,10 @@ NAME = "instruct"
 class SelectionRecipe(BaseModel):
     """At `step`, draw for every one of `conditions` until `each` drawings are kept or `most` have been drawn.
 
-    A drawing is kept when `readings` of its decoded image, all but the first slightly varied, state its condition.
+    A drawing may be kept when `readings` of its decoded image, all but the first slightly varied, state its condition.
+    With `matched`, those are kept that resemble real films in structure, spectrum, likelihood and to a discriminator
+    (see `realism`). `temperature` and `top_p` are those of the drawings, `guidance` their scale against a request of
+    an empty text where the recipe drops conditions, else against a radiograph that is to be reported.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,7 +41,10 @@ class SelectionRecipe(BaseModel):
     each: int = 200
     most: int = 640
     guidance: float = 2.0
+    temperature: float = 0.95
+    top_p: float = 0.95
     readings: int = 3
+    matched: bool = False
 
 
 class InstructRecipe(BaseModel):
@@ -56,6 +64,7 @@ class InstructRecipe(BaseModel):
     layers: int = 6
     heads: int = 3
     context: int = 1024
+    dropout: float = 0.0
     text_size: int = 640
     variants: int = 4
     stages: tuple[Phase, ...] = (Phase(until=7000),)
@@ -64,6 +73,8 @@ class InstructRecipe(BaseModel):
     learning_rate: float = 1.5e-3
     warmup: int = 100
     input_image_weight: float = 0.3
+    # The share of drawings learnt from an empty request, which guidance needs.
+    dropped_conditions: float = 0.0
     # A report has a dozen tokens, one or two of which carry the finding; a drawing has 256.
     text_weight: float = 8.0
     weight_decay: float = 0.05
@@ -74,10 +85,25 @@ class InstructRecipe(BaseModel):
         """Steps of all phases."""
         return self.stages[-1].until
 
+    def phases(self) -> tuple[int, ...]:
+        """First steps of phases that differ in speed."""
+        return (0,)
+
+    def scaled(self, factor: float) -> Self:
+        """`factor` times as many steps, its phases and selections in proportion."""
+        at: dict[int, int] = {}
+        for step in sorted({*(stage.until for stage in self.stages), *(one.step for one in self.selections)}):
+            # Every phase keeps one step at least.
+            at[step] = max(round(step * factor), max(at.values(), default=0) + 1)
+        stages = tuple(stage.model_copy(update={"until": at[stage.until]}) for stage in self.stages)
+        selections = tuple(one.model_copy(update={"step": at[one.step]}) for one in self.selections)
+        warmup = min(self.warmup, stages[-1].until // 5)
+        return self.model_copy(update={"stages": stages, "selections": selections, "warmup": warmup})
+
 
 def weighted_loss(
     logits: Tensor, ids: Tensor, weights: Tensor, offset: int, text_weight: float
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean cross-entropy of the next token under `weights`; text and image means are computed apart and added, so that
     256 image tokens do not outweigh a dozen words.
     """
@@ -88,10 +114,7 @@ def weighted_loss(
     text = (targets < offset).float() * weights
     image_loss = (losses * image).sum() / image.sum().clamp_min(1.0)
     text_loss = (losses * text).sum() / text.sum().clamp_min(1.0)
-    return image_loss + text_weight * text_loss, {
-        "image": float(image_loss.detach()),
-        "text": float(text_loss.detach()),
-    }
+    return image_loss + text_weight * text_loss, {"image": image_loss.detach(), "text": text_loss.detach()}
 
 
 class InstructTrainer:
@@ -105,13 +128,16 @@ class InstructTrainer:
         recipe: InstructRecipe,
         accelerator: Accelerator,
         picture: Callable[[PreTrainedModel], Image.Image] | None = None,
+        workers: int = 0,
     ) -> None:
-        """`picture` draws what the model can do now, for `sample`."""
+        """`picture` draws what the model can do now, for `sample`; `workers` are processes that make batches."""
         if recipe.gradient_checkpointing:
             model.gradient_checkpointing_enable()
         self.recipe = recipe
         self.accelerator = accelerator
-        self._mixture = mixture
+        process = accelerator.process_index
+        seed = f"{recipe.seed}.{process}" if process else str(recipe.seed)
+        self._batches = Batches(mixture, recipe.batch, seed, recipe.steps, workers)
         self._offset = image_offset
         self._picture = picture
         optimiser = torch.optim.AdamW(
@@ -128,16 +154,13 @@ class InstructTrainer:
     def advance(self) -> dict[str, float]:
         """One optimiser step; returns its losses. Raises FloatingPointError on a loss that is not finite."""
         recipe, accelerator = self.recipe, self.accelerator
-        process = accelerator.process_index
-        seed = f"{recipe.seed}.{process}" if process else str(recipe.seed)
-        # Dropout, where a base has it, draws from torch's generator.
+        # Dropout draws from torch's generator.
         torch.manual_seed(recipe.seed * 1_000_003 + self.step)
-        ids, mask, weights = (
-            part.to(accelerator.device) for part in self._mixture.batch(self.step, recipe.batch, seed)
-        )
+        ids, weights = (part.to(accelerator.device, non_blocking=True) for part in self._batches.at(self.step))
         self._parallel.train()
+        # Rows are padded on the right and attention looks to the left: without a mask, its fastest kernel serves.
         with accelerator.autocast():
-            logits = self._parallel(input_ids=ids, attention_mask=mask, use_cache=False).logits
+            logits = self._parallel(input_ids=ids, use_cache=False).logits
         loss, parts = weighted_loss(logits, ids, weights, self._offset, recipe.text_weight)
         finite(loss, self.step)
         for group in self.optimiser.param_groups:
@@ -147,7 +170,7 @@ class InstructTrainer:
         accelerator.clip_grad_norm_(self._parallel.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
-        return parts
+        return figures(parts)
 
     def state(self) -> dict[str, Any]:
         """Everything an exact resume needs."""
@@ -169,7 +192,9 @@ class InstructTrainer:
         return self._picture(self.model.eval()) if self._picture else None
 
 
-def train_instruct(trainer: InstructTrainer, out: Path, steps: int | None = None) -> PreTrainedModel:
-    """Train to `steps`, unset to the recipe's end, resuming from `out`."""
-    run(trainer, NAME, steps or trainer.recipe.steps, out, print_every=25)
+def train_instruct(
+    trainer: InstructTrainer, out: Path, steps: int | None = None, until: float = math.inf
+) -> PreTrainedModel:
+    """Train to `steps`, unset to the recipe's end, or `until` that moment of `time.monotonic`, resuming from `out`."""
+    run(trainer, NAME, steps or trainer.recipe.steps, out, print_every=25, until=until)
     return trainer.model.eval()

@@ -12,7 +12,9 @@ from models.vocabulary import Vocabulary
 ImageEmbeddings = Literal["random", "mean", "codebook"]
 
 
-def build_model(vocabulary: Vocabulary, width: int, layers: int, heads: int, context: int = 1024) -> GPTNeoXForCausalLM:
+def build_model(
+    vocabulary: Vocabulary, width: int, layers: int, heads: int, context: int = 1024, dropout: float = 0.0
+) -> GPTNeoXForCausalLM:
     """A GPT-NeoX of the given width over the joint vocabulary, with the published model's rotary share and layout."""
     config = GPTNeoXConfig(
         vocab_size=vocabulary.size,
@@ -28,8 +30,12 @@ def build_model(vocabulary: Vocabulary, width: int, layers: int, heads: int, con
         eos_token_id=vocabulary.end,
         pad_token_id=vocabulary.padding,
         dtype="float32",
+        hidden_dropout=dropout,
     )
-    return GPTNeoXForCausalLM(config)
+    model = GPTNeoXForCausalLM(config)
+    # The layers have it now; a bundle's configuration is of a model that only generates.
+    model.config.hidden_dropout = 0.0
+    return model
 
 
 @torch.no_grad()

@@ -19,7 +19,10 @@ SAVE_SECONDS = 180.0
 
 
 def accelerator() -> Accelerator:
-    """Devices as the launcher gives them; bf16 where a GPU has it."""
+    """Devices as the launcher gives them; bf16 where a GPU has it, TF32 for what stays in fp32."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    # Batches keep their shapes for thousands of steps, so the fastest convolution is worth a search.
+    torch.backends.cudnn.benchmark = True
     bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return Accelerator(mixed_precision="bf16" if bf16 else "no")
 
@@ -37,6 +40,12 @@ def finite(loss: torch.Tensor, step: int) -> torch.Tensor:
     if not torch.isfinite(loss):
         raise FloatingPointError(f"step {step}: the loss is {float(loss.detach())}; the last checkpoint is kept")
     return loss
+
+
+def figures(losses: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Losses as numbers. All at once: every single one would make the processor wait for the GPU."""
+    values = torch.stack([loss.detach().float() for loss in losses.values()]).tolist()
+    return dict(zip(losses, values, strict=True))
 
 
 class Trainer(Protocol):
@@ -67,8 +76,10 @@ def run(
     save_seconds: float = SAVE_SECONDS,
     print_every: int = 50,
     sample_every: int = 500,
+    until: float = math.inf,
 ) -> None:
-    """Advance `trainer` to `steps` from `out/NAME.state`, where there is one.
+    """Advance `trainer` to `steps` from `out/NAME.state`, where there is one; or `until` that moment of
+    `time.monotonic`, the last step done then being the last. Under a time limit, pictures wait for the end.
 
     Losses go to TensorBoard in `out/logs/NAME`, pictures to `out/samples`, the state back every `save_seconds`.
     """
@@ -89,13 +100,13 @@ def run(
         while trainer.step < steps:
             losses = trainer.advance()
             progress.advance(task)
-            last = trainer.step == steps
+            last = trainer.step == steps or time.monotonic() >= until
             if writer:
                 for key, value in losses.items():
                     writer.add_scalar(key, value, trainer.step)
             if trainer.step % print_every == 0 or last:
                 console.print(f"step {trainer.step}  " + "  ".join(f"{k} {v:.4g}" for k, v in losses.items()))
-            if main and (trainer.step % sample_every == 0 or last):
+            if main and ((trainer.step % sample_every == 0 and until == math.inf) or last):
                 picture = trainer.sample()
                 if picture is not None:
                     folder = out / "samples"
@@ -104,5 +115,7 @@ def run(
             if main and (last or time.monotonic() - saved >= save_seconds):
                 save_state(checkpoint, trainer.state())
                 saved = time.monotonic()
+            if last:
+                break
     if writer:
         writer.close()

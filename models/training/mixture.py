@@ -93,9 +93,11 @@ class Mixture:
         instructions: Sequence[QuestionAnswer] = (),
         drawn: KeptDrawings | None = None,
         input_image_weight: float = 0.0,
+        dropped_conditions: float = 0.0,
         longest: int = 1024,
     ) -> None:
-        """`codes` are (N, variants, grid) of `records`, all of the training split.
+        """`codes` are (N, variants, grid) of `records`, all of the training split. `dropped_conditions` is the share
+        of drawings whose request is empty, which is what guidance moves away from (Ho and Salimans 2022).
 
         Raises DataError where a phase is left without records or without instructions.
         """
@@ -106,6 +108,7 @@ class Mixture:
         self._instructions = instructions
         self._drawn = drawn
         self._input_image_weight = input_image_weight
+        self._dropped_conditions = dropped_conditions
         self._longest = longest
         self._groups = [self._group(phase) for phase in phases]
 
@@ -143,7 +146,9 @@ class Mixture:
             if self._drawn and rng.random() < phase.own_drawings:
                 row = rng.randrange(len(self._drawn.records))
                 record, codes = self._drawn.records[row], self._drawn.codes[row].tolist()
-            prompt = self._prompts.draw(drawing_request(record, rng, phase.texts))
+            request = drawing_request(record, rng, phase.texts)
+            dropped = self._dropped_conditions and rng.random() < self._dropped_conditions
+            prompt = self._prompts.draw("" if dropped else request)
             response = self._prompts.drawn(codes)
             return Example(prompt + response, [0.0] * len(prompt) + [1.0] * len(response))
         if text is not None and (task == "report" or not asked):
@@ -156,18 +161,15 @@ class Mixture:
         response = self._prompts.written(answer)
         return Example(prompt + response, [weight if i >= offset else 0.0 for i in prompt] + [1.0] * len(response))
 
-    def batch(self, step: int, size: int, seed: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids, attention mask and weights of a step, each (size, longest), padded or cut on the right."""
+    def batch(self, step: int, size: int, seed: str) -> tuple[Tensor, Tensor]:
+        """Ids and weights of a step, each (size, longest), padded or cut on the right."""
         rng = Random(f"{seed}:{step}")
         number = next((i for i, phase in enumerate(self._phases) if step < phase.until), len(self._phases) - 1)
         examples = [self.example(rng, number) for _ in range(size)]
         longest = min(self._longest, max(len(example.ids) for example in examples))
-        padding = self._prompts.vocabulary.padding
-
-        def padded(values: list[int], fill: int) -> list[int]:
-            return values[:longest] + [fill] * (longest - len(values))
-
-        ids = torch.tensor([padded(e.ids, padding) for e in examples])
-        mask = torch.tensor([padded([1] * len(e.ids), 0) for e in examples])
-        weights = torch.tensor([e.weights[:longest] + [0.0] * (longest - len(e.ids)) for e in examples])
-        return ids, mask, weights
+        ids = np.full((size, longest), self._prompts.vocabulary.padding, np.int64)
+        weights = np.zeros((size, longest), np.float32)
+        for row, example in enumerate(examples):
+            kept = min(longest, len(example.ids))
+            ids[row, :kept], weights[row, :kept] = example.ids[:kept], example.weights[:kept]
+        return torch.from_numpy(ids), torch.from_numpy(weights)

@@ -3,7 +3,8 @@
 Every phase writes its result below `out` and is skipped where the result exists, so a stopped run resumes.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -22,9 +23,12 @@ from models.data.images import grid, load_data
 from models.data.wording import drawing_request
 from models.generate import draw
 from models.prompts import Prompts
+from models.training.budget import Budget
+from models.training.classifier import JUDGE, ClassifierRecipe, ClassifierTrainer, train_classifier
 from models.training.classifier import NAME as CLASSIFIER
-from models.training.classifier import ClassifierTrainer, train_classifier
-from models.training.instruct import InstructTrainer, train_instruct
+from models.training.fitting import fitted
+from models.training.instruct import NAME as LANGUAGE_MODEL
+from models.training.instruct import InstructRecipe, InstructTrainer, train_instruct
 from models.training.language_model import build_model, load_base
 from models.training.loop import accelerator as default_accelerator
 from models.training.mixture import KeptDrawings, Mixture, Phase, read_instructions
@@ -32,13 +36,17 @@ from models.training.recipe import OWN_CLASSIFIER, Recipe
 from models.training.rejection_sampling import OwnDrawings, select
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.training.vqgan import NAME as IMAGE_TOKENIZER
-from models.training.vqgan import VQGANTrainer, train_vqgan
+from models.training.vqgan import VQGANRecipe, VQGANTrainer, train_vqgan
 from models.vocabulary import Vocabulary
 from models.vqgan import VQGAN
 from models.vqgan.pixels import to_grey
 
 _SAMPLES = 4
+# Batches of texts are composed beside a GPU; on a CPU the cores are the trainer's.
+_MOST_WORKERS = 12
 console = Console(highlight=False)
+
+Finished = Callable[[PreTrainedModel, Vocabulary, str], None]
 
 
 class TrainingPipeline:
@@ -52,12 +60,18 @@ class TrainingPipeline:
         *,
         accelerator: Accelerator | None = None,
         instructions: Path | None = None,
+        start: Path | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        """`data` is a manifest or a pack; `instructions` a JSON-lines file of plain instructions."""
+        """`data` is a manifest or a pack; `instructions` a JSON-lines file of plain instructions; `start` the folder
+        of an image tokenizer to begin from; `budget` the time limit that every phase is fitted to.
+        """
         self.recipe = recipe
         self.out = out
+        self.budget = budget or Budget()
         self.accelerator = accelerator or default_accelerator()
         self._instructions = instructions
+        self._start = start
         # One process preprocesses and tokenises; the others read its cache.
         with self.accelerator.main_process_first():
             self.records, self.images = load_data(data, recipe.architecture.resolution, out)
@@ -70,13 +84,32 @@ class TrainingPipeline:
         """Where models are trained."""
         return self.accelerator.device
 
-    def classifier(self) -> Classifier:
-        """The trained classifier."""
-        folder = self.out / CLASSIFIER
+    @property
+    def workers(self) -> int:
+        """Processes that make batches beside the trainer."""
+        return min(_MOST_WORKERS, max(0, (os.cpu_count() or 1) - 2)) if self.device.type == "cuda" else 0
+
+    def _classifier(self, name: str, recipe: ClassifierRecipe, share: float) -> Classifier:
+        folder = self.out / name
         if (folder / "config.json").exists():
             return Classifier.load(folder, self.device)
-        trainer = ClassifierTrainer(self.recipe.classifier, self.records, self.images, self.accelerator)
-        return train_classifier(trainer, self.out)
+
+        def trainer(of: ClassifierRecipe) -> ClassifierTrainer:
+            return ClassifierTrainer(of, self.records, self.images, self.accelerator)
+
+        until = self.budget.until(share)
+        if self.budget.limited:
+            recipe = fitted(recipe, name, trainer, until, self.out, console)
+        return train_classifier(trainer(recipe), self.out, name, until)
+
+    def classifier(self) -> Classifier:
+        """The trained classifier."""
+        return self._classifier(CLASSIFIER, self.recipe.classifier, self.recipe.shares.classifier)
+
+    def judge(self) -> Classifier | None:
+        """The trained judge, None where the recipe has none."""
+        recipe = self.recipe
+        return self._classifier(JUDGE, recipe.judge, recipe.shares.judge) if recipe.judge else None
 
     def _features(self) -> str:
         if self.recipe.features != OWN_CLASSIFIER:
@@ -90,11 +123,18 @@ class TrainingPipeline:
         folder = self.out / IMAGE_TOKENIZER
         if (folder / "config.json").exists():
             return VQGAN.load(folder, self.device)
-        recipe = self.recipe
-        trainer = VQGANTrainer(
-            recipe.architecture, recipe.vqgan, self.images, self.rows, self.accelerator, self._features()
-        )
-        return train_vqgan(trainer, self.out)
+        recipe, features = self.recipe, self._features()
+        start = VQGAN.load(self._start, self.device) if self._start else None
+        if start is not None and start.config != recipe.architecture:
+            raise DataError(f"{self._start}: its architecture is not the recipe's")
+
+        def trainer(of: VQGANRecipe) -> VQGANTrainer:
+            return VQGANTrainer(recipe.architecture, of, self.images, self.rows, self.accelerator, features, start)
+
+        until, schedule = self.budget.until(recipe.shares.vqgan), recipe.vqgan
+        if self.budget.limited:
+            schedule = fitted(schedule, IMAGE_TOKENIZER, trainer, until, self.out, console)
+        return train_vqgan(trainer(schedule), self.out, until)
 
     def vocabulary(self, codebook_size: int) -> Vocabulary:
         """The text tokenizer, trained or extended once, with the codes behind it."""
@@ -110,9 +150,20 @@ class TrainingPipeline:
         size = tokenizer.get_vocab_size(with_added_tokens=True)
         return Vocabulary.from_tokenizer(tokenizer, size, size, codebook_size)
 
-    def language_model(self, vqgan: VQGAN) -> tuple[PreTrainedModel, Vocabulary]:
-        """The trained language model and its vocabulary."""
+    def _model(self, vqgan: VQGAN, vocabulary: Vocabulary) -> PreTrainedModel:
         recipe = self.recipe.instruct
+        torch.manual_seed(recipe.seed)
+        if recipe.base:
+            codebook = vqgan.quantize.embedding.weight.detach().cpu().float()
+            return load_base(Path(recipe.base), vocabulary, codebook, recipe.image_embeddings)
+        return build_model(vocabulary, recipe.width, recipe.layers, recipe.heads, recipe.context, recipe.dropout)
+
+    def language_model(self, vqgan: VQGAN, finished: Finished | None = None) -> tuple[PreTrainedModel, Vocabulary]:
+        """The trained language model and its vocabulary.
+
+        `finished` also gets the model as it is before every selection, with a name for that state.
+        """
+        recipe, shares, console_ = self.recipe.instruct, self.recipe.shares, console
         vocabulary = self.vocabulary(vqgan.config.n_embed)
         with self.accelerator.main_process_first():
             codes = tokenise(vqgan, self.images, self.out, variants=recipe.variants, seed=recipe.seed)
@@ -129,33 +180,45 @@ class TrainingPipeline:
                 instructions=instructions,
                 drawn=drawn,
                 input_image_weight=recipe.input_image_weight,
+                dropped_conditions=recipe.dropped_conditions,
                 longest=recipe.context,
             )
-
-        torch.manual_seed(recipe.seed)
-        if recipe.base:
-            codebook = vqgan.quantize.embedding.weight.detach().cpu().float()
-            model: PreTrainedModel = load_base(Path(recipe.base), vocabulary, codebook, recipe.image_embeddings)
-        else:
-            model = build_model(vocabulary, recipe.width, recipe.layers, recipe.heads, recipe.context)
 
         def picture(current: PreTrainedModel) -> Image.Image:
             rng = Random(recipe.seed)
             wanted = [drawing_request(record, rng) for record in rng.sample(records, min(_SAMPLES, len(records)))]
             return self._contact_row(current, vocabulary, vqgan, wanted)
 
-        def trainer(of: Mixture) -> InstructTrainer:
-            return InstructTrainer(model, of, vocabulary.image_offset, recipe, self.accelerator, picture)
+        def trainer(of: Mixture, schedule: InstructRecipe, model: PreTrainedModel) -> InstructTrainer:
+            offset = vocabulary.image_offset
+            return InstructTrainer(model, of, offset, schedule, self.accelerator, picture, self.workers)
 
-        drawn = None
+        def throwaway(schedule: InstructRecipe) -> InstructTrainer:
+            phases = [phase.model_copy(update={"own_drawings": 0.0}) for phase in schedule.stages]
+            return trainer(mixture(phases), schedule, self._model(vqgan, vocabulary))
+
+        if self.budget.limited:
+            until = self.budget.until(1.0 - shares.selection * len(recipe.selections))
+            recipe = fitted(recipe, LANGUAGE_MODEL, throwaway, until, self.out, console_)
+        model, drawn = self._model(vqgan, vocabulary), None
         for selection in recipe.selections:
             before = [phase for phase in recipe.stages if phase.until <= selection.step]
-            reader = train_instruct(trainer(mixture(before, drawn)), self.out, selection.step)
+            until = self.budget.until(1.0 - shares.selection * len(recipe.selections))
+            reader = train_instruct(trainer(mixture(before, drawn), recipe, model), self.out, selection.step, until)
+            if finished:
+                finished(reader, vocabulary, f"step-{selection.step}")
+            own = OwnDrawings(
+                reader,
+                vocabulary,
+                vqgan,
+                selection,
+                empty_requests=recipe.dropped_conditions > 0,
+                until=self.budget.until(0.5),
+            )
             with self.accelerator.main_process_first():
-                drawn = select(
-                    OwnDrawings(reader, vocabulary, vqgan, selection), records, recipe.seed, self.out, console
-                )
-        return train_instruct(trainer(mixture(recipe.stages, drawn)), self.out), vocabulary
+                drawn = select(own, records, known[:, 0], recipe.seed, self.out, console)
+        last = trainer(mixture(recipe.stages, drawn), recipe, model)
+        return train_instruct(last, self.out, until=self.budget.until(0.9)), vocabulary
 
     def _contact_row(
         self, model: PreTrainedModel, vocabulary: Vocabulary, vqgan: VQGAN, wanted: list[str]

@@ -17,8 +17,23 @@ FOLDER = Path(__file__).parent / "recipes"
 OWN_CLASSIFIER = "own"
 
 
+class Shares(BaseModel):
+    """The share of the time still left that each phase gets under a time limit; what remains is the last phase's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    judge: float = 0.04
+    classifier: float = 0.04
+    vqgan: float = 0.42
+    # Each selection and the phases behind it, together.
+    selection: float = 0.1
+
+
 class Recipe(BaseModel):
-    """What to train, and what the bundle is called. `features` is for the information-preserving loss."""
+    """What to train, and what the bundle is called. `features` is for the information-preserving loss.
+
+    `judge` is a classifier that no training uses; without one, only those are trained that training needs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,6 +43,8 @@ class Recipe(BaseModel):
     intended_use: str
     features: str = OWN_CLASSIFIER
     architecture: VQGANConfig
+    shares: Shares = Shares()
+    judge: ClassifierRecipe | None = None
     classifier: ClassifierRecipe = ClassifierRecipe()
     vqgan: VQGANRecipe = VQGANRecipe()
     instruct: InstructRecipe = InstructRecipe()

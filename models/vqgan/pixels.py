@@ -5,9 +5,13 @@ import torch
 from torch import Tensor
 
 
-def to_pixels(images: np.ndarray, channels: int) -> Tensor:
-    """Grey images uint8 (B, H, W) -> float (B, channels, H, W) in [-1, 1]; grey is repeated over RGB."""
-    grey = torch.from_numpy(np.array(images)).float().unsqueeze(1) / 127.5 - 1.0
+def to_pixels(images: np.ndarray | Tensor, channels: int) -> Tensor:
+    """Grey images uint8 (B, H, W) -> float (B, channels, H, W) in [-1, 1]; grey is repeated over RGB.
+
+    A tensor's pixels stay on its device.
+    """
+    found = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
+    grey = found.float().unsqueeze(1) / 127.5 - 1.0
     return grey.expand(-1, channels, -1, -1).contiguous()
 
 

@@ -1,7 +1,6 @@
 """The language model's mixture, losses and beginnings."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -9,19 +8,16 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from rich.console import Console
 
-from models.data.dataset import COVID, NORMAL, VIRAL, DataError, QuestionAnswer, Record
+from models.data.dataset import COVID, NORMAL, DataError, QuestionAnswer
 from models.prompts import Prompts
-from models.training import rejection_sampling as selection
 from models.training.checkpoints import load_state, save_state
-from models.training.instruct import InstructRecipe, InstructTrainer, SelectionRecipe, weighted_loss
+from models.training.instruct import InstructRecipe, InstructTrainer, weighted_loss
 from models.training.language_model import build_model, image_rows, load_base
 from models.training.mixture import KeptDrawings, Mixture, Phase, read_instructions
 from models.training.tokenizer import extended_tokenizer, train_tokenizer
 from models.vocabulary import Vocabulary
-from models.vqgan import VQGAN
-from tests.support.training import RECORDS, TINY, record
+from tests.support.training import RECORDS, record
 
 CODES = np.random.default_rng(0).integers(0, 16, (len(RECORDS), 2, 64))
 
@@ -111,49 +107,18 @@ def test_own_drawings_are_learnt_as_drawings_of_what_was_asked(vocabulary: Vocab
         Mixture(Prompts(vocabulary), RECORDS, CODES, [stage])
 
 
-class _OwnDrawings(selection.OwnDrawings):
-    """Draws the number of the drawing, and reads every other one back as viral pneumonia, the last one only once."""
+def test_dropped_conditions_are_drawings_of_an_empty_request(vocabulary: Vocabulary) -> None:
+    stage, prompts = Phase(until=1, report=0, draw=1, answer=0), Prompts(vocabulary)
+    empty = prompts.draw("")
 
-    def __init__(self, vocabulary: Vocabulary, recipe: SelectionRecipe) -> None:
-        super().__init__(None, vocabulary, None, recipe)  # type: ignore[arg-type]
-        self.asked: list[Record] = []
+    def dropped(share: float) -> int:
+        mixture = Mixture(prompts, RECORDS, CODES, [stage], dropped_conditions=share)
+        examples = [mixture.example(Random(seed)) for seed in range(200)]
+        return sum(example.ids[: len(empty)] == empty for example in examples)
 
-    def draw_codes(self, wanted: Sequence[Record], seed: int) -> np.ndarray:
-        self.asked.extend(wanted)
-        return np.arange(len(wanted))[:, None] % 16
-
-    def read_back(self, codes: np.ndarray, seed: int) -> list[list[str | None]]:
-        stated: list[list[str | None]] = [
-            [VIRAL, VIRAL] if number % 2 else [None, VIRAL] for number in range(len(codes))
-        ]
-        stated[-1] = [VIRAL, NORMAL]
-        return stated
-
-
-def test_drawings_are_kept_when_every_reading_states_what_was_asked(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    own = _OwnDrawings(vocabulary, SelectionRecipe(step=0, conditions=(VIRAL,), each=3, most=100))
-    found = selection.select(own, RECORDS, 0, tmp_path, Console(quiet=True))
-    assert len(found.records) == 31
-    assert found.codes[:3, 0].tolist() == [1, 3, 5]
-    assert {one.condition for one in own.asked} == {VIRAL}
-    repeated = selection.select(own, RECORDS, 0, tmp_path, Console(quiet=True))
-    assert repeated.records == found.records
-    assert np.array_equal(repeated.codes, found.codes)
-    assert len(own.asked) == 64
-    never = _OwnDrawings(vocabulary, SelectionRecipe(step=0, conditions=(NORMAL,), most=64))
-    with pytest.raises(DataError, match="no drawing of normal"):
-        selection.select(never, RECORDS, 0, tmp_path, Console(quiet=True))
-
-
-def test_drawings_are_read_through_the_image_tokenizer(vocabulary: Vocabulary) -> None:
-    vqgan = VQGAN(TINY).eval()
-    own = selection.OwnDrawings(
-        build_model(vocabulary, 32, 1, 2), vocabulary, vqgan, SelectionRecipe(step=0, guidance=2.0)
-    )
-    codes = own.draw_codes([record((VIRAL,)), record((NORMAL,))], 0)
-    assert codes.shape == (2, 64)
-    assert codes.max() < 16
-    assert [len(stated) for stated in own.read_back(codes, 0)] == [3, 3]
+    assert dropped(0.0) == 0
+    assert 20 < dropped(0.25) < 80
+    assert dropped(1.0) == 200
 
 
 def test_a_stage_without_records_is_refused(vocabulary: Vocabulary) -> None:

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 
 from models.classifier import Classifier, ClassifierConfig
 from models.training.checkpoints import load_state, save_state
 from models.training.codebook import CodebookAverage
 from models.training.discriminator import PatchDiscriminator, balance, hinge_loss
-from models.training.losses import preservation_losses
+from models.training.losses import preservation_losses, texture_loss
+from models.training.vqgan import VQGANTrainer
 from models.vqgan.quantizer import Quantizer
-from tests.support.training import VQGAN_RECIPE, vqgan_trainer
+from tests.support.training import TINY, VQGAN_RECIPE, vqgan_trainer
 
 
 @pytest.fixture
@@ -96,3 +99,25 @@ def test_the_discriminator_judges_patches_and_its_weight_balances_gradients() ->
     layer = torch.ones(3, requires_grad=True)
     weight = balance((6.0 * layer).sum(), (2.0 * layer).sum(), layer)
     assert float(weight) == pytest.approx(3.0, rel=1e-3)
+
+
+def test_fog_costs_more_texture_than_misplaced_structure() -> None:
+    columns = torch.arange(64.0)
+    ribs = 0.4 * torch.sin(columns * torch.pi / 2).expand(1, 1, 64, 64)
+    moved, fog = ribs.roll(1, dims=3), 0.3 * ribs
+    assert float(texture_loss(ribs, ribs)) == 0.0
+    assert float(texture_loss(moved, ribs)) < 0.1 * float(texture_loss(fog, ribs))
+    assert float(texture_loss(ribs + 0.2, ribs)) < 0.05
+
+
+def test_a_run_can_begin_from_a_trained_tokenizer() -> None:
+    first = vqgan_trainer()
+    first.advance()
+    started = VQGANTrainer(
+        TINY, VQGAN_RECIPE, np.zeros((6, 32, 32), np.uint8), np.arange(6), Accelerator(cpu=True), "", first.model
+    )
+    for name, tensor in started.model.state_dict().items():
+        assert torch.equal(tensor, first.model.state_dict()[name])
+    codebook = started.model.quantize.embedding.weight.clone()
+    assert started.advance()["revived"] == 0
+    assert torch.allclose(started.model.quantize.embedding.weight, codebook, atol=0.5)

@@ -1,0 +1,83 @@
+"""What `cxr train` and `python -m models.training` do: train phases of a recipe and write the bundle."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from models.bundle import VQGAN_FOLDER
+from models.bundle.export import export_bundle
+from models.training.budget import Budget
+from models.training.pipeline import TrainingPipeline, console
+from models.training.recipe import Recipe, load_recipe
+from models.vocabulary import Vocabulary
+
+
+class Stage(StrEnum):
+    """What to train; every stage trains what it needs first."""
+
+    CLASSIFIER = "classifier"
+    JUDGE = "judge"
+    VQGAN = "vqgan"
+    INSTRUCT = "instruct"
+    ALL = "all"
+
+
+def changed_recipe(name: str, features: str | None = None, base: str | None = None) -> Recipe:
+    """The recipe with what a command line changes in it. Raises DataError."""
+    recipe = load_recipe(name)
+    if features:
+        recipe = recipe.model_copy(update={"features": features})
+    if base:
+        recipe = recipe.model_copy(update={"instruct": recipe.instruct.model_copy(update={"base": base})})
+    return recipe
+
+
+def train(
+    stage: Stage,
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    *,
+    bundle: Path | None = None,
+    instructions: Path | None = None,
+    start: Path | None = None,
+    budget: Budget | None = None,
+) -> None:
+    """Train one stage and what it needs, or all of them and write `bundle`. Raises DataError, FloatingPointError.
+
+    `start` is a bundle whose image tokenizer to begin from. The bundle is also written before every selection of own
+    drawings, to `BUNDLE-step-N`: a cut run leaves one.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    codec = start / VQGAN_FOLDER if start else None
+    pipeline = TrainingPipeline(recipe, data, out, instructions=instructions, start=codec, budget=budget)
+    if stage is Stage.CLASSIFIER:
+        pipeline.classifier()
+        return
+    if stage in (Stage.JUDGE, Stage.ALL):
+        pipeline.judge()
+        if stage is Stage.JUDGE:
+            return
+    vqgan = pipeline.vqgan()
+    if stage is Stage.VQGAN:
+        return
+
+    def write(llm: PreTrainedModel, vocabulary: Vocabulary, state: str = "") -> None:
+        if not (bundle and pipeline.accelerator.is_main_process):
+            return
+        folder = bundle.with_name(f"{bundle.name}-{state}") if state else bundle
+        manifest = export_bundle(
+            folder,
+            name=recipe.name,
+            version=recipe.version,
+            licence=recipe.licence,
+            intended_use=recipe.intended_use,
+            vqgan=vqgan,
+            llm=llm,
+            vocabulary=vocabulary,
+            decoding=recipe.decoding,
+        )
+        console.print(f"Wrote {manifest.label} to {folder}; measure it with `cxr evaluate`")
+
+    write(*pipeline.language_model(vqgan, write))
