@@ -6,7 +6,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,10 +142,15 @@ def usual(studies: int) -> dict[str, int]:
     }
 
 
-def order(counts: Mapping[str, int], has_upgrade: bool) -> list[str]:
-    """The faults in a random order, with the upgrade in the middle."""
+def order(counts: Mapping[str, int], has_upgrade: bool, late: Collection[str] = ()) -> list[str]:
+    """The faults in a random order, with the upgrade in the middle and those that are `late` behind it."""
     names = [name for name, count in counts.items() for _ in range(count)]
     random.shuffle(names)
-    if has_upgrade:
-        names.insert(len(names) // 2, "upgrade")
-    return names
+    if not has_upgrade:
+        return names
+    middle = len(names) // 2
+    first, second = names[:middle], names[middle:]
+    moved = [name for name in first if name in late]
+    second += moved
+    random.shuffle(second)
+    return [*(name for name in first if name not in late), "upgrade", *second]
