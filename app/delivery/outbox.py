@@ -15,6 +15,7 @@ from app.settings import Settings, StudySettings
 _AT_ONCE = 4
 
 Note = Callable[[int, str], Awaitable[None]]
+Files = Callable[[], Awaitable[Sequence[Path]]]
 
 
 class Outbox:
@@ -43,8 +44,10 @@ class Outbox:
         """The destinations' names."""
         return tuple(self._destinations)
 
-    async def deliver(self, name: str, files: Sequence[Path], note: Note) -> None:
+    async def deliver(self, name: str, files: Files, note: Note) -> None:
         """Deliver files to one destination; `note` is called with each failed attempt (its number, the error's code).
+
+        `files` is asked before each attempt: hours may lie between two, in which a file can be damaged.
 
         Repeats with a growing wait until the configured hours are over. Raises DeliveryFailed then, and at once where
         the destination refuses for good.
@@ -55,7 +58,7 @@ class Outbox:
             attempts += 1
             try:
                 async with self._slots[name], self._circuits[name].attempt():
-                    await self._destinations[name].send(files)
+                    await self._destinations[name].send(await files())
                 return
             except DeliveryFailed as error:
                 await note(attempts, error.code)

@@ -190,7 +190,7 @@ class Ingestor:
             arrival.header.sop_instance_uid for arrival, (_, kept) in zip(arrivals, outcomes, strict=True) if kept
         }
         with contextlib.suppress(OSError):  # they are recorded, and a start sets it aside as well
-            self._spool.set_aside(file for uid, file in lost.items() if uid in replaced)
+            self._spool.set_aside((file for uid, file in lost.items() if uid in replaced), damaged=True)
         return outcomes
 
     def _lost(self, arrivals: Sequence[Arrival]) -> dict[str, str]:

@@ -102,7 +102,7 @@ class _Bounded:
     def write(self, data: bytes) -> None:
         self._left -= len(data)
         if self._left < 0:
-            self._fail("The instance is larger than is taken.")
+            self._fail("The instance is larger than is taken.", FailureReason.OVER_LIMIT)
         self._waiting.append(data)
         self._waiting_bytes += len(data)
         self._whole += len(data)
@@ -126,8 +126,8 @@ class _Bounded:
             self._waiting.clear()
         self._waiting_bytes = sum(map(len, self._waiting))
 
-    def _fail(self, detail: str) -> None:
-        self._fault = self._fault or _refused(FailureReason.OUT_OF_RESOURCES, detail)
+    def _fail(self, detail: str, reason: FailureReason = FailureReason.OUT_OF_RESOURCES) -> None:
+        self._fault = self._fault or _refused(reason, detail)
 
     def finish(self) -> tuple[Path | None, Receipt | None]:
         """Close it; its path, where it was opened, and what went wrong, if anything."""

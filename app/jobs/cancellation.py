@@ -34,7 +34,7 @@ class CancellationWatch:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 await self.look()
-            except sa.exc.SQLAlchemyError as error:
+            except Exception as error:  # a loop that ended would let what is cancelled run on
                 log.warning("cancellations not read", error=type(error).__name__)
 
     async def look(self) -> None:

@@ -178,7 +178,7 @@ class WorkflowEngine:
             try:
                 left = await asyncio.to_thread(self._hand_over, self.nodes)
                 log.info("handed over", workflows=left)
-            except sa.exc.SQLAlchemyError as error:
+            except Exception as error:
                 log.error("nothing handed over; the next start goes on with it", exc_info=error)
         if self._client is not None:
             await asyncio.to_thread(self._client.destroy)

@@ -1,6 +1,8 @@
 """Delivering what was written: to each destination, and the message that a job is over."""
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
@@ -54,12 +56,10 @@ class DeliverySteps:
         delivered = {item.destination for item in await self._deliveries.of_job(job_id) if item.state == "delivered"}
         if name in delivered:
             return None
-        try:
-            files = await self._results.files((await self._jobs.get(job_id)).documents)
-        except Gone as error:
-            detail = f"A document cannot be delivered. {error.detail} A retry writes it again."
-            raise JobFailed(DOCUMENT_LOST, detail) from error
         attempts = 0
+
+        async def files() -> Sequence[Path]:
+            return await self._results.files((await self._jobs.get(job_id)).documents)
 
         async def note(count: int, error: str) -> None:
             nonlocal attempts
@@ -70,6 +70,9 @@ class DeliverySteps:
         try:
             with Timings().stage("deliver"):
                 await self._outbox.deliver(name, files, note)
+        except Gone as error:
+            detail = f"A document cannot be delivered. {error.detail} A retry writes it again."
+            raise JobFailed(DOCUMENT_LOST, detail) from error
         except DeliveryFailed as error:
             self._record(job_id, name, error.code)
             await self._deliveries.note(job_id, name, "failed", attempts + 1, error.code)

@@ -41,7 +41,7 @@ class Nodes:
                 taken = await asyncio.to_thread(self.beat)
                 if taken:
                     log.warning("took over from a dead node", studies=taken)
-            except sa.exc.SQLAlchemyError as error:
+            except Exception as error:  # a node without a heartbeat is taken for dead
                 log.error("heartbeat failed", exc_info=error)
             await asyncio.sleep(_BEAT_SECONDS)
 

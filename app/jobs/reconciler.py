@@ -52,7 +52,7 @@ class Reconciler:
         while True:
             try:
                 await self.reconcile()
-            except sa.exc.SQLAlchemyError as error:
+            except Exception as error:  # the next look may succeed
                 log.error("jobs not reconciled", exc_info=error)
             await asyncio.sleep(_EVERY_SECONDS)
 

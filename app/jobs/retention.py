@@ -1,7 +1,7 @@
 """Removes pixel data of studies that are over; rows, reports and documents stay."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,7 +35,7 @@ class Retention:
                 removed = await self.sweep()
                 if removed:
                     log.info("removed pixel data", instances=removed)
-            except (sa.exc.SQLAlchemyError, OSError) as error:
+            except Exception as error:  # a sweep that fails is not the last one
                 log.error("retention failed", exc_info=error)
             await asyncio.sleep(_EVERY_SECONDS)
 
@@ -44,21 +44,35 @@ class Retention:
         removed = 0
         # Looked for without the lock that arrivals would wait for.
         while await self._database.read(self._due):
-            names = await self._database.write(self._release)
-            for name in names:
-                await asyncio.to_thread(self._spool.path(name).unlink, missing_ok=True)
-            removed += len(names)
+            released = await self._database.write(self._release)
+            left = await asyncio.to_thread(self._remove, released)
+            removed += len(released) - len(left)
+            if left:
+                # Named again, so that the next sweep tries again: what no row names is never removed.
+                await self._database.write(lambda connection, left=left: _name_again(connection, left))  # type: ignore[misc]
+                break
         return removed
 
-    def _release(self, connection: sa.Connection) -> list[str]:
-        """Take files that are due from their rows; returns the files' names, for removal after the commit.
+    def _remove(self, released: Mapping[str, str]) -> dict[str, str]:
+        """Remove files by UID; returns those that could not be."""
+        left = {}
+        for uid, name in released.items():
+            try:
+                self._spool.path(name).unlink(missing_ok=True)
+            except OSError as error:
+                log.error("a file could not be removed", file=name, exc_info=error)
+                left[uid] = name
+        return left
 
-        The row first: a file without a row is removed at the next start, a row without its file would be a loss.
+    def _release(self, connection: sa.Connection) -> dict[str, str]:
+        """Take files that are due from their rows; returns the files' names by UID, for removal after the commit.
+
+        The row first: a file without a row is set aside at the next start, a row without its file would be a loss.
         """
         rows = self._due(connection)
         uids = [row.sop_instance_uid for row in rows]
         connection.execute(sa.update(instances).where(instances.c.sop_instance_uid.in_(uids)).values(file=None))
-        return [row.file for row in rows]
+        return {row.sop_instance_uid: row.file for row in rows}
 
     def _due(self, connection: sa.Connection) -> Sequence[Any]:
         now = self._database.now(connection)
@@ -81,3 +95,12 @@ class Retention:
         )
         rows: Sequence[Any] = connection.execute(query).all()
         return rows
+
+
+def _name_again(connection: sa.Connection, files: Mapping[str, str]) -> None:
+    for uid, name in files.items():
+        connection.execute(
+            sa.update(instances)
+            .where(instances.c.sop_instance_uid == uid, instances.c.file.is_(None))
+            .values(file=name)
+        )

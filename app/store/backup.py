@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.dicom.digest import has_digest
 from app.errors import CxrError
 from app.store.recording import held_files
-from app.store.snapshot import FILES, HeldFile, copy_database, restore_database
+from app.store.snapshot import FILES, HeldFile, copy_database, refuse_full, restore_database
 from app.store.spool import Spool, sync_file
 
 MANIFEST = "backup.json"
@@ -51,6 +51,8 @@ def back_up(
     """
     if folder.exists():
         raise CxrError(f"{folder} is there already; a backup goes into a folder of its own.", code="backup_refused")
+    if folder.is_relative_to(state_dir):
+        raise CxrError(f"{folder} lies in the state folder; a backup goes elsewhere.", code="backup_refused")
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     fresh.mkdir(mode=0o700)
@@ -58,6 +60,8 @@ def back_up(
         kind: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
         copied = fresh / FILES[kind]
         snapshot = copy_database(engine, copied)
+        if None not in (snapshot.identity, spool.identity) and snapshot.identity != spool.identity:
+            raise CxrError("The database belongs to another state folder; see CXR_DATABASE_URL.", code="backup_refused")
         files = {copied.name: _sha256(copied)}
         missing, damaged = [], []
         (fresh / _SPOOL).mkdir()
@@ -116,17 +120,18 @@ def restore(folder: Path, state_dir: Path, url: str) -> BackupManifest:
         path = folder / name
         if not path.is_file() or _sha256(path) != expected:
             raise CxrError(f"The backup is damaged: {name} is not what was written.", code="backup_damaged")
+    refuse_full(url)
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # First of all: a start on what a restore that broke off has left is refused, as the database is missing.
+    if manifest.state_folder is not None:
+        Spool(state_dir / _SPOOL, 0).identify(manifest.state_folder)
     database = FILES[manifest.database]
     for name in manifest.files:
         if name != database:
             target = state_dir / name
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _copy(folder / name, target)
-    spool = Spool(state_dir / _SPOOL, 0)
-    if manifest.state_folder is not None:
-        spool.identify(manifest.state_folder)
-    # Last: a restore that broke off leaves no database, and a start on what there is would be refused.
+    # Last, for the same reason.
     restore_database(folder / database, url)
     _sync_all(state_dir)
     return manifest

@@ -74,7 +74,7 @@ def record(
         held = known.setdefault(uid, arrival.sha256)
         is_held = uid in known.held and not (uid in lost and held == arrival.sha256)
         # What we wrote may come back as a PACS has changed it; ours stands.
-        if held != arrival.sha256 and not is_ours(arrival.header):
+        if held != arrival.sha256 and not (is_ours(arrival.header) and uid not in known.received):
             outcomes.append((_receipt(arrival, FailureReason.DUPLICATE_INSTANCE), False))
         elif is_held or any(other.header.sop_instance_uid == uid for other in fresh):
             outcomes.append((_receipt(arrival), False))
@@ -94,25 +94,27 @@ def record(
 
 
 def held_of(connection: sa.Connection, uids: Sequence[str]) -> Sequence[Any]:
-    """SOP Instance UID, SHA-256 and file of those instances that are recorded."""
-    query = sa.select(instances.c.sop_instance_uid, instances.c.sha256, instances.c.file)
+    """SOP Instance UID, SHA-256, file and origin of those instances that are recorded."""
+    query = sa.select(instances.c.sop_instance_uid, instances.c.sha256, instances.c.file, instances.c.origin)
     found: Sequence[Any] = connection.execute(query.where(instances.c.sop_instance_uid.in_(uids))).all()
     return found
 
 
 class _Known(dict[str, str]):
     """SHA-256 by SOP Instance UID; `held` are those that were there before this transaction, `removed` those of them
-    whose file retention has removed.
+    whose file retention has removed, `received` those that were not written here.
     """
 
     held: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
+    received: frozenset[str] = frozenset()
 
 
 def _known(connection: sa.Connection, uids: list[str]) -> _Known:
     rows = held_of(connection, uids)
     found = _Known((row.sop_instance_uid, row.sha256) for row in rows)
     found.held = frozenset(found)
+    found.received = frozenset(row.sop_instance_uid for row in rows if row.origin == "input")
     found.removed = frozenset(row.sop_instance_uid for row in rows if row.file is None)
     return found
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from app.errors import CxrError
 from app.store.database import create_engine
+from app.store.spool import sync_file
 from app.store.tables import instances, state_folder
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -79,19 +80,44 @@ def _held(connection: sa.Connection) -> Snapshot:
 
 
 def restore_database(source: Path, url: str) -> None:
-    """Make the database of a copy. It must be empty: nothing is overwritten. Raises CxrError."""
+    """Make the database of a copy, whole or not at all. Raises CxrError where it is not empty, or not whole then."""
+    refuse_full(url)
     target = sa.make_url(url)
     if target.get_backend_name() == POSTGRESQL:
-        _refuse_full(url)
-        _run("pg_restore", target, "--exit-on-error", "--no-owner", str(source))
+        _run("pg_restore", target, "--exit-on-error", "--single-transaction", "--no-owner", str(source))
         return
     path = Path(str(target.database))
-    if path.exists():
-        raise CxrError(f"{path} is there already; a restore overwrites nothing.", code="restore_refused")
-    shutil.copyfile(source, path)
+    fresh = path.with_name(f".{path.name}.restored")
+    shutil.copyfile(source, fresh)
+    connection = sqlite3.connect(fresh)
+    try:
+        found = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    except sqlite3.Error as error:
+        found = str(error)
+    finally:
+        connection.close()
+    if found != "ok":
+        fresh.unlink()
+        raise CxrError(f"The backup's database is damaged: {found}", code="backup_damaged")
+    sync_file(fresh)
+    fresh.rename(path)
+    sync_file(path.parent)
 
 
-def _refuse_full(url: str) -> None:
+def refuse_full(url: str) -> None:
+    """Raises CxrError where a database is there already, or what another one has left: nothing is overwritten."""
+    target = sa.make_url(url)
+    if target.get_backend_name() == POSTGRESQL:
+        _refuse_tables(url)
+        return
+    path = Path(str(target.database))
+    # SQLite takes a log that lies beside a database for its own.
+    for file in (path, *(path.with_name(f"{path.name}-{kind}") for kind in ("wal", "shm", "journal"))):
+        if file.exists():
+            raise CxrError(f"{file} is there already; a restore overwrites nothing.", code="restore_refused")
+
+
+def _refuse_tables(url: str) -> None:
     engine = create_engine(url)
     try:
         inspector = sa.inspect(engine)

@@ -11,7 +11,7 @@ from pathlib import Path
 from app.errors import OutOfSpace
 
 _ID = ".id"
-_UNKNOWN = "unknown"
+_UNKNOWN, _DAMAGED = "unknown", "damaged"
 
 
 class Spool:
@@ -89,17 +89,19 @@ class Spool:
         """The names of files that were set aside."""
         return _files(self.unknown)
 
-    def set_aside(self, names: Iterable[str]) -> None:
-        """Move files to where nothing but an operator removes them."""
-        names = list(names)
+    def set_aside(self, names: Iterable[str], *, damaged: bool = False) -> None:
+        """Move files to where nothing but an operator removes them: those that were replaced as `damaged` to a folder
+        of their own, from which nothing is taken in again.
+        """
+        names, folder = list(names), self.folder / _DAMAGED if damaged else self.unknown
         if not names:
             return
-        self.unknown.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
         for name in names:
             # Gone meanwhile: another process was at it.
             with contextlib.suppress(FileNotFoundError):
-                self.path(name).rename(self.unknown / name)
-        sync_file(self.unknown)
+                self.path(name).rename(folder / name)
+        sync_file(folder)
         self.sync()
 
     def put_back(self, names: Iterable[str]) -> None:

@@ -35,7 +35,7 @@ def claim(database: Database, spool: Spool) -> None:
                 f"CXR_DATABASE_URL and CXR_STATE_DIR. {_BIND}."
             )
         files, held = len(spool.names()), len(held_files(connection))
-        if there is not None and files:
+        if files and (there is not None or not held):
             raise _refusal(
                 f"The database is not the one of this state folder: it names no folder, and {spool.folder} holds "
                 f"{files} files of another database. Check CXR_DATABASE_URL, or restore a backup with `cxr restore`. "

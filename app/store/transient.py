@@ -16,10 +16,12 @@ _SQLITE = {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
 }
 # PostgreSQL, Appendix A: class 08 connection exception, 53 insufficient resources (disk, memory, connections), 57P0x
-# the server stops, crashed or starts.
-_POSTGRESQL_CLASSES = ("08", "53", "57P0")
+# the server stops, crashed or starts, 57014 a statement took longer than it may, 25006 the server only reads (after a
+# fail-over, or with a full disk), 25P03 a transaction idled, 40001 and 40P01 two transactions met, 55P03 no lock.
+_POSTGRESQL_CLASSES = ("08", "53", "57P0", "57014", "25006", "25P03", "40001", "40P01", "55P03")
 
 
 def is_out_of_space(error: BaseException) -> bool:
@@ -56,9 +58,9 @@ def is_transient(error: BaseException) -> bool:
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in _SQLITE  # the low byte of an extended code is the primary one
-    if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
-        return False
     state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(_POSTGRESQL_CLASSES)
     # psycopg has no SQLSTATE where no server answered.
-    is_psycopg = type(error.orig).__module__.startswith("psycopg")
-    return (state is None and is_psycopg) or str(state).startswith(_POSTGRESQL_CLASSES)
+    connected = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+    return connected and type(error.orig).__module__.startswith("psycopg")

@@ -44,6 +44,7 @@ class Outcome:
     missing: int = 0
     stuck: int = 0
     states: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -97,7 +98,9 @@ def soak(
         _count(outcome, sent, acknowledged, archive, supervised)
         outcome.destination, outcome.ends = dict(proxy.outcomes), dict(supervised.ends)
     outcome.seconds = round(time.monotonic() - started, 1)
-    assert outcome.held, asdict(outcome)
+    log = (folder / "service" / "service.log").read_text(errors="replace").splitlines()
+    faults_of_steps = [line for line in log if '"a step failed"' in line][-10:]
+    assert outcome.held, "\n".join([str(asdict(outcome)), *faults_of_steps])
     return outcome
 
 
@@ -166,6 +169,8 @@ def _count(
     outcome.stuck = sum(count for state, count in outcome.states.items() if state not in _OVER)
     reports = Counter(archive.study_of(report["parent"]) for report in archive.reports())
     outcome.reports = reports.total()
+    failed = supervised.service.jobs(state="failed")["data"]
+    outcome.reasons = dict(Counter(job["reason"]["code"] for job in failed))
     outcome.lost = sum(not reports[study] for study, uids in acknowledged.items() if uids)
     outcome.doubled = sum(count > 1 for count in reports.values())
     with httpx.Client(base_url=supervised.service.url, timeout=60.0) as client:

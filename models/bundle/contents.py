@@ -13,10 +13,15 @@ from models.vqgan.config import VQGANConfig
 SUFFIXES = frozenset({".json", ".safetensors", ".md", ".txt", ".csv", ".model", ".png", ".jpg", ".jpeg", ".webp"})
 _NAMES = frozenset({"LICENSE", "LICENCE", "NOTICE", "README", "AUTHORS"})
 # What makes Hugging Face's libraries import Python code of a model folder.
-_CODE_KEYS = frozenset({"auto_map", "custom_pipelines", "trust_remote_code"})
+_CODE_KEYS = frozenset({"auto_map", "custom_generate", "custom_pipelines", "trust_remote_code"})
+# Vocabularies: their keys are tokens, of which any may be such a word.
+_VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
 # No field of a configuration that counts something is larger in any model that is published.
 _MOST_COUNT = 2**24
-_COUNTS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
+_WIDTHS = ("hidden_size", "n_embd", "d_model", "dim", "word_embed_proj_dim")
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+_INNER = ("intermediate_size", "n_inner", "ffn_dim", "d_ff")
+_COUNTS = (*_WIDTHS, *_LAYERS, *_INNER, "num_attention_heads", "max_position_embeddings", "num_local_experts")
 # Weights of four bits are the smallest that are in use.
 _WEIGHTS_A_BYTE = 2
 _MOST_JSON_BYTES = 200_000_000
@@ -30,6 +35,8 @@ def files_of(path: Path) -> list[str]:
 def _walk(folder: Path) -> Iterator[str]:
     for file in folder.rglob("*"):
         name = file.relative_to(folder).as_posix()
+        if not name.isprintable():
+            raise BundleError(f"{name!r}: a bundle's files have names that can be printed")
         mode = file.lstat().st_mode
         if stat.S_ISLNK(mode):
             raise BundleError(f"{name}: a bundle holds no symbolic links")
@@ -46,19 +53,22 @@ def _walk(folder: Path) -> Iterator[str]:
 def check_llm(path: Path) -> Mapping[str, Any]:
     """The language model's configuration, in which sizes and references to code were checked. Raises BundleError."""
     folder = path / LLM_FOLDER
-    for file in sorted(folder.glob("*.json")):
-        found = _json(file)
-        if isinstance(found, dict) and (keys := sorted(_CODE_KEYS & {key for key, value in found.items() if value})):
-            raise BundleError(f"{LLM_FOLDER}/{file.name}: {keys[0]} makes Python code run, which no bundle brings")
+    for file in sorted(path.rglob("*.json")):
+        if file.name in _VOCABULARIES or file == path / MANIFEST_FILE:
+            continue
+        if keys := sorted(_CODE_KEYS & set(_keys(_json(file)))):
+            place = file.relative_to(path).as_posix()
+            raise BundleError(f"{place}: {keys[0]} makes Python code run, which no bundle brings")
     config = _json(folder / "config.json") if (folder / "config.json").is_file() else None
     if not isinstance(config, dict) or not _is_count(config.get("vocab_size")):
         raise BundleError(f"{LLM_FOLDER}/config.json is missing or has no vocab_size")
     for name in _COUNTS:
-        if name in config and not _is_count(config[name]):
+        if config.get(name) is not None and not _is_count(config[name]):
             raise BundleError(f"{LLM_FOLDER}/config.json: {name} is {str(config[name])[:40]}, which no model has")
-    width = config.get("hidden_size", 1)
+    width, layers, inner = (_most(config, names) for names in (_WIDTHS, _LAYERS, _INNER))
+    experts = config.get("num_local_experts") or 1
     held = _weights(folder) * _WEIGHTS_A_BYTE
-    if max(config["vocab_size"] * width, config.get("num_hidden_layers", 1) * width**2) > held:
+    if max(config["vocab_size"] * width, layers * width**2, layers * width * inner * experts) > held:
         raise BundleError(f"{LLM_FOLDER}/config.json describes a model that is larger than its weight files")
     return config
 
@@ -71,12 +81,28 @@ def check_vqgan(path: Path, config: VQGANConfig) -> None:
         raise BundleError(f"{VQGAN_FOLDER}/config.json describes a model that is larger than its weight files")
 
 
+def _most(config: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    return max([config[name] for name in names if config.get(name) is not None], default=1)
+
+
+def _keys(found: Any) -> Iterator[str]:
+    """Keys whose value is set, at any depth."""
+    left = [found]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            yield from (key for key, value in one.items() if value)
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+
+
 def _json(file: Path) -> Any:
     try:
         if file.stat().st_size > _MOST_JSON_BYTES:
             raise ValueError(file.name)
         return json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise BundleError(f"{file.parent.name}/{file.name} is no JSON that can be read") from error
 
 

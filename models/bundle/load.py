@@ -84,6 +84,8 @@ def load(path: Path, progress: Callable[[int], None] | None = None) -> Bundle:
     vqgan = _vqgan_config(path)
     _check_parts(path, manifest, vqgan)
     spec = manifest.vocabulary
+    if f"{LLM_FOLDER}/tokenizer.json" not in manifest.files:
+        raise BundleError(f"{LLM_FOLDER}/tokenizer.json is missing")
     try:
         vocabulary = Vocabulary.load(
             path / LLM_FOLDER / "tokenizer.json", spec.text_size, spec.image_offset, spec.codebook_size

@@ -107,6 +107,8 @@ class Manifest(_Part):
 def read_manifest(path: Path) -> Manifest:
     """Read and check `bundle.json` alone. Raises BundleError."""
     file = path / MANIFEST_FILE
+    if file.exists() and not file.is_file():
+        raise BundleError(f"{MANIFEST_FILE} is no file")
     try:
         return Manifest.model_validate_json(file.read_bytes())
     except FileNotFoundError as error:

@@ -133,6 +133,34 @@ def test_a_restore_overwrites_no_state(made: Path, tmp_path: Path) -> None:
     assert (status, "is not empty" in said) == (1, True)
 
 
+@pytest.mark.parametrize("left", ["", "-wal", "-shm", "-journal"])
+def test_a_restore_takes_nothing_that_another_database_has_left(made: Path, tmp_path: Path, left: str) -> None:
+    (tmp_path / f"x.sqlite{left}").write_bytes(b"x")
+    url = f"sqlite:///{tmp_path / 'x.sqlite'}"
+    status, said = cxr("restore", str(made), "--state-dir", str(tmp_path / "restored"), CXR_DATABASE_URL=url)
+    assert (status, "is there already" in said) == (1, True)
+    assert not (tmp_path / "restored").exists()  # so that it can be repeated
+
+
+def test_a_start_on_what_a_killed_restore_has_left_is_refused(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.store.backup.restore_database", killed)
+    cxr("restore", str(made), "--state-dir", str(tmp_path / "restored"))
+    assert list((tmp_path / "restored" / "spool").glob("*.dcm"))
+    with pytest.raises(RuntimeError, match="belong together"):
+        ServiceProcess(tmp_path / "second", CXR_STATE_DIR=str(tmp_path / "restored")).__enter__()
+
+
+def test_a_backup_into_the_state_folder_is_refused(made: Path, tmp_path: Path) -> None:
+    state = tmp_path / "first" / "state"
+    status, said = cxr("backup", str(state / "audit" / "b"), "--state-dir", str(state))
+    assert (status, "lies in the state folder" in said) == (1, True)
+
+
 def test_a_held_file_that_is_gone_is_told_and_the_rest_backed_up(made: Path, tmp_path: Path) -> None:
     state = tmp_path / "first" / "state"
     for file in (state / "spool").glob("*.dcm"):

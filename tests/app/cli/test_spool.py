@@ -58,10 +58,11 @@ def test_what_another_database_does_not_know_is_taken_in_again(tmp_path: Path) -
         service.start()
         status, said = spool("status", service.state)
         assert (status, "set aside" in said) == (1, True)
+        (service.state / "spool" / "unknown" / "link.dcm").symlink_to("/etc/hostname")
         status, said = spool("adopt", service.state)
         assert status == 1  # the garbage is refused, and stays
         assert "garbage.dcm" in said
-        assert {path.name for path in tmp_path.glob("state/spool/unknown/*")} == {"garbage.dcm"}
+        assert {path.name for path in tmp_path.glob("state/spool/unknown/*")} == {"garbage.dcm", "link.dcm"}
         assert _done(service) == uids
         metrics = httpx.get(f"{service.url}/metrics", timeout=30).text
-        assert "cxr_spool_unknown_files 1.0" in metrics
+        assert "cxr_spool_unknown_files 2.0" in metrics

@@ -223,13 +223,19 @@ async def test_the_outbox_tries_again_and_tells_of_each_failure(file: Path) -> N
     async def note(count: int, code: str) -> None:
         told.append((count, code))
 
-    await outbox.deliver("pacs", [file], note)
+    async def files() -> list[Path]:
+        return [file]
+
+    await outbox.deliver("pacs", files, note)
     assert (told, flaky.sent) == ([(1, "timeout"), (2, "http_503")], 1)
 
 
 async def test_the_outbox_gives_up_at_once_when_refused_for_good_and_at_last_when_time_is_over(file: Path) -> None:
     async def note(count: int, code: str) -> None:
         clock.now += 3600.0
+
+    async def files() -> list[Path]:
+        return [file]
 
     clock = Clock()
     for flaky, left in (
@@ -240,5 +246,5 @@ async def test_the_outbox_gives_up_at_once_when_refused_for_good_and_at_last_whe
         policy = StudySettings(retry_seconds=0.001, delivery_hours=2.0)
         outbox = Outbox([flaky], policy, circuit=lambda: CircuitBreaker(failures=100), clock=clock)
         with pytest.raises(DeliveryFailed):
-            await outbox.deliver("pacs", [file], note)
+            await outbox.deliver("pacs", files, note)
         assert len(flaky.errors) == left

@@ -1,15 +1,19 @@
 """A held file that is missing or damaged is noticed, and one sent again takes its place."""
 
+import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.dicom.equipment import MANUFACTURER
 from app.settings import Settings
+from tests.support.pacs import FakePacs
 from tests.support.service import Service, running
-from tests.support.studies import finished, instance, parsed, quick, stored, stow
+from tests.support.studies import failures, finished, instance, parsed, quick, stored, stow
 
 
 def _delete(file: Path) -> None:
@@ -74,6 +78,25 @@ async def test_it_is_gone_and_not_served_until_it_is_sent_again(settings: Settin
         assert (await service.client.get("/v1/jobs")).json()["total"] == 1  # its report stands
 
 
+async def test_a_document_that_is_damaged_while_its_destination_is_away_is_not_delivered(settings: Settings) -> None:
+    data = instance()
+    pacs = FakePacs()
+    pacs.status = 503
+    ready = quick(settings.model_copy(update={"destinations": (pacs.destination,)}), retry_seconds=1.0)
+    with pacs.running():
+        async with running(ready, durable=True) as service:
+            await stow(service.client, data)
+            until = time.monotonic() + 15.0
+            while not pacs.requests and time.monotonic() < until:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)  # between two attempts
+            (document,) = (file for file in _spooled(settings) if file.read_bytes() != data)
+            _cut(document)
+            pacs.status = 200
+            job = await finished(service.client, str(parsed(data).StudyInstanceUID))
+            assert (job["state"], job["reason"]["code"]) == ("failed", "document_lost")
+
+
 async def _failed(service: Service, settings: Settings, data: bytes, damage: Damage) -> dict[str, object]:
     assert (await stow(service.client, data)).status_code == 200
     (file,) = _spooled(settings)
@@ -123,3 +146,35 @@ async def test_what_retention_has_removed_is_kept_again_when_it_is_sent_again(se
         assert (await stow(service.client, data)).status_code == 200
         held: httpx.Response = await service.client.get(path, headers={"Accept": "application/dicom"})
         assert held.content == data
+
+
+async def test_another_s_instance_under_a_held_uid_is_a_duplicate_whoever_it_says_made_it(settings: Settings) -> None:
+    first = instance()
+    dataset = parsed(first)
+    uids = {word: str(dataset.get(word)) for word in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")}
+    async with running(quick(settings), durable=True) as service:
+        assert (await stow(service.client, first)).status_code == 200
+        other = await stow(service.client, instance(**uids, PatientID="other", Manufacturer=MANUFACTURER))
+        assert (other.status_code, failures(other)) == (409, [0x0111])
+
+
+async def test_a_file_that_cannot_be_removed_is_tried_again_and_the_others_are_removed(settings: Settings) -> None:
+    studies = [instance() for _ in range(3)]
+    async with running(quick(settings, retention_hours=0.0), durable=True) as service:
+        for data in studies:
+            await stow(service.client, data)
+            await finished(service.client, str(parsed(data).StudyInstanceUID))
+        (stuck,) = (file for file in _spooled(settings) if file.read_bytes() == studies[1])
+        _folder(stuck)
+        assert await service.app.state.service.studies.remove_due() == 2
+        stuck.rmdir()
+        stuck.write_bytes(studies[1])
+        assert await service.app.state.service.studies.remove_due() == 1
+        assert not stuck.exists()
+
+
+async def test_an_instance_that_is_too_large_is_refused_for_good(settings: Settings) -> None:
+    limits = settings.limits.model_copy(update={"max_instance_mb": 1})
+    async with running(quick(settings.model_copy(update={"limits": limits})), durable=True) as service:
+        answer = await stow(service.client, instance() + bytes(1_100_000))
+        assert (answer.status_code, "Retry-After" in answer.headers) == (409, False)

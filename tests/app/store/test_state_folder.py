@@ -84,6 +84,21 @@ def test_a_new_database_is_refused_for_a_folder_that_holds_files(
     assert spool.names() == {"held.dcm"}
 
 
+def test_a_new_database_is_refused_for_files_that_came_without_their_folders_id(
+    database: Database, spool: Spool
+) -> None:
+    _put(spool, "copied.dcm")
+    with pytest.raises(CxrError, match="holds 1 files of another database"):
+        claim(database, spool)
+
+
+def test_what_was_replaced_as_damaged_is_no_file_to_take_in(spool: Spool) -> None:
+    _put(spool, "damaged.dcm")
+    spool.set_aside(["damaged.dcm"], damaged=True)
+    assert (spool.names(), spool.unknown_names()) == (set(), set())
+    assert [path.name for path in spool.folder.glob("damaged/*")] == ["damaged.dcm"]
+
+
 def test_a_folder_without_its_volume_is_refused_for_a_database_that_holds_instances(
     database: Database, spool: Spool, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """What a bundle may not hold, listed in its manifest or not, and sizes that no weights can have."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -68,10 +69,16 @@ def test_what_is_no_file_is_refused(copy: Path) -> None:
         load(copy)
 
 
-@pytest.mark.parametrize("key", ["auto_map", "custom_pipelines", "trust_remote_code"])
-@pytest.mark.parametrize("name", ["llm/config.json", "llm/tokenizer_config.json"])
-def test_references_to_code_are_refused(copy: Path, name: str, key: str) -> None:
-    edit(copy, name, lambda body: body.update({key: {"AutoModelForCausalLM": "modeling.Model"}}))
+@pytest.mark.parametrize("key", ["auto_map", "custom_generate", "custom_pipelines", "trust_remote_code"])
+@pytest.mark.parametrize("name", ["llm/config.json", "llm/tokenizer_config.json", "llm/sub/x.json", "extra.json"])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_references_to_code_are_refused_wherever_they_stand(copy: Path, name: str, key: str, depth: int) -> None:
+    found: Any = {key: {"AutoModelForCausalLM": "modeling.Model"}}
+    for _ in range(depth):
+        found = {"text_config": [found]}
+    (copy / name).parent.mkdir(exist_ok=True)
+    body = json.loads((copy / name).read_text()) if (copy / name).exists() else {}
+    (copy / name).write_text(json.dumps(body | found))
     reseal(copy)
     with pytest.raises(BundleError, match="makes Python code run"):
         load(copy)
@@ -89,6 +96,10 @@ def test_references_to_code_are_refused(copy: Path, name: str, key: str) -> None
         ("llm/config.json", {"max_position_embeddings": 2**40}),
         ("llm/config.json", {"vocab_size": 2**40}),
         ("llm/config.json", {"vocab_size": True}),
+        ("llm/config.json", {"n_embd": 10**6, "n_layer": 1_000}),
+        ("llm/config.json", {"d_model": 65_536}),
+        ("llm/config.json", {"intermediate_size": 2**24}),
+        ("llm/config.json", {"num_local_experts": 100_000}),
         ("vqgan/config.json", {"ch": 10**6}),
         ("vqgan/config.json", {"ch": 8_192}),
         ("vqgan/config.json", {"num_res_blocks": 10**6}),
@@ -111,4 +122,23 @@ def test_json_that_cannot_be_read_is_refused(copy: Path, text: str) -> None:
     (copy / "llm" / "generation_config.json").write_text(text)
     reseal(copy)
     with pytest.raises(BundleError, match="no JSON that can be read"):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", ["llm/a\x1b[2J.txt", "llm/a\nb.txt"])
+def test_names_that_cannot_be_printed_are_refused(copy: Path, name: str) -> None:
+    (copy / name).write_text("x")
+    with pytest.raises(BundleError, match="names that can be printed"):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "llm/config.json", "llm/tokenizer.json", "vqgan/config.json"])
+@pytest.mark.parametrize("what", ["folder", "pipe", "nothing"])
+def test_a_part_that_is_no_file_is_refused_in_words(copy: Path, name: str, what: str) -> None:
+    (copy / name).unlink()
+    if what == "folder":
+        (copy / name).mkdir()
+    elif what == "pipe":
+        os.mkfifo(copy / name)
+    with pytest.raises(BundleError):
         load(copy)
