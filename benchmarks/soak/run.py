@@ -73,7 +73,7 @@ def soak(
     archive_port, proxy_port = free_port(), free_port()
     state = folder / "state"
     state.mkdir(parents=True, exist_ok=True)
-    clock = Clock(folder) if any("clock" in name for name in outcome.faults) else None
+    clock = _clock(folder, outcome)
     options = _options(state, proxy_port, clock, settings)
     flags = () if upgrade_from is not None else ("--decoders",)
     first = FakeService(folder / "service", release=upgrade_from, flags=flags, **options)
@@ -102,6 +102,20 @@ def soak(
     faults_of_steps = [line for line in log if '"a step failed"' in line][-10:]
     assert outcome.held, "\n".join([str(asdict(outcome)), *faults_of_steps])
     return outcome
+
+
+def _clock(folder: Path, outcome: Outcome) -> Clock | None:
+    """A clock where one is to be set; without a C compiler, its faults are left out."""
+    wanted = [name for name in outcome.faults if "clock" in name]
+    if not wanted:
+        return None
+    try:
+        return Clock(folder)
+    except FileNotFoundError as error:
+        print(f"The clock is not set: {error}.")
+        for name in wanted:
+            del outcome.faults[name]
+        return None
 
 
 def _options(state: Path, proxy_port: int, clock: Clock | None, settings: Mapping[str, str]) -> dict[str, Any]:
