@@ -68,7 +68,7 @@ async def test_a_large_part_is_written_whole_and_one_over_the_limit_leaves_nothi
     async with running(quick(settings.model_copy(update={"limits": limits})), durable=True) as pacs:
         small, large = with_value(25_000_000), with_value(31_000_000)
         response = await stow(pacs.client, small, large)
-        assert (response.status_code, other_failures(response)) == (202, [0xA700])
+        assert (response.status_code, other_failures(response)) == (202, [0x0110])
         (held,) = (settings.state_dir / "spool").glob("*.dcm")
         assert held.read_bytes() == small
 
