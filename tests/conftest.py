@@ -1,8 +1,9 @@
 """Fixtures that several tests share."""
 
+import gc
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,10 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     """The application on fakes, ready."""
     async with running(settings) as started:
         yield started
+
+
+@pytest.fixture
+def failed_connections() -> Iterator[None]:
+    """Collects the sockets that pynetdicom leaves within the test that made them (`tests/support/connections.py`)."""
+    yield
+    gc.collect()

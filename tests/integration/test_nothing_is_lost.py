@@ -1,9 +1,7 @@
 """The soak at reduced size: kills, PostgreSQL, a destination that is down, a disk that is full."""
 
-import gc
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,22 +9,13 @@ import pytest
 
 from app.server.run import FAILED_STATUS
 from benchmarks.soak import soak
+from tests.support.connections import FAILED_CONNECTIONS
 from tests.support.full_disk import small_disk
 from tests.support.postgres import postgresql
 from tests.support.process import ServiceProcess
 from tests.support.studies import instance, multipart
 
-# pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:.*socket.*:pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = FAILED_CONNECTIONS
 
 
 def test_no_study_is_lost_or_reported_twice_when_the_service_is_killed(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,16 +16,10 @@ from app.delivery.destinations import DimseDestination, StowDestination
 from app.delivery.outbox import Outbox
 from app.errors import DeliveryFailed
 from app.settings import DestinationSettings, StudySettings
+from tests.support.connections import FAILED_CONNECTIONS
 from tests.support.studies import instance
 
-# pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = FAILED_CONNECTIONS
 
 
 @pytest.fixture

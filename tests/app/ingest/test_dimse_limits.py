@@ -1,6 +1,5 @@
 """What one DIMSE peer may send: PDUs, commands and data sets end where they are longer than they may be."""
 
-import gc
 import os
 import resource
 import struct
@@ -32,21 +31,10 @@ from benchmarks.peer import (
     peer,
     request,
 )
+from tests.support.connections import FAILED_CONNECTIONS
 from tests.support.intake import FakeIntake, listening
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    gc.collect()
-
-
-@pytest.fixture
-def intake(tmp_path: Path) -> FakeIntake:
-    (tmp_path / "spool").mkdir()
-    return FakeIntake(tmp_path / "spool")
+pytestmark = FAILED_CONNECTIONS
 
 
 @pytest.fixture

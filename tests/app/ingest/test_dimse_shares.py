@@ -1,10 +1,8 @@
 """Who holds the DIMSE port's places: no peer all of them, and none for doing nothing."""
 
-import gc
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,21 +25,10 @@ from benchmarks.peer import (
     peer,
     request,
 )
+from tests.support.connections import FAILED_CONNECTIONS
 from tests.support.intake import FakeIntake, listening
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    gc.collect()
-
-
-@pytest.fixture
-def intake(tmp_path: Path) -> FakeIntake:
-    (tmp_path / "spool").mkdir()
-    return FakeIntake(tmp_path / "spool")
+pytestmark = FAILED_CONNECTIONS
 
 
 def can_associate(port: int, calling: bytes = b"OTHER", source: str = "127.0.0.1") -> bool:

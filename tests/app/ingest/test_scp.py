@@ -1,9 +1,7 @@
 """C-STORE and C-ECHO by real SCUs: pynetdicom's and dcmtk's."""
 
-import gc
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +11,14 @@ from pynetdicom import AE
 
 from app.dicom.status import FailureReason
 from app.ingest.scp import StorageScp
+from tests.support.connections import FAILED_CONNECTIONS
 from tests.support.intake import FakeIntake, listening
 from tests.support.studies import instance, parsed
 
-# pynetdicom leaves the socket of a connection that failed to the collector, which closes it with a warning.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    gc.collect()
+pytestmark = FAILED_CONNECTIONS
 
 
 CR = ComputedRadiographyImageStorage
-
-
-@pytest.fixture
-def intake(tmp_path: Path) -> FakeIntake:
-    (tmp_path / "spool").mkdir()
-    return FakeIntake(tmp_path / "spool")
 
 
 def associate(scp: StorageScp, calling: str = "SENDER", called: str = "LLMCXR", **options: Any) -> Any:
