@@ -9,7 +9,7 @@ import typer
 from app.cli.console import console, fail
 from app.cli.options import ConfigOption, StateOption, settings_of
 from app.errors import CxrError
-from app.store.backup import back_up, restore
+from app.store.backup import BackupManifest, back_up, restore
 from app.store.database import database_url, opened
 from app.store.spool import Spool
 
@@ -38,11 +38,7 @@ def backup(
     except (CxrError, OSError) as error:
         fail(error.detail if isinstance(error, CxrError) else f"The backup failed: {error}", 1)
     console.print(f"{len(made.files)} files in {folder}.", soft_wrap=True)
-    for word, names in (("missing", made.missing), ("damaged", made.damaged)):
-        for name in names:
-            console.print(f"spool/{name} is {word}: it has to be sent again.", soft_wrap=True)
-    if made.missing or made.damaged:
-        raise typer.Exit(1)
+    _tell(made)
 
 
 def restore_(
@@ -50,7 +46,10 @@ def restore_(
     state_dir: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Restore a backup into an empty state folder and an empty database. Nothing is overwritten."""
+    """Restore a backup into an empty state folder and an empty database. Nothing is overwritten.
+
+    The exit status is 1 where a held file is missing or damaged; the rest is restored all the same.
+    """
     settings = settings_of(config, state_dir=state_dir)
     try:
         made = restore(folder, settings.state_dir, database_url(settings.database_url, settings.state_dir))
@@ -59,5 +58,13 @@ def restore_(
     console.print(
         f"Restored what was held on {made.made:%Y-%m-%d %H:%M} UTC into {settings.state_dir}.", soft_wrap=True
     )
+    _tell(made)
+
+
+def _tell(made: BackupManifest) -> None:
+    """Name the held files that are not whole, which ends with status 1."""
+    for word, names in (("missing", made.missing), ("damaged", made.damaged)):
+        for name in names:
+            console.print(f"spool/{name} is {word}: it has to be sent again.", soft_wrap=True)
     if made.missing or made.damaged:
-        console.print(f"{len(made.missing) + len(made.damaged)} files were missing or damaged then.")
+        raise typer.Exit(1)

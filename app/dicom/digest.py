@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
-from app.dicom.opening import read_opening
+from app.dicom.opening import Opening, read_opening
 from app.dicom.walk import OverLimit
 from app.settings import ImagingSettings
 
@@ -19,29 +19,39 @@ def content_digest(file: Path | bytes, start: int | None = None) -> str:
     says of where that is is not asked: it may lie. Raises OSError.
     """
     with _opened(file) as stream:
-        return _digest(stream, _start(stream) if start is None else start)
+        if start is None:
+            opening = _opening(stream)
+            start = opening.start if opening else 0
+        return _digest(stream, start)
 
 
-def has_digest(file: Path | bytes, sha256: str) -> bool:
-    """Whether a file's data set has a digest, as this release or the first one takes it. Raises OSError."""
+def has_digest(file: Path | bytes, sha256: str, syntax: str) -> bool:
+    """Whether a file's data set has a digest, as this release or the first one takes it, and the file says that it is
+    of a transfer syntax (empty where it says none). Raises OSError.
+    """
     with _opened(file) as stream:
-        start, first = _start(stream), _start_of_first_release(stream)
-        return _digest(stream, start) == sha256 or (first != start and _digest(stream, first) == sha256)
+        opening = _opening(stream)
+        if opening is None or not opening.prefixed or opening.syntax != syntax:
+            return False
+        first = _start_of_first_release(stream)
+        return _digest(stream, opening.start) == sha256 or (first != opening.start and _digest(stream, first) == sha256)
 
 
 def _opened(file: Path | bytes) -> BinaryIO:
     return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
 
 
-def _start(stream: BinaryIO) -> int:
+def _opening(stream: BinaryIO) -> Opening | None:
+    """How the file begins, None where that is over a limit: it is damaged, as none that was taken is."""
+
     def read(offset: int, size: int) -> bytes:
         stream.seek(offset)
         return stream.read(size)
 
     try:
-        return read_opening(read, ImagingSettings()).start
-    except OverLimit:  # a damaged file: none that was taken is over a limit
-        return 0
+        return read_opening(read, ImagingSettings())
+    except OverLimit:
+        return None
 
 
 def _start_of_first_release(stream: BinaryIO) -> int:

@@ -198,7 +198,7 @@ class Ingestor:
         sent = {arrival.header.sop_instance_uid: arrival.sha256 for arrival in arrivals}
         with self._database.reading() as connection:
             again = [row for row in held_of(connection, list(sent)) if row.file and row.sha256 == sent[row[0]]]
-        return {row.sop_instance_uid: row.file for row in again if not is_whole(self._spool, row.file, row.sha256)}
+        return {row.sop_instance_uid: row.file for row in again if not is_whole(self._spool, row)}
 
 
 def _check_identity(header: Header, one: Incoming) -> None:

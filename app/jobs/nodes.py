@@ -1,6 +1,7 @@
 """Replicas that share a database: heartbeats, and re-enqueueing the work of a dead or stopping node.
 
-Times are the database's: a replica whose clock is ahead would take over from living ones.
+Times are the database's: a replica whose clock is ahead would take over from living ones. As that clock may
+be set back, a replica is dead as well whose heartbeat has not changed for as long as another one watched.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ class Nodes:
         self._database = database
         self._client = client
         self._queue_of = queue_of
+        # The last heartbeat of every other replica, and when it was seen first by the monotonic clock of this one.
+        self._watched: dict[str, tuple[float, float]] = {}
 
     async def run(self) -> None:
         """Send heartbeats, and take over from replicas that send none, for ever."""
@@ -51,10 +54,23 @@ class Nodes:
             now = self._database.now(connection)
             self._database.insert_new(connection, nodes, [{"name": self._name, "seen": now}])
             connection.execute(sa.update(nodes).where(nodes.c.name == self._name).values(seen=now))
+            rows = connection.execute(sa.select(nodes.c.name, nodes.c.seen).where(nodes.c.name != self._name)).all()
+            silent = [row for row in rows if self._is_unchanged(row.name, row.seen) or row.seen < now - _DEAD_SECONDS]
             # Whoever deletes the row is the one that takes over.
-            dead = sa.delete(nodes).where(nodes.c.seen < now - _DEAD_SECONDS, nodes.c.name != self._name)
-            names = list(connection.execute(dead.returning(nodes.c.name)).scalars())
+            names = [row.name for row in silent if self._delete(connection, row.name, row.seen)]
+        self._watched = {row.name: self._watched[row.name] for row in rows if row.name not in names}
         return sum(self._reenqueue(name, self._client) for name in names)
+
+    def _is_unchanged(self, name: str, seen: float) -> bool:
+        now = time.monotonic()
+        if self._watched.get(name, (None, now))[0] != seen:
+            self._watched[name] = seen, now
+        return now - self._watched[name][1] > _DEAD_SECONDS
+
+    @staticmethod
+    def _delete(connection: sa.Connection, name: str, seen: float) -> bool:
+        dead = sa.delete(nodes).where(nodes.c.name == name, nodes.c.seen == seen)
+        return connection.execute(dead).rowcount == 1
 
     def hand_over(self, client: DBOSClient) -> int:
         """Enqueue what this replica leaves unfinished, for any replica to go on with; returns how many workflows.

@@ -92,12 +92,9 @@ class ReportSteps:
         return True
 
     async def _encode_one(self, candidate: HeldInstance) -> ReadImage:
-        assert candidate.file is not None
-        name, sha256 = candidate.file, candidate.sha256
-
         async def encode(backend: Backend) -> ReadImage:
             try:
-                path = await asyncio.to_thread(verify, self._spool, name, sha256)
+                path = await asyncio.to_thread(verify, self._spool, candidate)
             except Gone as error:
                 raise JobFailed(error.code, f"An acknowledged image cannot be read. {error.detail}") from error
             image = await pipelines.encode(backend, path, Timings())
@@ -165,7 +162,7 @@ class ReportSteps:
         for held in await self._jobs.inputs(job.study_uid):
             if held.sop_instance_uid == uid:
                 try:
-                    return await asyncio.to_thread(verify, self._spool, held.file, held.sha256)
+                    return await asyncio.to_thread(verify, self._spool, held)
                 except Gone as error:
                     raise JobFailed(error.code, error.detail) from error
         raise JobFailed("removed", "The image is not held any more.")

@@ -180,7 +180,7 @@ class StudyService:
         return await asyncio.to_thread(self._verified, held)
 
     def _verified(self, held: Sequence[StoredInstance]) -> list[tuple[StoredInstance, Path]]:
-        return [(instance, verify(self._spool, instance.file, instance.sha256)) for instance in held]
+        return [(instance, verify(self._spool, instance)) for instance in held]
 
     async def occupancy(self) -> Occupancy:
         """What is held, for the gauges. Raises OSError, SQLAlchemyError."""

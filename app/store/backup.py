@@ -4,11 +4,12 @@ The database is copied first. Files are written before the database names them a
 file that the copy names is there, but for those that retention removes meanwhile.
 """
 
+import contextlib
 import datetime
+import fcntl
 import hashlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.dicom.digest import has_digest
 from app.errors import CxrError
+from app.store.database import opened
 from app.store.recording import held_files
 from app.store.snapshot import FILES, HeldFile, copy_database, refuse_full, restore_database
 from app.store.spool import Spool, sync_file
@@ -54,8 +56,29 @@ def back_up(
     if folder.is_relative_to(state_dir):
         raise CxrError(f"{folder} lies in the state folder; a backup goes elsewhere.", code="backup_refused")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    fresh.mkdir(mode=0o700)
+    with _fresh(folder.with_name(f".{folder.name}.partial")) as fresh:
+        return _back_up(engine, spool, others, state_dir, fresh, folder, release)
+
+
+@contextlib.contextmanager
+def _fresh(folder: Path) -> Iterator[Path]:
+    """An empty folder, without what a backup that was killed has left in it. Raises CxrError where one is under way."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        yield folder
+    except BlockingIOError:
+        raise CxrError("Another process makes this backup at the moment.", code="backup_refused") from None
+    finally:
+        os.close(descriptor)
+
+
+def _back_up(
+    engine: sa.Engine, spool: Spool, others: Iterable[Path], state_dir: Path, fresh: Path, folder: Path, release: str
+) -> BackupManifest:
     try:
         kind: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
         copied = fresh / FILES[kind]
@@ -66,14 +89,14 @@ def back_up(
         missing, damaged = [], []
         (fresh / _SPOOL).mkdir()
         for held in snapshot.held:
-            target = fresh / _SPOOL / held.name
+            target = fresh / _SPOOL / held.file
             try:
-                files[f"{_SPOOL}/{held.name}"] = _copy(spool.path(held.name), target)
+                files[f"{_SPOOL}/{held.file}"] = _copy(spool.path(held.file), target)
             except (FileNotFoundError, IsADirectoryError):
-                missing.append(held.name)
+                missing.append(held.file)
                 continue
             if not _is_whole(target, held):
-                damaged.append(held.name)
+                damaged.append(held.file)
         for path in (*_files_of(others), *(spool.unknown / name for name in sorted(spool.unknown_names()))):
             name = path.relative_to(state_dir)
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +125,7 @@ def back_up(
 def restore(folder: Path, state_dir: Path, url: str) -> BackupManifest:
     """Restore a backup into an empty state folder and an empty database, once all of it was found to be whole.
 
-    Raises CxrError, OSError.
+    What is returned names as `missing` what the database holds and the spool does not. Raises CxrError, OSError.
     """
     manifest = _manifest(folder)
     kind = "postgresql" if url.startswith("postgresql") else "sqlite"
@@ -134,7 +157,9 @@ def restore(folder: Path, state_dir: Path, url: str) -> BackupManifest:
     # Last, for the same reason.
     restore_database(folder / database, url)
     _sync_all(state_dir)
-    return manifest
+    with opened(url) as engine, engine.connect() as connection:
+        gone = sorted(name for name in held_files(connection) if not (state_dir / _SPOOL / name).is_file())
+    return manifest.model_copy(update={"missing": tuple(gone)})
 
 
 def _manifest(folder: Path) -> BackupManifest:
@@ -159,7 +184,7 @@ def _files_of(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _is_whole(copy: Path, held: HeldFile) -> bool:
-    return not held.sha256 or has_digest(copy, held.sha256)
+    return not held.sha256 or has_digest(copy, held.sha256, held.transfer_syntax_uid)
 
 
 def _copy(source: Path, target: Path) -> str:

@@ -1,6 +1,7 @@
 """Whether a held file is what was acknowledged: disks lose files and flip bits, and people restore parts of backups."""
 
 from pathlib import Path
+from typing import Protocol
 
 from app.dicom.digest import has_digest
 from app.errors import Gone
@@ -8,17 +9,32 @@ from app.store.spool import Spool
 from app.store.transient import is_transient
 
 
-def verify(spool: Spool, name: str | None, sha256: str) -> Path:
-    """The path of a held file, once its data set was found to have the recorded digest. Blocks.
+class Held(Protocol):
+    """What is recorded of a file in the spool."""
 
-    `name` is None where retention has removed the file; `sha256` is empty for documents of the first release, of which
-    only the presence is checked. Raises Gone, OSError.
+    @property
+    def file(self) -> str | None:
+        """Its name, None once retention has removed it."""
+
+    @property
+    def sha256(self) -> str:
+        """The digest of its data set, empty for documents of the first release."""
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """What its File Meta Information says; empty where it says nothing."""
+
+
+def verify(spool: Spool, held: Held) -> Path:
+    """The path of a held file, once its data set was found to have the recorded digest and encoding. Blocks.
+
+    Of documents of the first release only the presence is checked. Raises Gone, OSError.
     """
-    if name is None:
+    if held.file is None:
         raise Gone("The retention time of its pixel data is over.", code="removed")
-    path = spool.path(name)
+    path = spool.path(held.file)
     try:
-        whole = has_digest(path, sha256) if sha256 or not path.is_file() else True
+        whole = (not held.sha256 and path.is_file()) or has_digest(path, held.sha256, held.transfer_syntax_uid)
     except FileNotFoundError:
         raise _missing() from None
     except OSError as error:
@@ -30,10 +46,10 @@ def verify(spool: Spool, name: str | None, sha256: str) -> Path:
     return path
 
 
-def is_whole(spool: Spool, name: str | None, sha256: str) -> bool:
-    """Whether a held file is there and has the recorded digest. Raises OSError."""
+def is_whole(spool: Spool, held: Held) -> bool:
+    """Whether a held file is there and as it was recorded. Raises OSError."""
     try:
-        verify(spool, name, sha256)
+        verify(spool, held)
     except Gone:
         return False
     return True

@@ -94,9 +94,10 @@ def record(
 
 
 def held_of(connection: sa.Connection, uids: Sequence[str]) -> Sequence[Any]:
-    """SOP Instance UID, SHA-256, file and origin of those instances that are recorded."""
-    query = sa.select(instances.c.sop_instance_uid, instances.c.sha256, instances.c.file, instances.c.origin)
-    found: Sequence[Any] = connection.execute(query.where(instances.c.sop_instance_uid.in_(uids))).all()
+    """What is recorded of those instances, their attributes excepted."""
+    table = instances.c
+    query = sa.select(table.sop_instance_uid, table.transfer_syntax_uid, table.sha256, table.file, table.origin)
+    found: Sequence[Any] = connection.execute(query.where(table.sop_instance_uid.in_(uids))).all()
     return found
 
 

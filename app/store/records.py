@@ -172,6 +172,7 @@ class HeldInstance:
     sop_instance_uid: str
     sop_class_uid: str
     attributes: Mapping[str, Any]
+    transfer_syntax_uid: str
     sha256: str
     file: str | None
     received: float

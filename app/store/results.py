@@ -42,7 +42,7 @@ class Results:
         uids = [str(dataset.SOPInstanceUID) for dataset in written]
         with self._database.reading() as connection:
             found = _rows(connection, uids)
-        held = {row.sop_instance_uid for row in found if is_whole(self._spool, row.file, row.sha256)}
+        held = {row.sop_instance_uid for row in found if is_whole(self._spool, row)}
         lost = [row.sop_instance_uid for row in found if row.sop_instance_uid not in held]
         rows: list[dict[str, object]] = []
         files: list[Path] = []
@@ -79,7 +79,7 @@ class Results:
         return await asyncio.to_thread(self._verified, {row.sop_instance_uid: row for row in rows}, uids)
 
     def _verified(self, rows: Mapping[str, sa.Row[Any]], uids: Sequence[str]) -> list[Path]:
-        return [verify(self._spool, rows[uid].file, rows[uid].sha256) for uid in uids]
+        return [verify(self._spool, rows[uid]) for uid in uids]
 
     async def predecessors(self, uids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """Series and SOP Instance UID of documents, by SOP class."""

@@ -48,6 +48,7 @@ class StoredInstance:
     study_uid: str
     series_uid: str
     sop_instance_uid: str
+    transfer_syntax_uid: str
     sha256: str
     file: str | None
 

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -21,10 +21,11 @@ FILES = {SQLITE: "database.sqlite", POSTGRESQL: "database.dump"}
 
 @dataclass(frozen=True)
 class HeldFile:
-    """A file that the copied database names, with the digest of its data set (empty where none is recorded)."""
+    """What the copied database records of a file; see `app.store.integrity.Held`."""
 
-    name: str
+    file: str
     sha256: str
+    transfer_syntax_uid: str
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ def _dump(engine: sa.Engine, target: Path) -> Snapshot:
 
 
 def _held(connection: sa.Connection) -> Snapshot:
-    query = sa.select(instances.c.file, instances.c.sha256).where(instances.c.file.is_not(None))
-    held = [HeldFile(str(row.file), str(row.sha256)) for row in connection.execute(query)]
+    columns = [instances.c[field.name] for field in fields(HeldFile)]
+    query = sa.select(*columns).where(instances.c.file.is_not(None))
+    held = [HeldFile(**row._mapping) for row in connection.execute(query)]
     # The schema may be of a release before, which is backed up as it is.
     has_identity = sa.inspect(connection).has_table(state_folder.name)
     return Snapshot(connection.execute(sa.select(state_folder.c.id)).scalar() if has_identity else None, held)

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from models.bundle.manifest import LLM_FOLDER, MANIFEST_FILE, VQGAN_FOLDER, BundleError
 from models.vqgan.config import VQGANConfig
 
 # Data that is parsed without being run. A tokenizer's `.model` is a protocol buffer.
 SUFFIXES = frozenset({".json", ".safetensors", ".md", ".txt", ".csv", ".model", ".png", ".jpg", ".jpeg", ".webp"})
-_NAMES = frozenset({"LICENSE", "LICENCE", "NOTICE", "README", "AUTHORS"})
+_NAMES = frozenset({"LICENSE", "LICENCE", "NOTICE", "README", "AUTHORS", ".gitattributes"})
 # What makes Hugging Face's libraries import Python code of a model folder.
 _CODE_KEYS = frozenset({"auto_map", "custom_generate", "custom_pipelines", "trust_remote_code"})
 # Vocabularies: their keys are tokens, of which any may be such a word.
@@ -48,6 +50,17 @@ def _walk(folder: Path) -> Iterator[str]:
         if plain.suffix.lower() not in SUFFIXES and plain.name not in _NAMES:
             raise BundleError(f"{name}: a bundle holds no pickled data, no code, and no files of unknown kinds")
         yield name
+
+
+def check_weights(path: Path) -> None:
+    """Read every weight file's header: types, shapes and offsets have to fit its size. Raises BundleError."""
+    for file in sorted(path.rglob("*.safetensors")):
+        try:
+            with safe_open(file, framework="np") as opened:
+                opened.keys()
+        except (SafetensorError, OSError) as error:
+            name = file.relative_to(path).as_posix()
+            raise BundleError(f"{name} is no safetensors file that can be read: {error}") from error
 
 
 def check_llm(path: Path) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.bundle.contents import check_llm, check_vqgan, files_of
+from models.bundle.contents import check_llm, check_vqgan, check_weights, files_of
 from models.bundle.manifest import (
     LLM_FOLDER,
     MANIFEST_FILE,
@@ -121,6 +121,7 @@ def _vqgan_config(path: Path) -> VQGANConfig:
 
 def _check_parts(path: Path, manifest: Manifest, vqgan: VQGANConfig) -> None:
     image, vocabulary = manifest.image, manifest.vocabulary
+    check_weights(path)
     check_vqgan(path, vqgan)
     rows = check_llm(path)["vocab_size"]
     pairs = (

@@ -29,7 +29,8 @@ class Budget:
     """The time that is left of `minutes`, unset for no limit."""
 
     def __init__(self, minutes: float | None = None) -> None:
-        self.end = time.monotonic() + 60 * minutes if minutes else math.inf
+        self.begun = time.monotonic()
+        self.end = self.begun + 60 * minutes if minutes else math.inf
 
     @property
     def limited(self) -> bool:
@@ -40,6 +41,12 @@ class Budget:
         """The moment of `time.monotonic` at which `share` of what is left now is used; infinite without a limit."""
         now = time.monotonic()
         return now + share * max(0.0, self.end - now) if self.limited else math.inf
+
+    def within(self, share: float) -> float:
+        """The moment of `time.monotonic` at which `share` of the whole time has passed from now, at the end at most;
+        infinite without a limit.
+        """
+        return min(self.end, time.monotonic() + share * (self.end - self.begun)) if self.limited else math.inf
 
 
 def seconds_of(trainer: Trainer, recipe: Scalable, allowance: float = 0.0) -> float:

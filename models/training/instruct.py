@@ -28,7 +28,8 @@ NAME = "instruct"
 class SelectionRecipe(BaseModel):
     """At `step`, draw for every one of `conditions` until `each` drawings are kept or `most` have been drawn.
 
-    A drawing may be kept when `readings` of its decoded image, all but the first slightly varied, state its condition.
+    A drawing may be kept when `readings` of its decoded image, all but the first slightly varied, state its condition;
+    with `classifier`, the classifier behind the image tokenizer's losses has to agree.
     With `matched`, those are kept that resemble real films in structure, spectrum, likelihood and to a discriminator
     (see `realism`). `temperature` and `top_p` are those of the drawings, `guidance` their scale against a request of
     an empty text where the recipe drops conditions, else against a radiograph that is to be reported.
@@ -44,6 +45,7 @@ class SelectionRecipe(BaseModel):
     temperature: float = 0.95
     top_p: float = 0.95
     readings: int = 3
+    classifier: bool = False
     matched: bool = False
 
 

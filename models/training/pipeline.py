@@ -213,7 +213,8 @@ class TrainingPipeline:
                 vqgan,
                 selection,
                 empty_requests=recipe.dropped_conditions > 0,
-                until=self.budget.until(0.5),
+                classifier=self.classifier() if selection.classifier else None,
+                until=self.budget.within(0.8 * shares.selection),
             )
             with self.accelerator.main_process_first():
                 drawn = select(own, records, known[:, 0], recipe.seed, self.out, console)

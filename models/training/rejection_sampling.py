@@ -1,8 +1,8 @@
 """Rejection sampling of the model's own drawings (as in Dong et al. 2023, RAFT).
 
 A model learns to report on radiographs sooner than to draw them. Drawings whose reports state the request, and which
-resemble real films (see `realism`), are training examples for drawing. No classifier takes part, so that one can still
-judge the result independently.
+resemble real films (see `realism`), are training examples for drawing. A recipe may let the classifier of the image
+tokenizer's losses agree too; the judge takes no part, so that it can still judge the result.
 """
 
 import math
@@ -17,6 +17,7 @@ from rich.console import Console
 from transformers import PreTrainedModel
 
 from models.bundle import Decoding
+from models.classifier import Classifier
 from models.data.dataset import DataError, Record
 from models.data.variations import random_variations, vary
 from models.data.wording import drawing_request, stated_condition
@@ -50,10 +51,11 @@ class OwnDrawings:
         recipe: SelectionRecipe,
         *,
         empty_requests: bool = False,
+        classifier: Classifier | None = None,
         until: float = math.inf,
     ) -> None:
-        """`empty_requests`: the model was trained with dropped conditions. After `until`, a moment of
-        `time.monotonic`, no further drawings are begun.
+        """`empty_requests`: the model was trained with dropped conditions. `classifier` reads drawings too. After
+        `until`, a moment of `time.monotonic`, no further drawings are begun.
         """
         self.recipe = recipe
         self.until = until
@@ -62,6 +64,7 @@ class OwnDrawings:
         self._prompts = Prompts(vocabulary)
         self._vqgan = vqgan
         self._empty_requests = empty_requests
+        self._classifier = classifier
 
     @property
     def batch(self) -> int:
@@ -89,7 +92,7 @@ class OwnDrawings:
 
     @torch.inference_mode()
     def read_back(self, images: np.ndarray, seed: int) -> list[list[str | None]]:
-        """What `readings` reports of every image, uint8 (N, side, side), state: N lists."""
+        """What `readings` reports of every image, uint8 (N, side, side), and the classifier state: N lists."""
         device, channels = next(self._vqgan.parameters()).device, self._vqgan.config.in_channels
         stated: list[list[str | None]] = [[] for _ in images]
         for reading in range(self.recipe.readings):
@@ -104,6 +107,12 @@ class OwnDrawings:
             texts = write(self._model, self._vocabulary, prompts, _REPORT_TOKENS)
             for found, text in zip(stated, texts, strict=True):
                 found.append(stated_condition(text))
+        if self._classifier is not None:
+            for start in range(0, len(images), _CODEC_BATCH):
+                seen = torch.from_numpy(images[start : start + _CODEC_BATCH]).to(device)
+                chosen = self._classifier.logits(to_pixels(seen, channels)).argmax(1).tolist()
+                for row, label in enumerate(chosen, start):
+                    stated[row].append(self._classifier.config.labels[label])
         return stated
 
     def realistic(self, codes: np.ndarray, images: np.ndarray, real: np.ndarray, seed: int) -> np.ndarray:

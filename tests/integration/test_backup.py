@@ -1,5 +1,7 @@
 """A backup taken while studies arrive, and restored elsewhere, has all that was acknowledged before it began."""
 
+import fcntl
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -126,6 +128,35 @@ def test_a_damaged_backup_is_refused_and_nothing_restored(made: Path, tmp_path: 
     assert status == 1
     assert "damaged" in said or "cannot be read" in said
     assert not (tmp_path / "restored").exists()
+
+
+def test_what_a_killed_backup_has_left_is_cleared_by_the_next_one(made: Path, tmp_path: Path) -> None:
+    left = tmp_path / ".second.partial"
+    (left / "spool").mkdir(parents=True)
+    (left / "spool" / "x.dcm").write_bytes(b"x")
+    assert cxr("backup", str(tmp_path / "second"), "--state-dir", str(tmp_path / "first" / "state"))[0] == 0
+    assert not left.exists()
+    assert not (tmp_path / "second" / "spool" / "x.dcm").exists()
+
+
+def test_a_backup_to_the_same_folder_at_the_same_time_is_refused(made: Path, tmp_path: Path) -> None:
+    left = tmp_path / ".second.partial"
+    left.mkdir()
+    descriptor = os.open(left, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    status, said = cxr("backup", str(tmp_path / "second"), "--state-dir", str(tmp_path / "first" / "state"))
+    os.close(descriptor)
+    assert (status, "at the moment" in said) == (1, True)
+
+
+def test_a_restore_names_what_the_database_holds_and_the_backup_lacks(made: Path, tmp_path: Path) -> None:
+    manifest = json.loads((made / MANIFEST).read_bytes())
+    (held,) = (name for name in manifest["files"] if name.endswith(".dcm"))
+    del manifest["files"][held]
+    (made / MANIFEST).write_text(json.dumps(manifest))
+    status, said = cxr("restore", str(made), "--state-dir", str(tmp_path / "restored"))
+    assert status == 1
+    assert f"{held} is missing: it has to be sent again" in said
 
 
 def test_a_restore_overwrites_no_state(made: Path, tmp_path: Path) -> None:

@@ -30,6 +30,18 @@ def _flip(file: Path) -> None:
     file.write_bytes(data)
 
 
+def _syntax(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[data.index(b"\x02\x00\x10\x00UI") + 8 + 16] ^= 3  # 1.2.840.10008.1.2.1 is another syntax then
+    file.write_bytes(data)
+
+
+def _prefix(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[128] ^= 1  # of DICM
+    file.write_bytes(data)
+
+
 def _folder(file: Path) -> None:
     file.unlink()
     file.mkdir()
@@ -44,7 +56,7 @@ def _other(file: Path) -> None:
     file.write_bytes(b"")
 
 
-DAMAGES = [_delete, _cut, _flip, _folder, _link, _other]
+DAMAGES = [_delete, _cut, _flip, _syntax, _prefix, _folder, _link, _other]
 CODES = {damage: "file_missing" if damage in (_delete, _link) else "file_damaged" for damage in DAMAGES}
 Damage = Callable[[Path], None]
 

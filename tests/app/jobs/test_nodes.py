@@ -103,6 +103,25 @@ def test_a_replica_with_another_clock_takes_nothing_over_from_one_that_lives(
     database.close()
 
 
+def test_a_dead_replica_is_taken_over_although_the_clock_of_the_database_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, client = Database(database_url(None, tmp_path)), _Client()
+    a, b = (Nodes(name, database, client, lambda _: "q") for name in "ab")  # type: ignore[arg-type]
+    b.beat()
+    with database.transaction() as connection:  # an hour ahead of what the clock says now
+        connection.execute(sa.update(nodes).where(nodes.c.name == "b").values(seen=nodes.c.seen + 3600.0))
+    passed, real = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + passed)
+    assert a.beat() == 0
+    passed = 20.0
+    assert a.beat() == 0
+    passed = 31.0
+    assert a.beat() == 1
+    assert (client.resumed, _names(database)) == (["w"], ["a"])
+    database.close()
+
+
 def _names(database: Database) -> list[str]:
     with database.reading() as connection:
         return list(connection.execute(sa.select(nodes.c.name)).scalars())

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,42 @@ CODE = (
     "pyd", "pyx", "so", "dll", "dylib", "sh", "exe", "bat", "jar", "js", "wasm", "onnx",
     "h5", "keras", "pb", "tflite", "msgpack", "gguf", "zip", "tar", "gz", "html", "svg", "dat",
 )  # fmt: skip
+
+
+def _header(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
+    """Change the header of a safetensors file: its length in 8 bytes, JSON, then the data."""
+
+    def changed(data: bytes) -> bytes:
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        change(next(entry for name, entry in header.items() if name != "__metadata__"))
+        text = json.dumps(header).encode()
+        return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+    return changed
+
+
+LIES: dict[str, Callable[[bytes], bytes]] = {
+    "no header": lambda data: b"",
+    "a header that is longer than the file": lambda data: (2**40).to_bytes(8, "little") + data[8:],
+    "a header that is no JSON": lambda data: data[:8] + b"x" * (len(data) - 8),
+    "another shape": _header(lambda entry: entry.update(shape=[*entry["shape"], 7])),
+    "another type": _header(lambda entry: entry.update(dtype="F64")),
+    "an unknown type": _header(lambda entry: entry.update(dtype="F7")),
+    "data behind the end": _header(lambda entry: entry.update(data_offsets=[n + 10**9 for n in entry["data_offsets"]])),
+    "data that is cut": lambda data: data[:-100],
+    "data that nothing describes": lambda data: data + b"x" * 100,
+}
+
+
+@pytest.mark.parametrize("part", ["llm", "vqgan"])
+@pytest.mark.parametrize("lie", LIES)
+def test_weight_files_whose_header_lies_are_refused(copy: Path, part: str, lie: str) -> None:
+    file = copy / part / "model.safetensors"
+    file.write_bytes(LIES[lie](file.read_bytes()))
+    reseal(copy)
+    with pytest.raises(BundleError, match=rf"{part}/model.safetensors is no safetensors file"):
+        load(copy)
 
 
 @pytest.mark.parametrize("listed", [True, False])
