@@ -114,7 +114,11 @@ async def read_parts(
                     waiting = waiting[-len(opening) :]
                     continue
                 chunk, opening = waiting[position:], b""
-            for piece in _pieces(chunk, b"--" + boundary):
+            first, *others = _pieces(chunk, b"\r\n--" + boundary)
+            parser.write(first)
+            await after_chunk()
+            for piece in others:
+                await asyncio.sleep(0)
                 parser.write(piece)
                 await after_chunk()
         if not opening:
@@ -128,7 +132,7 @@ async def read_parts(
 
 
 def _pieces(chunk: bytes, delimiter: bytes) -> Sequence[bytes]:
-    """A chunk to parse in one go, or where many parts are in it in pieces, so that others have their turn."""
+    """A chunk to parse in one go, or where many parts are in it in pieces, between which others have their turn."""
     if chunk.count(delimiter) <= _MOST_PARTS_AT_ONCE:
         return (chunk,)
     return [chunk[at : at + _PIECE] for at in range(0, len(chunk), _PIECE)]

@@ -15,6 +15,8 @@ _PREAMBLE = 128
 _SYNTAX, _CLASS = 0x0010, 0x0002
 _KEPT = {_SYNTAX, _CLASS}
 _LONGEST_UID = 128
+# Most files' preamble and group 2 fit into it: every read of its own lets other threads in between.
+_WINDOW = 1_024
 _EXPLICIT, _IMPLICIT, _LONG = Struct("<HH2sH").unpack_from, Struct("<HHL").unpack_from, Struct("<L").unpack_from
 
 
@@ -49,6 +51,7 @@ class Opening:
 
 def read_opening(read: Read, limits: ImagingSettings) -> Opening:
     """Read a file's beginning. Raises OverLimit."""
+    read = _windowed(read)
     prefixed = read(_PREAMBLE, 4) == b"DICM"
     start, found = _meta(read, _PREAMBLE + 4 if prefixed else 0, limits)
     syntax = found.get(_SYNTAX, "")
@@ -61,6 +64,20 @@ def read_opening(read: Read, limits: ImagingSettings) -> Opening:
         little = int.from_bytes(head[:2], "little") < 1024
     implicit = starts_implicit(head) if syntax not in DEFLATED else False
     return Opening(start, syntax, found.get(_CLASS, ""), prefixed, implicit, little)
+
+
+def _windowed(read: Read) -> Read:
+    window, base = b"", 0
+
+    def from_window(offset: int, size: int) -> bytes:
+        nonlocal window, base
+        if size > _WINDOW:
+            return read(offset, size)
+        if offset < base or offset + size > base + len(window):
+            window, base = read(offset, _WINDOW), offset
+        return window[offset - base : offset - base + size]
+
+    return from_window
 
 
 def _meta(read: Read, offset: int, limits: ImagingSettings) -> tuple[int, dict[int, str]]:

@@ -8,30 +8,29 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import structlog
 
 from app.dicom.digest import content_digest
 from app.dicom.header import Header, NotStorable
 from app.dicom.opening import Opening
 from app.dicom.status import FailureReason, Receipt
 from app.imaging.headers import Headers
+from app.ingest.refusals import fault, refusal
 from app.queues import batches
 from app.store.database import Database
 from app.store.integrity import is_whole
-from app.store.recording import Arrival, Enqueue, held_of, record
+from app.store.recording import Arrival, Enqueue, NotLookedAt, record
 from app.store.spool import Spool, sync_file
-from app.store.transient import is_out_of_space, is_transient, is_value_refused
+from app.store.transient import is_transient
 from app.telemetry import tracing
 
-log = structlog.get_logger(__name__)
-
-_THREADS, _SLOW_THREADS = 8, 2
+_THREADS, _SLOW_THREADS = 4, 2
 _BATCH = 64
 _CHUNK = 1_000_000
 _HELD_SECONDS = 60.0
+# A commit costs as much as this many seconds of a processor: what is nearly ready shares it.
+_LINGER_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -134,9 +133,9 @@ class Ingestor:
             else:
                 self._check(one, opening)
         except NotStorable as refused:
-            _drop(one, _refusal(refused.header, refused.reason, refused.detail))
+            _drop(one, refusal(refused.header, refused.reason, refused.detail))
         except BaseException as error:  # every outcome is a receipt
-            _drop(one, _fault(error, None))
+            _drop(one, fault(error, None))
 
     def _check(self, one: Incoming, opening: Opening) -> None:
         """Check and sync a file, and hand it to the committer."""
@@ -154,18 +153,18 @@ class Ingestor:
                     self._sent.setdefault(one.sender, {})[header.study_instance_uid] = time.monotonic()
             self._ready.put(Ready(one, arrival))
         except NotStorable as refused:
-            _drop(one, _refusal(refused.header, refused.reason, refused.detail))
+            _drop(one, refusal(refused.header, refused.reason, refused.detail))
         except BaseException as error:  # as above
-            _drop(one, _fault(error, header))
+            _drop(one, fault(error, header))
 
     def _ingest_batches(self) -> None:
-        for batch in batches(self._ready, _BATCH):
+        for batch in batches(self._ready, _BATCH, linger_seconds=_LINGER_SECONDS):
             try:
                 self._ingest(batch)
             except Exception as error:  # the thread must survive unexpected errors
                 for one in batch:
                     if not one.incoming.receipt.done():
-                        one.incoming.receipt.set_result(_fault(error, None))
+                        one.incoming.receipt.set_result(fault(error, None))
 
     def _ingest(self, batch: Sequence[Ready]) -> None:
         recorded = self._commit([one.arrival for one in batch])
@@ -176,14 +175,13 @@ class Ingestor:
                 _drop(one.incoming, receipt)
 
     def _commit(self, arrivals: Sequence[Arrival]) -> list[tuple[Receipt, bool]]:
+        lost: dict[str, str] = {}
         try:
             self._spool.sync()
-            lost = self._lost(arrivals)
-            with self._database.transaction() as connection:
-                outcomes = record(self._database, connection, arrivals, self._enqueue, lost.keys())
+            outcomes = self._record(arrivals, lost)
         except Exception as error:
             if len(arrivals) == 1 or is_transient(error):
-                return [(_fault(error, arrival.header), False) for arrival in arrivals]
+                return [(fault(error, arrival.header), False) for arrival in arrivals]
             # One cannot be stored, such as a text with NUL in PostgreSQL; the others have nothing to do with it.
             return [outcome for arrival in arrivals for outcome in self._commit([arrival])]
         replaced = {
@@ -193,12 +191,16 @@ class Ingestor:
             self._spool.set_aside((file for uid, file in lost.items() if uid in replaced), damaged=True)
         return outcomes
 
-    def _lost(self, arrivals: Sequence[Arrival]) -> dict[str, str]:
-        """Files that are missing or damaged of instances that arrive again with the content they had, by UID."""
-        sent = {arrival.header.sop_instance_uid: arrival.sha256 for arrival in arrivals}
-        with self._database.reading() as connection:
-            again = [row for row in held_of(connection, list(sent)) if row.file and row.sha256 == sent[row[0]]]
-        return {row.sop_instance_uid: row.file for row in again if not is_whole(self._spool, row)}
+    def _record(self, arrivals: Sequence[Arrival], lost: dict[str, str]) -> list[tuple[Receipt, bool]]:
+        """Record arrivals; `lost` gets the files that are missing or damaged of instances that arrive again, by UID."""
+        looked_at: set[str] = set()
+        while True:
+            try:
+                with self._database.transaction() as connection:
+                    return record(self._database, connection, arrivals, self._enqueue, lost.keys(), looked_at)
+            except NotLookedAt as again:  # outside of the transaction: reading a file takes a while
+                looked_at |= {row.sop_instance_uid for row in again.rows}
+                lost |= {row.sop_instance_uid: row.file for row in again.rows if not is_whole(self._spool, row)}
 
 
 def _check_identity(header: Header, one: Incoming) -> None:
@@ -214,25 +216,6 @@ def _check_identity(header: Header, one: Incoming) -> None:
 def _drop(one: Incoming, receipt: Receipt) -> None:
     one.file.unlink(missing_ok=True)
     one.receipt.set_result(receipt)
-
-
-def _refusal(header: Header | None, reason: FailureReason, detail: str) -> Receipt:
-    if header is None:
-        return Receipt(None, None, failure=reason, detail=detail)
-    return Receipt(header.sop_class_uid, header.sop_instance_uid, failure=reason, detail=detail)
-
-
-def _fault(error: BaseException, header: Header | None) -> Receipt:
-    full, passes = is_out_of_space(error), is_transient(error)
-    log.error("ingest failed", exc_info=error, full=full, passes=passes)
-    if full:
-        return _refusal(header, FailureReason.OUT_OF_RESOURCES, "The disk is full.")
-    if passes:
-        busy = "The database or the disk does not answer; send it again."
-        return replace(_refusal(header, FailureReason.OUT_OF_RESOURCES, busy), busy=True)
-    if is_value_refused(error):
-        return _refusal(header, FailureReason.CANNOT_UNDERSTAND, "The database cannot hold a value of the instance.")
-    return _refusal(header, FailureReason.PROCESSING_FAILURE, "The instance could not be stored.")
 
 
 def _prepend(prefix: bytes, file: Path) -> None:

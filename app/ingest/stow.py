@@ -63,8 +63,6 @@ class StowReceiver:
         """Wait until what has come is on its way to the disk, and few enough instances are under way."""
         if self._open is not None and self._open.waiting > _WAITING_BYTES:
             await asyncio.to_thread(self._open.write_out)
-        else:
-            await asyncio.sleep(0)
         while len(self._pending) > _UNDER_WAY:
             self.receipts.append(await asyncio.wrap_future(self._pending.popleft()))
 

@@ -8,8 +8,8 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from app.store.recording import value_of
 from app.store.records import HeldInstance, Skipped
+from app.store.rows import value_of
 
 _READ = {
     str(ComputedRadiographyImageStorage),

@@ -1,21 +1,18 @@
 """What one transaction records of instances that have arrived."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from pydicom.datadict import tag_for_keyword
 
 from app.dicom.equipment import MANUFACTURER
-from app.dicom.header import STUDY_KEYWORDS, Header
+from app.dicom.header import Header
 from app.dicom.status import FailureReason, Receipt
 from app.store.database import Database
 from app.store.records import OPEN, JobState
+from app.store.rows import instance_row, job_id, job_row, study_row
 from app.store.tables import instances, jobs, studies
-
-_STUDY_TAGS = tuple(f"{tag_for_keyword(keyword):08X}" for keyword in STUDY_KEYWORDS)
 
 
 @dataclass(frozen=True)
@@ -33,18 +30,12 @@ class Arrival:
 Enqueue = Callable[[sa.Connection, str, str | None], None]
 
 
-def job_id(study_uid: str, revision: int) -> str:
-    """The id of a revision's job: no UID of a patient's study can be read from it."""
-    return hashlib.sha256(f"{study_uid}/{revision}".encode()).hexdigest()[:32]
+class NotLookedAt(Exception):
+    """Whether the held files of these `rows` are whole has to be known first."""
 
-
-def value_of(attributes: Mapping[str, Any], tag: str) -> str:
-    """The first value of an attribute in DICOM JSON as text; a person name is its first component group that is set."""
-    values = attributes.get(tag, {}).get("Value") or [""]
-    first = values[0]
-    if isinstance(first, dict):
-        return str(first.get("Alphabetic") or first.get("Ideographic") or first.get("Phonetic") or "")
-    return "" if first is None else str(first)
+    def __init__(self, rows: Sequence[Any]) -> None:
+        super().__init__()
+        self.rows = rows
 
 
 def held_files(connection: sa.Connection) -> set[str]:
@@ -58,14 +49,21 @@ def record(
     arrivals: Sequence[Arrival],
     enqueue: Enqueue,
     lost: Set[str] = frozenset(),
+    looked_at: Set[str] = frozenset(),
 ) -> list[tuple[Receipt, bool]]:
     """Record arrivals; returns for each its receipt and whether its file is now held.
 
     A study's first instance opens a revision and enqueues its job, later ones join it while it is open. `lost` are SOP
-    Instance UIDs whose held file is missing or damaged. One that arrives again for such a file, or after retention has
-    removed it, takes its place; it opens a revision only where the study's latest job came to no good end.
+    Instance UIDs whose held file is missing or damaged, of those `looked_at`. One that arrives again for such a file,
+    or after retention has removed it, takes its place; it opens a revision only where the study's latest job came to no
+    good end. Raises NotLookedAt, before it writes, where the file of one that arrives again was not looked at.
     """
-    known = _known(connection, [arrival.header.sop_instance_uid for arrival in arrivals])
+    rows = held_of(connection, [arrival.header.sop_instance_uid for arrival in arrivals])
+    sent = {(arrival.header.sop_instance_uid, arrival.sha256) for arrival in arrivals}
+    again = [row for row in rows if row.file and (row.sop_instance_uid, row.sha256) in sent]
+    if unknown := [row for row in again if row.sop_instance_uid not in looked_at]:
+        raise NotLookedAt(unknown)
+    known = _known(rows)
     lost = {*lost, *known.removed}
     fresh: list[Arrival] = []
     outcomes: list[tuple[Receipt, bool]] = []
@@ -111,8 +109,7 @@ class _Known(dict[str, str]):
     received: frozenset[str] = frozenset()
 
 
-def _known(connection: sa.Connection, uids: list[str]) -> _Known:
-    rows = held_of(connection, uids)
+def _known(rows: Sequence[Any]) -> _Known:
     found = _Known((row.sop_instance_uid, row.sha256) for row in rows)
     found.held = frozenset(found)
     found.received = frozenset(row.sop_instance_uid for row in rows if row.origin == "input")
@@ -155,7 +152,7 @@ def _join_studies(
         if open_jobs[uid] is None:
             revision = study.revision + 1
             identity = open_jobs[uid] = job_id(uid, revision)
-            connection.execute(sa.insert(jobs), [_job_row(identity, uid, revision, now)])
+            connection.execute(sa.insert(jobs), [job_row(identity, uid, revision, now)])
             connection.execute(
                 sa.update(studies).where(studies.c.study_uid == uid).values(job=identity, revision=revision)
             )
@@ -171,54 +168,6 @@ def _done(connection: sa.Connection, uids: Sequence[str]) -> set[str]:
     query = sa.select(studies.c.study_uid).join(jobs, latest)
     wanted = query.where(studies.c.study_uid.in_(uids), jobs.c.state == JobState.DONE)
     return set(connection.execute(wanted).scalars()) if uids else set()
-
-
-def study_row(uid: str, attributes: dict[str, Any], now: float) -> dict[str, Any]:
-    """A study as its first instance describes it."""
-    return {
-        "study_uid": uid,
-        "patient_id": value_of(attributes, "00100020"),
-        "patient_name": value_of(attributes, "00100010"),
-        "study_date": value_of(attributes, "00080020")[:16],
-        "accession_number": value_of(attributes, "00080050"),
-        "attributes": {tag: attributes[tag] for tag in _STUDY_TAGS if tag in attributes},
-        "revision": 0,
-        "job": None,
-        "created": now,
-    }
-
-
-def _job_row(identity: str, study_uid: str, revision: int, now: float) -> dict[str, Any]:
-    return {
-        "id": identity,
-        "study_uid": study_uid,
-        "revision": revision,
-        "state": JobState.RECEIVED,
-        "runs": 1,
-        "attempts": 0,
-        "created": now,
-        "updated": now,
-        "last_received": now,
-        "steps": [],
-        "skipped": [],
-        "documents": [],
-    }
-
-
-def instance_row(header: Header, file: str, sha256: str, size: int) -> dict[str, Any]:
-    """The columns of an instance that follow from its header and file."""
-    return {
-        "sop_instance_uid": header.sop_instance_uid,
-        "sop_class_uid": header.sop_class_uid,
-        "study_uid": header.study_instance_uid,
-        "series_uid": header.series_instance_uid,
-        "transfer_syntax_uid": header.transfer_syntax_uid,
-        "modality": value_of(header.attributes, "00080060")[:16],
-        "attributes": header.attributes,
-        "sha256": sha256,
-        "bytes": size,
-        "file": file,
-    }
 
 
 def _row(arrival: Arrival, open_jobs: dict[str, str | None], now: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from app.dicom.part10 import to_bytes
 from app.errors import CxrError
 from app.store.database import Database
 from app.store.integrity import is_whole, verify
-from app.store.recording import instance_row
+from app.store.rows import instance_row
 from app.store.spool import Spool
 from app.store.tables import instances
 

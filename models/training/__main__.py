@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="gpu")
     parser.add_argument("--features", help="network of the information-preserving loss")
     parser.add_argument("--bundle", type=Path, help="where the finished bundle goes")
-    parser.add_argument("--start", type=Path, help="bundle whose image tokenizer to begin from")
+    parser.add_argument("--start", type=Path, help="bundle to begin from")
     parser.add_argument("--minutes", type=float, help="fit every stage's steps to this time")
     words = parser.parse_args()
     budget = Budget(words.minutes)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from models.bundle import VQGAN_FOLDER
 from models.bundle.export import export_bundle
 from models.training.budget import Budget
 from models.training.pipeline import TrainingPipeline, console
@@ -46,12 +45,11 @@ def train(
 ) -> None:
     """Train one stage and what it needs, or all of them and write `bundle`. Raises DataError, FloatingPointError.
 
-    `start` is a bundle whose image tokenizer to begin from. The bundle is also written before every selection of own
-    drawings, to `BUNDLE-step-N`: a cut run leaves one.
+    `start` is a bundle to begin from: its image tokenizer, and its language model where the recipe goes on.
+    The bundle is also written before every selection of own drawings, to `BUNDLE-step-N`: a cut run leaves one.
     """
     out.mkdir(parents=True, exist_ok=True)
-    codec = start / VQGAN_FOLDER if start else None
-    pipeline = TrainingPipeline(recipe, data, out, instructions=instructions, start=codec, budget=budget)
+    pipeline = TrainingPipeline(recipe, data, out, instructions=instructions, start=start, budget=budget)
     if stage is Stage.CLASSIFIER:
         pipeline.classifier()
         return

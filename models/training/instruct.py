@@ -52,14 +52,16 @@ class SelectionRecipe(BaseModel):
 class InstructRecipe(BaseModel):
     """Model, phases, schedule and weights; the recipe ends where its last phase does.
 
-    `base` is a Hugging Face folder to begin from; without one, a GPT-NeoX of `width`, `layers`, `heads` begins from
-    scratch. The paper counts the loss on the response only (`input_image_weight` 0); a model trained from scratch on
-    few images also learns from the image tokens of its inputs.
+    `base` is a Hugging Face folder to begin from; with `goes_on`, training goes on from the language model and the text
+    tokenizer of the bundle that it is started from; else a GPT-NeoX of `width`, `layers`, `heads` begins from scratch.
+    The paper counts the loss on the response only (`input_image_weight` 0); a model trained from scratch on few images
+    also learns from the image tokens of its inputs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: str = ""
+    goes_on: bool = False
     image_embeddings: ImageEmbeddings = "random"
     gradient_checkpointing: bool = False
     width: int = 192

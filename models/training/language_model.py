@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedModel
 
+from models.data.dataset import DataError
 from models.vocabulary import Vocabulary
 
 ImageEmbeddings = Literal["random", "mean", "codebook"]
@@ -34,6 +35,17 @@ def build_model(
     )
     model = GPTNeoXForCausalLM(config)
     # The layers have it now; a bundle's configuration is of a model that only generates.
+    model.config.hidden_dropout = 0.0
+    return model
+
+
+def load_trained(folder: Path, vocabulary: Vocabulary, dropout: float) -> PreTrainedModel:
+    """The language model of a bundle, to go on with; weights in fp32. Raises DataError for another vocabulary."""
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, local_files_only=True, hidden_dropout=dropout
+    )
+    if model.config.vocab_size != vocabulary.size:
+        raise DataError(f"{folder}: {model.config.vocab_size} tokens, and the image tokenizer needs {vocabulary.size}")
     model.config.hidden_dropout = 0.0
     return model
 

@@ -4,6 +4,7 @@ Every phase writes its result below `out` and is skipped where the result exists
 """
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from rich.console import Console
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
+from models.bundle import LLM_FOLDER, VQGAN_FOLDER
 from models.classifier import Classifier
 from models.data.codes import tokenise
 from models.data.dataset import DataError, rows_of
@@ -29,7 +31,7 @@ from models.training.classifier import NAME as CLASSIFIER
 from models.training.fitting import fitted
 from models.training.instruct import NAME as LANGUAGE_MODEL
 from models.training.instruct import InstructRecipe, InstructTrainer, train_instruct
-from models.training.language_model import build_model, load_base
+from models.training.language_model import build_model, load_base, load_trained
 from models.training.loop import accelerator as default_accelerator
 from models.training.mixture import KeptDrawings, Mixture, Phase, read_instructions
 from models.training.recipe import OWN_CLASSIFIER, Recipe
@@ -63,8 +65,9 @@ class TrainingPipeline:
         start: Path | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """`data` is a manifest or a pack; `instructions` a JSON-lines file of plain instructions; `start` the folder
-        of an image tokenizer to begin from; `budget` the time limit that every phase is fitted to.
+        """`data` is a manifest or a pack; `instructions` a JSON-lines file of plain instructions; `start` a bundle to
+        begin from: its image tokenizer, and its language model where the recipe goes on; `budget` the time limit that
+        every phase is fitted to.
         """
         self.recipe = recipe
         self.out = out
@@ -124,7 +127,7 @@ class TrainingPipeline:
         if (folder / "config.json").exists():
             return VQGAN.load(folder, self.device)
         recipe, features = self.recipe, self._features()
-        start = VQGAN.load(self._start, self.device) if self._start else None
+        start = VQGAN.load(self._start / VQGAN_FOLDER, self.device) if self._start else None
         if start is not None and start.config != recipe.architecture:
             raise DataError(f"{self._start}: its architecture is not the recipe's")
 
@@ -136,10 +139,19 @@ class TrainingPipeline:
             schedule = fitted(schedule, IMAGE_TOKENIZER, trainer, until, self.out, console)
         return train_vqgan(trainer(schedule), self.out, until)
 
+    @property
+    def _trained(self) -> Path:
+        """Folder of the language model to go on with."""
+        if self._start is None:
+            raise DataError("the recipe goes on from a bundle's language model: name a bundle to start from")
+        return self._start / LLM_FOLDER
+
     def vocabulary(self, codebook_size: int) -> Vocabulary:
         """The text tokenizer, trained or extended once, with the codes behind it."""
         recipe, file = self.recipe.instruct, self.out / "tokenizer.json"
         with self.accelerator.main_process_first():
+            if recipe.goes_on and not file.exists():
+                shutil.copyfile(self._trained / "tokenizer.json", file)
             if not file.exists():
                 records = [self.records[row] for row in self.rows]
                 tokenizer = (
@@ -156,6 +168,8 @@ class TrainingPipeline:
         if recipe.base:
             codebook = vqgan.quantize.embedding.weight.detach().cpu().float()
             return load_base(Path(recipe.base), vocabulary, codebook, recipe.image_embeddings)
+        if recipe.goes_on:
+            return load_trained(self._trained, vocabulary, recipe.dropout)
         return build_model(vocabulary, recipe.width, recipe.layers, recipe.heads, recipe.context, recipe.dropout)
 
     def language_model(self, vqgan: VQGAN, finished: Finished | None = None) -> tuple[PreTrainedModel, Vocabulary]:

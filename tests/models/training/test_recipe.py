@@ -1,16 +1,20 @@
 """The whole recipe on twenty made-up radiographs, by its commands, to a bundle that the server loads."""
 
 import json
+import shutil
 from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from app.cli import app
 from models.bundle import load
 from models.data.dataset import DataError
+from models.training.recipe import FOLDER as RECIPES
 from models.training.recipe import load_recipe, names
 from tests.support.served import start
 from tests.support.training import write_data
@@ -57,6 +61,32 @@ def test_every_stage_leaves_its_checkpoint_samples_and_logs(trained: Path) -> No
         with Image.open(out / "samples" / f"{name}.png") as picture:
             assert picture.size[1] >= 64
     assert load(trained / "bundle").manifest.label == "tiny-0"
+
+
+def _going_on(trained: Path, folder: Path) -> Path:
+    """A folder with a recipe that goes on from the trained bundle, with a step as small as none."""
+    changed = "[instruct]\ngoes_on = true\nlearning_rate = 1e-12"
+    (folder / "on.toml").write_text((RECIPES / "tiny.toml").read_text().replace("[instruct]", changed))
+    shutil.copytree(trained / "bundle" / "vqgan", folder / "out" / "vqgan")
+    return folder / "on.toml"
+
+
+def test_training_goes_on_from_a_bundle_with_its_own_tokens(trained: Path, tmp_path: Path) -> None:
+    recipe, manifest = _going_on(trained, tmp_path), trained / "data" / "manifest.csv"
+    common = ("train", "all", manifest, tmp_path / "out", "--recipe", recipe, "--bundle", tmp_path / "bundle")
+    ran(*common, "--start", trained / "bundle")
+    first, second = (load_file(folder / "bundle" / "llm" / "model.safetensors") for folder in (trained, tmp_path))
+    assert all(torch.allclose(second[name].float(), tensor.float(), atol=1e-6) for name, tensor in first.items())
+    tokens = [(folder / "bundle" / "llm" / "tokenizer.json").read_bytes() for folder in (trained, tmp_path)]
+    assert tokens[0] == tokens[1]
+
+
+def test_a_recipe_that_goes_on_from_nothing_is_explained(trained: Path, tmp_path: Path) -> None:
+    recipe, manifest = _going_on(trained, tmp_path), trained / "data" / "manifest.csv"
+    words = ["train", "all", manifest, tmp_path / "out", "--recipe", recipe, "--bundle", tmp_path / "bundle"]
+    result = cli.invoke(app, [str(word) for word in words])
+    assert result.exit_code == 1
+    assert "name a bundle to start from" in result.output.replace("\n", " ")
 
 
 def test_the_bundle_is_measured_and_gets_its_card(trained: Path) -> None:

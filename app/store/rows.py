@@ -1,0 +1,75 @@
+"""Rows of the tables as they are first written: studies, jobs, instances."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from pydicom.datadict import tag_for_keyword
+
+from app.dicom.header import STUDY_KEYWORDS, Header
+from app.store.records import JobState
+
+_STUDY_TAGS = tuple(f"{tag_for_keyword(keyword):08X}" for keyword in STUDY_KEYWORDS)
+
+
+def job_id(study_uid: str, revision: int) -> str:
+    """The id of a revision's job: no UID of a patient's study can be read from it."""
+    return hashlib.sha256(f"{study_uid}/{revision}".encode()).hexdigest()[:32]
+
+
+def value_of(attributes: Mapping[str, Any], tag: str) -> str:
+    """The first value of an attribute in DICOM JSON as text; a person name is its first component group that is set."""
+    values = attributes.get(tag, {}).get("Value") or [""]
+    first = values[0]
+    if isinstance(first, dict):
+        return str(first.get("Alphabetic") or first.get("Ideographic") or first.get("Phonetic") or "")
+    return "" if first is None else str(first)
+
+
+def study_row(uid: str, attributes: dict[str, Any], now: float) -> dict[str, Any]:
+    """A study as its first instance describes it."""
+    return {
+        "study_uid": uid,
+        "patient_id": value_of(attributes, "00100020"),
+        "patient_name": value_of(attributes, "00100010"),
+        "study_date": value_of(attributes, "00080020")[:16],
+        "accession_number": value_of(attributes, "00080050"),
+        "attributes": {tag: attributes[tag] for tag in _STUDY_TAGS if tag in attributes},
+        "revision": 0,
+        "job": None,
+        "created": now,
+    }
+
+
+def job_row(identity: str, study_uid: str, revision: int, now: float) -> dict[str, Any]:
+    """A revision's job as it begins."""
+    return {
+        "id": identity,
+        "study_uid": study_uid,
+        "revision": revision,
+        "state": JobState.RECEIVED,
+        "runs": 1,
+        "attempts": 0,
+        "created": now,
+        "updated": now,
+        "last_received": now,
+        "steps": [],
+        "skipped": [],
+        "documents": [],
+    }
+
+
+def instance_row(header: Header, file: str, sha256: str, size: int) -> dict[str, Any]:
+    """The columns of an instance that follow from its header and file."""
+    return {
+        "sop_instance_uid": header.sop_instance_uid,
+        "sop_class_uid": header.sop_class_uid,
+        "study_uid": header.study_instance_uid,
+        "series_uid": header.series_instance_uid,
+        "transfer_syntax_uid": header.transfer_syntax_uid,
+        "modality": value_of(header.attributes, "00080060")[:16],
+        "attributes": header.attributes,
+        "sha256": sha256,
+        "bytes": size,
+        "file": file,
+    }
