@@ -71,8 +71,16 @@ def _section(heading: Dataset, name: Dataset, value: str, draft: Draft) -> Datas
 
 
 def sections(draft: Draft) -> Items[Dataset]:
-    """Findings and impression; a report without headings is all findings."""
+    """What was doubted of the image, findings and impression; a report without headings is all findings."""
     found = []
+    if draft.warnings:
+        # CID 7001 and 7002: how the image was taken stands before what was found in it.
+        heading = code("55111-9", "LN", "Current Procedure Descriptions")
+        name = code("121065", "DCM", "Procedure Description")
+        first, *others = (_section(heading, name, f"Warning: {warning}", draft) for warning in draft.warnings)
+        for other in others:
+            first.ContentSequence.extend(other.ContentSequence)
+        found.append(first)
     findings = draft.findings if draft.findings or draft.impression else draft.text
     if findings:
         heading = code("59776-5", "LN", "Findings")

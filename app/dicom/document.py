@@ -32,8 +32,9 @@ class Draft:
     """What a document says, on which image, and what identifies it.
 
     `source` is the image's header; `key` the job's idempotency key, from which all UIDs follow; `created` is fixed by
-    the job, so that a repeated write yields the same bytes. `predecessor` is the series and SOP Instance UID of the
-    document of a previous revision.
+    the job, so that a repeated write yields the same bytes. `warnings` are sentences on how the image was
+    taken: what was assumed, turned, chosen or doubted. `predecessor` is the series and SOP Instance UID of the document
+    of a previous revision.
     """
 
     source: Dataset
@@ -44,6 +45,7 @@ class Draft:
     bundle_sha256: str
     key: str
     created: datetime.datetime
+    warnings: tuple[str, ...] = ()
     predecessor: tuple[str, str] | None = None
 
     def uid(self, document: str, part: str) -> str:

@@ -69,6 +69,14 @@ def diagnostic_report(draft: Draft) -> dict[str, Any]:
             {"contentType": "text/plain; charset=utf-8", "data": base64.b64encode(draft.text.encode()).decode()}
         ],
     }
+    # R4's DiagnosticReport has no note; R5's is given as its cross-version extension.
+    report["extension"] += [
+        {
+            "url": "http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note",
+            "valueAnnotation": {"text": f"Warning about the image: {warning}"},
+        }
+        for warning in draft.warnings
+    ]
     if header.get("PatientID"):
         report["subject"] = {"type": "Patient", "identifier": {"value": str(header.PatientID)}}
     if header.get("StudyInstanceUID"):

@@ -41,7 +41,8 @@ def _evidence(draft: Draft) -> Dataset:
 def measurement_report(draft: Draft) -> Dataset:
     """The report as Comprehensive 3D SR (PS3.3 A.35.13).
 
-    TID 1500 holds no narrative: the texts stand as comments (121106, DCM) of one group that points at the image.
+    TID 1500 holds no narrative: the texts stand as comments (121106, DCM) of one group that points at the image. What
+    was doubted of the image stands before them, each as an item of its own.
     """
     context = ObservationContext(
         observer_device_context=ObserverContext(
@@ -67,6 +68,14 @@ def measurement_report(draft: Draft) -> Dataset:
             )
         ],
     )
+    for warning in draft.warnings:
+        group[0].ContentSequence.append(
+            TextContentItem(
+                name=CodedConcept("LLMCXR2", "99LLMCXR", "Warning about the image"),
+                value=warning,
+                relationship_type=RelationshipTypeValues.CONTAINS,
+            )
+        )
     comment = TextContentItem(
         name=CodedConcept("121106", "DCM", "Comment"),
         value=draft.text or " ",

@@ -18,7 +18,10 @@ _BANNER = "AI DRAFT - UNVERIFIED - NOT FOR CLINICAL USE"
 
 def picture(draft: Draft) -> np.ndarray:
     """The report as white text on black: uint8 (rows, 1024). No patient's identity is in it."""
-    lines = [_BANNER, ""]
+    lines = [_BANNER if not draft.warnings else f"{_BANNER} - WARNINGS: {len(draft.warnings)}"]
+    for warning in draft.warnings:
+        lines += textwrap.wrap(f"WARNING: {warning}", _COLUMNS)
+    lines.append("")
     for paragraph in draft.text.splitlines():
         lines += textwrap.wrap(paragraph, _COLUMNS) or [""]
     lines = [*lines[:_LINES], "", f"Model {draft.model}", draft.created.strftime("%Y-%m-%d %H:%M %Z")]

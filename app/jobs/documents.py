@@ -40,8 +40,10 @@ _WRITERS: dict[DocumentName, Callable[[Draft], Dataset]] = {
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
 
-def _draft(report: StoredReport, source: Dataset, predecessor: tuple[str, str] | None = None) -> Draft:
-    """The draft of a report on an image with this header."""
+def _draft(
+    report: StoredReport, source: Dataset, warnings: Sequence[str], predecessor: tuple[str, str] | None = None
+) -> Draft:
+    """The draft of a report on an image with this header, of which this was doubted."""
     return Draft(
         source=source,
         text=report.text,
@@ -51,6 +53,7 @@ def _draft(report: StoredReport, source: Dataset, predecessor: tuple[str, str] |
         bundle_sha256=report.bundle_sha256,
         key=report.key,
         created=datetime.datetime.fromisoformat(report.created),
+        warnings=tuple(warnings),
         predecessor=predecessor,
     )
 
@@ -59,24 +62,27 @@ def build(
     names: Sequence[DocumentName],
     report: StoredReport,
     header: Dataset,
+    warnings: Sequence[str],
     predecessors: Mapping[str, tuple[str, str]],
 ) -> list[Dataset]:
-    """The documents of a report on an image with this header; `predecessors` are those of a previous revision, by SOP
-    class.
+    """The documents of a report on an image with this header, of which `warnings` say what was doubted; `predecessors`
+    are those of a previous revision, by SOP class.
     """
     written = []
     for name in names:
-        dataset = _WRITERS[name](_draft(report, header))
+        dataset = _WRITERS[name](_draft(report, header, warnings))
         predecessor = predecessors.get(str(dataset.SOPClassUID))
         if predecessor is not None and name != "capture":
-            dataset = _WRITERS[name](_draft(report, header, predecessor))
+            dataset = _WRITERS[name](_draft(report, header, warnings, predecessor))
         written.append(dataset)
     return written
 
 
-def fhir_of(report: StoredReport, document: Path, headers: Headers) -> bytes:
+def fhir_of(job: Job, document: Path, headers: Headers) -> bytes:
     """A study's report as FHIR DiagnosticReport; the study's attributes are those of a document that was written."""
-    return json.dumps(diagnostic_report(_draft(report, headers.source(document)))).encode()
+    assert job.report is not None
+    warnings = job.image.warnings if job.image else ()
+    return json.dumps(diagnostic_report(_draft(job.report, headers.source(document), warnings))).encode()
 
 
 def event_of(job: Job) -> dict[str, Any]:
@@ -88,6 +94,7 @@ def event_of(job: Job) -> dict[str, Any]:
         "state": job.state,
         "reason": None if job.reason is None else {"code": job.reason.code, "detail": job.reason.detail},
         "documents": list(job.documents),
+        "warnings": list(job.image.warnings) if job.image else [],
     }
 
 
@@ -109,8 +116,18 @@ def _source(data: bytes, headers: Headers) -> Dataset:
     return source
 
 
-def upload_document(media_type: str, data: bytes, text: GeneratedText, bundle: Bundle, headers: Headers) -> bytes:
-    """A report on an upload as a document in the image's study. Raises UnusableImage where the image lacks its UIDs."""
+def upload_document(
+    media_type: str,
+    data: bytes,
+    text: GeneratedText,
+    warnings: Sequence[str],
+    bundle: Bundle,
+    headers: Headers,
+) -> bytes:
+    """A report on an upload as a document in the image's study, with what was doubted of the image.
+
+    Raises UnusableImage where the image lacks its UIDs.
+    """
     source = _source(data, headers)
     created = datetime.datetime.now(datetime.UTC).isoformat()
     # Each request writes a document of its own: the time is part of the key, from which the UIDs follow.
@@ -127,7 +144,7 @@ def upload_document(media_type: str, data: bytes, text: GeneratedText, bundle: B
         bundle_sha256=bundle.sha256,
         created=created,
     )
-    draft = _draft(report, source)
+    draft = _draft(report, source, warnings)
     if media_type == DICOM:
         return to_bytes(basic_text_report(draft))
     return json.dumps(diagnostic_report(draft)).encode()

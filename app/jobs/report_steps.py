@@ -148,7 +148,10 @@ class ReportSteps:
         source = await self._source(job)
         predecessors = await self._results.predecessors(previous[0].documents) if previous else {}
         header = await asyncio.to_thread(self._headers.source, source)
-        written = await asyncio.to_thread(documents.build, self._study.documents, report, header, predecessors)
+        warnings = _image_of(job).warnings
+        written = await asyncio.to_thread(
+            documents.build, self._study.documents, report, header, warnings, predecessors
+        )
         state = JobState.DELIVERING if self._delivers else JobState.DONE
 
         def record(connection: sa.Connection, uids: list[str]) -> None:

@@ -160,7 +160,7 @@ class StudyService:
     async def fhir(self, job: Job, document: Path) -> bytes:
         """A job's report as a FHIR DiagnosticReport, with the patient and study attributes of its document."""
         assert job.report is not None
-        return await asyncio.to_thread(documents.fhir_of, job.report, document, self._headers)
+        return await asyncio.to_thread(documents.fhir_of, job, document, self._headers)
 
     async def search(self, query: Query) -> tuple[list[dict[str, Any]], bool]:
         """DICOM JSON of what matches, and whether there is more behind the page. Raises InvalidRequest."""

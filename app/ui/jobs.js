@@ -16,7 +16,8 @@ async function row(item) {
   state.textContent = job.state;
   id.textContent = job.id.slice(0, 12);
   const steps = job.steps.map((step) => `${step.name} ${step.ms < 1000 ? Math.round(step.ms) + " ms" : (step.ms / 1000).toFixed(1) + " s"}`);
-  const result = job.reason?.detail || job.report?.text || "";
+  const warnings = (job.warnings || []).map((warning) => `Warning: ${warning}`);
+  const result = [...warnings, job.reason?.detail || job.report?.text].filter(Boolean).join("\n");
   made.append(cell(state), cell(id), cell(new Date(job.created * 1000).toLocaleString()), cell(steps.join(", ")), cell(result));
   return made;
 }

@@ -46,6 +46,12 @@ function paint() {
   canvas.getContext("2d").putImageData(out, 0, 0);
 }
 
+function warn(sentences) {
+  const list = $("warnings");
+  list.hidden = !sentences.length;
+  list.replaceChildren(...sentences.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence })));
+}
+
 function setWindow() {
   const span = image.high - image.low;
   for (const [id, lowest, highest, value] of [["center", image.low, image.high, image.window[0]], ["width", span / 100, span * 1.5, image.window[1]]]) {
@@ -63,6 +69,7 @@ export function startReading(say) {
     const { signal } = running;
     file = chosen;
     say(null);
+    warn([]);
     $("answers").replaceChildren();
     $("ask").hidden = $("window").hidden = $("seen").hidden = $("reconstruction-box").hidden = true;
     const report = $("report");
@@ -78,7 +85,8 @@ export function startReading(say) {
         if (event.type === "report.completed") {
           report.textContent = event.report.text;
           const { width, height, source, view, warnings } = event.image;
-          $("facts").textContent = [`${source.toUpperCase()}, ${width} × ${height}`, view, ...warnings].filter(Boolean).join(" · ");
+          $("facts").textContent = [`${source.toUpperCase()}, ${width} × ${height}`, view].filter(Boolean).join(" · ");
+          warn(warnings);
         }
       });
       $("ask").hidden = false;

@@ -5,7 +5,7 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,15 +103,18 @@ class ChatTask:
         if turn.draws:
             (drawing,) = await pipelines.draw(backend, turn.text, self.options, timings)
             return await asyncio.to_thread(self._drawn, drawing)
+        warnings: Sequence[str] = ()
         if turn.image is None:
             prompt = backend.bundle.prompts.instruct(turn.text)
             sampling = self.options.sampling(backend.bundle.manifest.decoding.answer)
             text = await pipelines.generate_text(backend, prompt, sampling, self.options.caller, timings, emit)
         elif turn.text:
-            _, (text,) = await pipelines.answers(backend, turn.image, [turn.text], self.options, timings, emit)
+            image, (text,) = await pipelines.answers(backend, turn.image, [turn.text], self.options, timings, emit)
+            warnings = image.radiograph.warnings
         else:
-            _, text = await pipelines.report(backend, turn.image, self.options, timings, emit=emit)
-        return self._body(text.text, text.finish_reason, text.usage, text.seed)
+            image, text = await pipelines.report(backend, turn.image, self.options, timings, emit=emit)
+            warnings = image.radiograph.warnings
+        return self._body(text.text, text.finish_reason, text.usage, text.seed, warnings)
 
     def _drawn(self, drawing: Drawing) -> ChatBody:
         bundle = self.context.backend.bundle
@@ -120,7 +123,7 @@ class ChatTask:
         part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"))
         return self._body([part], "stop", drawing.usage, drawing.seed)
 
-    def _body(self, content: Any, reason: Any, usage: Usage, seed: int) -> ChatBody:
+    def _body(self, content: Any, reason: Any, usage: Usage, seed: int, warnings: Sequence[str] = ()) -> ChatBody:
         read, written = usage.prompt_tokens, usage.completion_tokens
         return ChatBody(
             id=self.id,
@@ -129,6 +132,7 @@ class ChatTask:
             choices=[Choice(message=AssistantMessage(content=content), finish_reason=reason)],
             usage=ChatUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written),
             seed=seed,
+            warnings=list(warnings),
         )
 
     async def respond(self, result: ChatBody) -> Response:
@@ -147,7 +151,8 @@ class ChatTask:
         if not isinstance(message.message.content, str):
             content = [part.model_dump() for part in message.message.content]
             chunks.append(event(frame.chunk({"role": "assistant", "content": content})))
-        chunks.append(event(frame.chunk({}, message.finish_reason)))
+        doubts = {"warnings": body.warnings} if body.warnings else {}
+        chunks.append(event({**frame.chunk({}, message.finish_reason), **doubts}))
         if self.include_usage:
             chunks.append(event({**frame.chunk({}), "choices": [], "usage": body.usage.model_dump()}))
         return [*chunks, _DONE]

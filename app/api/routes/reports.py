@@ -62,15 +62,16 @@ class ReportTask:
 
     async def respond(self, result: ReadText) -> Response:
         """JSON, text, or a document."""
-        _, text = result
+        image, text = result
+        warnings = image.radiograph.warnings
         if self.media_type in DOCUMENT_TYPES:
             bundle = self.context.backend.bundle
             document = await asyncio.to_thread(
-                upload_document, self.media_type, self.form.image, text, bundle, self.headers
+                upload_document, self.media_type, self.form.image, text, warnings, bundle, self.headers
             )
             return Response(document, media_type=self.media_type)
         if self.media_type == "text/plain":
-            return PlainTextResponse(text.text + "\n")
+            return PlainTextResponse("\n".join([*(f"WARNING: {warning}" for warning in warnings), text.text, ""]))
         return respond_json(self._body(result), exclude_none=True)
 
     async def events(self, item: Event | Result[ReadText]) -> Iterable[bytes]:

@@ -99,6 +99,7 @@ class ChatBody(WireModel):
     choices: list[Choice]
     usage: ChatUsage
     seed: int
+    warnings: list[str] = Field(default=[], description="how the image was taken: what was assumed, turned or doubted")
     notice: str = NOTICE
 
     def chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

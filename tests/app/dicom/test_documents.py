@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import ImageDraw
 from pydicom.dataset import Dataset
 
 from app.dicom.basic_text import basic_text_report
@@ -36,11 +37,16 @@ def source(**values: object) -> Dataset:
     return dataset
 
 
-def draft(of: Dataset, text: str = TEXT, predecessor: tuple[str, str] | None = None) -> Draft:
+WARNINGS = ("The view is not stated; it was taken to be frontal.", "The image was turned by 180 degrees.")
+
+
+def draft(
+    of: Dataset, text: str = TEXT, predecessor: tuple[str, str] | None = None, warnings: tuple[str, ...] = ()
+) -> Draft:
     """A draft on a header."""
     findings, impression = (part.split(": ")[1] for part in TEXT.split("\n"))
     created = datetime.datetime(2026, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)
-    return Draft(of, text, findings, impression, "llm-cxr-demo-0.3", "ab" * 32, "key", created, predecessor)
+    return Draft(of, text, findings, impression, "llm-cxr-demo-0.3", "ab" * 32, "key", created, warnings, predecessor)
 
 
 def real_headers() -> list[Path]:
@@ -54,10 +60,11 @@ def read_back(dataset: Dataset) -> Dataset:
     return pydicom.dcmread(io.BytesIO(to_bytes(dataset)))
 
 
+@pytest.mark.parametrize("warnings", [(), WARNINGS])
 @pytest.mark.parametrize("write", WRITERS)
-def test_a_document_passes_dciodvfy(tmp_path: Path, write: Writer) -> None:
+def test_a_document_passes_dciodvfy(tmp_path: Path, write: Writer, warnings: tuple[str, ...]) -> None:
     path = tmp_path / "document.dcm"
-    path.write_bytes(to_bytes(write(draft(source()))))
+    path.write_bytes(to_bytes(write(draft(source(), warnings=warnings))))
     assert dciodvfy_errors(path) == []
 
 
@@ -129,6 +136,43 @@ def test_dsrdump_reads_the_report(tmp_path: Path) -> None:
     shown = subprocess.run(["dsrdump", "+U8", str(path)], capture_output=True, text=True, check=True).stdout
     assert "X-Ray Report" in shown
     assert "Normal chest radiograph." in shown
+
+
+def _texts(item: Dataset) -> list[tuple[str, str]]:
+    """Concept and text of every text item below, in the order of the document."""
+    found = [(item.ConceptNameCodeSequence[0].CodeMeaning, item.TextValue)] if item.ValueType == "TEXT" else []
+    return found + [text for below in item.get("ContentSequence") or [] for text in _texts(below)]
+
+
+@pytest.mark.parametrize(
+    ("write", "concept"),
+    [(basic_text_report, "Procedure Description"), (measurement_report, "Warning about the image")],
+)
+def test_what_was_doubted_of_the_image_stands_before_the_report(write: Writer, concept: str) -> None:
+    texts = _texts(read_back(write(draft(source(), warnings=WARNINGS))))
+    at = [number for number, (name, _) in enumerate(texts) if name == concept]
+    assert [texts[number][1].removeprefix("Warning: ") for number in at] == list(WARNINGS)
+    assert at[-1] < next(number for number, (_, text) in enumerate(texts) if "Normal chest radiograph" in text)
+    assert concept not in [name for name, _ in _texts(write(draft(source())))]
+
+
+def test_the_picture_says_what_was_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    text = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda pen, xy, line, **words: (drawn.append(line), text(pen, xy, line, **words))
+    )
+    report_capture(draft(source(), warnings=WARNINGS))
+    assert drawn[0].endswith("WARNINGS: 2")
+    assert [line for line in drawn if line.startswith("WARNING:")] == [f"WARNING: {warning}" for warning in WARNINGS]
+
+
+def test_the_fhir_report_says_what_was_doubted() -> None:
+    model = pytest.importorskip("fhir.resources.R4B.diagnosticreport")
+    body = diagnostic_report(draft(source(), warnings=WARNINGS))
+    model.DiagnosticReport.model_validate(body)
+    notes = [item["valueAnnotation"]["text"] for item in body["extension"] if "valueAnnotation" in item]
+    assert notes == [f"Warning about the image: {warning}" for warning in WARNINGS]
 
 
 def test_a_text_without_headings_is_all_findings() -> None:
