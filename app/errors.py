@@ -7,6 +7,7 @@ CxrError
 │   ├── TooLarge              more bytes than allowed
 │   ├── UnsupportedMedia      a format or transfer syntax that is not read here
 │   ├── UnusableImage         readable, but not a usable frontal chest radiograph
+│   │   └── RefusedByScreen   the pixels look like something else
 │   ├── NotAcceptable         no representation the client accepts
 │   └── NotFound              no such resource
 │       └── Gone              it was held, and its file is missing or damaged
@@ -26,6 +27,8 @@ CxrError
     ├── DecodersDead
     └── EngineDead
 """
+
+from collections.abc import Mapping
 
 
 class CxrError(Exception):
@@ -82,6 +85,16 @@ class UnusableImage(InputError):
     """A readable image that is not a usable frontal chest radiograph; `code` says why."""
 
     code = "unusable_image"
+
+
+class RefusedByScreen(UnusableImage):
+    """The pixels do not look like a readable, upright frontal chest radiograph; `probabilities` says what like."""
+
+    def __init__(
+        self, detail: str, *, code: str | None = None, probabilities: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.probabilities = dict(probabilities or {})
 
 
 class NotAcceptable(InputError):

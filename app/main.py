@@ -27,6 +27,8 @@ from app.inference.cache import EncodedImageCache
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
+from app.screening import Screen
+from app.screening.own_model import OwnModelScreen
 from app.security.audit import AuditLog, audit_file
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
@@ -53,6 +55,16 @@ def _codec(bundle: Bundle, settings: Settings) -> Codec:
     from app.codec.worker import VqganCodec
 
     return VqganCodec(bundle, settings.codec)
+
+
+def _screen(bundle: Bundle, settings: Settings, codec: Codec) -> Screen:
+    if bundle.screen is None:
+        return OwnModelScreen(codec, bundle.calibration)
+    # As above.
+    from app.codec.worker import device_of
+    from app.screening.network import NetworkScreen
+
+    return NetworkScreen(bundle, settings.codec, device_of(settings.codec.device))
 
 
 def _engine(bundle: Bundle, settings: Settings) -> Engine:
@@ -82,6 +94,7 @@ def create_app(
     bundle: Bundle | None = None,
     engine: Engine | None = None,
     codec: Codec | None = None,
+    screen: Screen | None = None,
     reader: ImageReader | None = None,
     durable: bool = True,
 ) -> FastAPI:
@@ -94,11 +107,14 @@ def create_app(
         loaded = await asyncio.to_thread(_load, settings) if bundle is None else bundle
         manifest = loaded.manifest
         BUNDLE_INFO.labels(name=manifest.name, version=manifest.version, sha256=loaded.sha256).set(1)
+        own_codec = await asyncio.to_thread(_codec, loaded, settings) if codec is None else codec
         return Backend(
             bundle=loaded,
             reader=reader or Sandbox(settings.imaging, manifest.image.size),
-            codec=await asyncio.to_thread(_codec, loaded, settings) if codec is None else codec,
+            codec=own_codec,
             engine=await asyncio.to_thread(_engine, loaded, settings) if engine is None else engine,
+            screen=await asyncio.to_thread(_screen, loaded, settings, own_codec) if screen is None else screen,
+            screening=settings.screen,
             encoded_images=EncodedImageCache(settings.codec.keep_readings),
             reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,
         )

@@ -25,6 +25,7 @@ from app.inference.backend import Backend
 from app.inference.generation import Options
 from app.inference.partials import fade, fill
 from app.inference.pipelines import draw
+from app.screening.fake import FakeScreen
 from app.settings import CodecSettings, EngineSettings, ImagingSettings, Settings
 from app.telemetry.timings import Timings
 from benchmarks.machine import machine
@@ -71,7 +72,7 @@ async def measured(settings: Settings) -> dict[str, dict[str, list[float]]]:
     engine = VllmEngine(loaded, EngineSettings(enforce_eager=True), settings.state_dir)
     codec = VqganCodec(loaded, CodecSettings())
     size, (rows, columns) = loaded.manifest.image.size, loaded.manifest.image.grid
-    backend = Backend(loaded, InlineReader(ImagingSettings(), size), codec, engine)
+    backend = Backend(loaded, InlineReader(ImagingSettings(), size), codec, engine, FakeScreen())
     await codec.start()
     await engine.start()
     try:

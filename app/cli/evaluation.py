@@ -164,3 +164,26 @@ def card(
         log = history.read_text(encoding="utf-8").strip() if history else "One run, by the commands above."
         replace_card(bundle, model_card(subject, read_results(results), load_recipe(recipe), recipe, log))
         console.print(f"Wrote the model card of {subject.bundle.manifest.label} from {', '.join(PARTS)}")
+
+
+def calibrate(
+    bundle: BundleArgument,
+    data: DataArgument,
+    split: SplitOption = "validation",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Find out how the bundle's own image tokenizer sees films, and write calibration.json into the bundle.
+
+    The service refuses then what is unlike them, where the bundle has no screen.
+    """
+    with training_errors():
+        from models.evaluation.calibration import calibrate as measure
+        from models.evaluation.calibration import write_calibration
+        from models.evaluation.subject import Subject
+
+        subject = Subject(bundle, data, cache, split, device)
+        calibration = measure(subject)
+        write_calibration(subject, calibration)
+    for name, (low, high) in calibration.bounds.items():
+        console.print(f"{name}: {low:.5g} to {high:.5g} of {calibration.films} films", markup=False)

@@ -21,7 +21,8 @@ from models.vqgan.pixels import to_grey, to_pixels
 log = structlog.get_logger(__name__)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device that a setting names; `auto` is a GPU where there is one."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -33,7 +34,7 @@ class VqganCodec:
     def __init__(self, bundle: Bundle, settings: CodecSettings) -> None:
         self._bundle = bundle
         self._settings = settings
-        self._device = _device(settings.device)
+        self._device = device_of(settings.device)
         self._fast = settings.fast and self._device.type == "cuda"
         self._stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._model: VQGAN | None = None

@@ -10,15 +10,21 @@ from app.engine import Engine
 from app.imaging import ImageReader, Radiograph
 from app.inference.cache import EncodedImageCache
 from app.inference.partials import PartialBudget
+from app.screening import Screen, Screened
+from app.settings import ScreenSettings
 from models.bundle import Bundle
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """A radiograph as the model reads it: its codes, one a grid cell, row by row."""
+    """A radiograph as the model reads it: its codes, one a grid cell, row by row, and what the screen saw and decided.
+
+    The radiograph's `warnings` are those of its header and of the screen together.
+    """
 
     radiograph: Radiograph
     codes: tuple[int, ...]
+    screened: Screened
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class Backend:
     reader: ImageReader
     codec: Codec
     engine: Engine
+    screen: Screen
+    screening: ScreenSettings = field(default_factory=ScreenSettings)
     # Unconstrained attempts at a drawing; 0 constrains the sampling instead.
     reference_attempts: int = 0
     encoded_images: EncodedImageCache[EncodedImage] = field(default_factory=lambda: EncodedImageCache(0))
@@ -41,5 +49,6 @@ class Backend:
         return {
             "engine": self.engine.probe,
             "codec": lambda: self.codec.encode(np.zeros((size, size), np.uint8)),
+            "screen": lambda: self.screen.look(np.zeros((size, size), np.uint8)),
             "decoders": self.reader.probe,
         }

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Literal
 
 from app.engine import Delta, Engine, Generation, Kind, Sampling
 from app.engine.protocol import FinishReason
@@ -11,16 +12,20 @@ from app.ids import new_id, new_seed
 from app.telemetry.timings import Timings
 from models.bundle import Decoding
 
+Screening = Literal["on", "off", "unneeded"]
 BACKGROUND = 10  # vLLM's priority of a study's generation: interactive requests have 0 and are scheduled first
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Whom a generation is for: what keeps its prefix cache apart, its priority, and where its tokens are counted."""
+    """Whom a generation is for: what keeps its prefix cache apart, its priority, where its tokens are counted, and
+    whether its images are looked at: `off` was asked for, `unneeded` where nothing is reported on them.
+    """
 
     cache_salt: str | None = None
     priority: int = 0
     spend: Callable[[int], None] | None = None
+    screening: Screening = "on"
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ class Lifecycle:
             backend = self._backend
             await backend.reader.start()
             await backend.codec.start()
+            await backend.screen.start()
             await backend.engine.start()
         except CxrError as error:
             log.error("start failed", code=error.code, detail=error.detail)
@@ -142,5 +143,6 @@ class Lifecycle:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._backend is not None:
             await self._backend.engine.close()
+            await self._backend.screen.close()
             await self._backend.codec.close()
             self._backend.reader.close()

@@ -22,6 +22,7 @@ from app.inference.cache import ContentKey
 from app.inference.drawing import DrawingRun
 from app.inference.events import Drawing, Emit, TextDelta
 from app.inference.generation import Caller, Options, Usage, stream
+from app.inference.screening import screen
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
 from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
@@ -41,20 +42,27 @@ class GeneratedText:
 
 
 async def encode(backend: Backend, data: bytes | Path, timings: Timings, caller: Caller | None = None) -> EncodedImage:
-    """Decode an uploaded image or a file and encode it, or find it in the cache where `caller` has sent it before.
+    """Decode an uploaded image or a file, look at it and encode it, or find it in the cache where `caller` has sent it
+    before.
 
     Raises InputError, Overloaded, WorkerFailed, CodecDead, and OSError of a file.
     """
-    key = None if caller is None or isinstance(data, Path) else ContentKey.from_bytes(caller.cache_salt, data)
+    screening = "on" if caller is None else caller.screening
+    key = None
+    if caller is not None and screening == "on" and not isinstance(data, Path):
+        key = ContentKey.from_bytes(caller.cache_salt, data)
     known = None if key is None else backend.encoded_images.find(key)
     if known is not None:
         return known
     with timings.stage("decode"):
         radiograph = await backend.reader.read(data)
+    with timings.stage("screen"):
+        seen = await screen(backend, radiograph.pixels, screening)
+    radiograph = replace(radiograph, pixels=seen.pixels, warnings=(*radiograph.warnings, *seen.warnings))
     with timings.stage("encode"):
         codes = await backend.codec.encode(radiograph.pixels)
     metrics.IMAGE_TOKENS.labels(direction="in").inc(len(codes))
-    image = EncodedImage(radiograph, tuple(codes))
+    image = EncodedImage(radiograph, tuple(codes), seen)
     if key is not None:
         backend.encoded_images.keep(key, image)
     return image

@@ -81,8 +81,7 @@ def build(
 def fhir_of(job: Job, document: Path, headers: Headers) -> bytes:
     """A study's report as FHIR DiagnosticReport; the study's attributes are those of a document that was written."""
     assert job.report is not None
-    warnings = job.image.warnings if job.image else ()
-    return json.dumps(diagnostic_report(_draft(job.report, headers.source(document), warnings))).encode()
+    return json.dumps(diagnostic_report(_draft(job.report, headers.source(document), job.warnings))).encode()
 
 
 def event_of(job: Job) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def event_of(job: Job) -> dict[str, Any]:
         "state": job.state,
         "reason": None if job.reason is None else {"code": job.reason.code, "detail": job.reason.detail},
         "documents": list(job.documents),
-        "warnings": list(job.image.warnings) if job.image else [],
+        "warnings": list(job.warnings),
     }
 
 

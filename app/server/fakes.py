@@ -16,6 +16,7 @@ from app.codec.fake import FakeCodec
 from app.engine.fake import FakeEngine
 from app.imaging import InlineReader, Sandbox
 from app.main import create_app
+from app.screening.fake import FakeScreen
 from app.server.process import write_for_owner_alone
 from app.server.run import Server, run
 from app.settings import load_settings
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reader = (Sandbox if given.decoders else InlineReader)(settings.imaging, image.size)
     for number, part in ((ENGINE_DIES, engine), (CODEC_DIES, codec)):
         signal.signal(number, functools.partial(_die, part))
-    app = create_app(settings, bundle=bundle, engine=engine, codec=codec, reader=reader)
+    app = create_app(settings, bundle=bundle, engine=engine, codec=codec, screen=FakeScreen(), reader=reader)
     return run(Server(app, settings).serve())
 
 

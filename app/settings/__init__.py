@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from app.settings.access import AuthSettings, DrainSettings, LimitsSettings, OtlpSettings, TlsSettings
-from app.settings.serving import CodecSettings, EngineSettings, ImagingSettings
+from app.settings.serving import CodecSettings, EngineSettings, ImagingSettings, ScreenSettings
 from app.settings.studies import (
     DestinationSettings,
     DimseSettings,
@@ -28,6 +28,7 @@ __all__ = [
     "ImagingSettings",
     "LimitsSettings",
     "OtlpSettings",
+    "ScreenSettings",
     "Settings",
     "StudySettings",
     "TlsSettings",
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     imaging: ImagingSettings = ImagingSettings()
+    screen: ScreenSettings = ScreenSettings()
     codec: CodecSettings = CodecSettings()
     engine: EngineSettings = EngineSettings()
     limits: LimitsSettings = LimitsSettings()

@@ -24,6 +24,21 @@ class ImagingSettings(Group):
     header_seconds: PositiveFloat = Field(default=15.0, description="longest reading of one header in a process")
 
 
+class ScreenSettings(Group):
+    """What becomes of images that do not look like upright frontal chest radiographs."""
+
+    not_chest: Literal["refuse", "warn", "off"] = Field(
+        default="refuse", description="photographs, text, noise, radiographs of something else"
+    )
+    lateral: Literal["refuse", "warn", "off"] = Field(default="refuse", description="lateral radiographs")
+    lies_wrong: Literal["turn", "warn", "refuse"] = Field(
+        default="turn", description="films that lie turned or are inverted; turn: bring them upright before reading"
+    )
+    unreadable: Literal["refuse", "warn", "off"] = Field(
+        default="refuse", description="black, white, of one or two grey values, without any structure"
+    )
+
+
 class CodecSettings(Group):
     """The VQ-GAN worker and its micro-batches."""
 

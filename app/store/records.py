@@ -113,6 +113,11 @@ class Job:
     report: StoredReport | None
     documents: Sequence[str]
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What was doubted of the image that was read."""
+        return self.image.warnings if self.image else ()
+
     @classmethod
     def from_row(cls, row: sa.Row[Any]) -> "Job":
         """The job that a row holds."""

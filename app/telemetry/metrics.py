@@ -20,6 +20,12 @@ DRAWINGS_IN_FLIGHT = Gauge("cxr_drawings_in_flight", "Drawings being generated."
 
 READINGS_REUSED = Counter("cxr_readings_reused_total", "Images that were not decoded and encoded again.")
 
+INPUTS = Counter(
+    "cxr_inputs_total",
+    "Images by what was decided on them: accepted, warned, turned, off, or the code of a refusal.",
+    ["decision"],
+)
+
 DECODERS_REPLACED = Counter(
     "cxr_decoders_replaced_total", "Decoder processes replaced: died, idle, timeout, memory or failed.", ["cause"]
 )

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from models.bundle.contents import check_llm, check_vqgan, check_weights, files_
 from models.bundle.manifest import (
     LLM_FOLDER,
     MANIFEST_FILE,
+    SCREEN_FOLDER,
     VQGAN_FOLDER,
     BundleError,
     FileEntry,
@@ -18,6 +20,7 @@ from models.bundle.manifest import (
     read_manifest,
 )
 from models.prompts import Prompts
+from models.screen.calibration import CALIBRATION_FILE, Calibration
 from models.vocabulary import Vocabulary, VocabularyError
 from models.vqgan.config import VQGANConfig
 
@@ -47,6 +50,22 @@ class Bundle:
     def vqgan(self) -> Path:
         """Folder of the image tokenizer."""
         return self.path / VQGAN_FOLDER
+
+    @property
+    def screen(self) -> Path | None:
+        """Folder of the screen, None for a bundle without one."""
+        folder = self.path / SCREEN_FOLDER
+        return folder if f"{SCREEN_FOLDER}/config.json" in self.manifest.files else None
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """Where the films of its own image tokenizer lie, None for a bundle without it. Raises BundleError."""
+        if CALIBRATION_FILE not in self.manifest.files:
+            return None
+        try:
+            return Calibration.model_validate_json((self.path / CALIBRATION_FILE).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BundleError(f"{CALIBRATION_FILE} is not what `cxr calibrate` writes") from error
 
     @property
     def image_tokens(self) -> int:

@@ -185,7 +185,12 @@ class BundleWriter:
 
 def replace_card(folder: Path, card: str) -> Manifest:
     """Put another MODEL_CARD.md into a bundle, and its checksum into the manifest."""
-    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    return put_file(folder, CARD_FILE, card)
+
+
+def put_file(folder: Path, name: str, text: str) -> Manifest:
+    """Put a text file into a bundle, in place of what has its name, and its checksum into the manifest."""
+    (folder / name).write_text(text, encoding="utf-8")
     manifest = read_manifest(folder).model_copy(update={"files": file_entries(folder)})
     write_manifest(folder, manifest)
     return manifest

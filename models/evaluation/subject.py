@@ -14,7 +14,7 @@ from models.data.codes import tokenise
 from models.data.dataset import DataError, Record, rows_of
 from models.data.images import load_data
 from models.vqgan import VQGAN
-from models.vqgan.pixels import to_grey
+from models.vqgan.pixels import to_grey, to_pixels
 
 
 def weights_digest(manifest: Manifest) -> str:
@@ -68,6 +68,11 @@ class Subject:
         """A radiograph's codes as prompts take them."""
         codes: list[int] = self.codes[row].tolist()
         return codes
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Codes of images uint8 (N, size, size): int64 (N, grid)."""
+        pixels = to_pixels(images, self.bundle.manifest.image.channels).to(self.device)
+        return self.vqgan.encode(pixels).cpu().numpy()
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Pictures of codes (N, grid): uint8 (N, size, size)."""

@@ -16,6 +16,7 @@ from app.codec.fake import FakeCodec
 from app.engine.fake import FakeEngine
 from app.imaging import InlineReader
 from app.main import create_app
+from app.screening.fake import FakeScreen
 from app.settings import Settings
 from models.bundle import Bundle, ImageSpec, Manifest, VocabularySpec
 from models.prompts import Prompts
@@ -75,9 +76,16 @@ class Service:
         self.engine: FakeEngine = parts.pop("engine", None) or FakeEngine(self.bundle.vocabulary)
         self.codec: FakeCodec = parts.pop("codec", None) or FakeCodec()
         self.reader = parts.pop("reader", None) or InlineReader(settings.imaging, 256)
+        self.screen: FakeScreen = parts.pop("screen", None) or FakeScreen()
         durable = parts.pop("durable", False)
         self.app = create_app(
-            settings, bundle=self.bundle, engine=self.engine, codec=self.codec, reader=self.reader, durable=durable
+            settings,
+            bundle=self.bundle,
+            engine=self.engine,
+            codec=self.codec,
+            screen=self.screen,
+            reader=self.reader,
+            durable=durable,
         )
         self.client: httpx.AsyncClient = None  # type: ignore[assignment]
 

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from fastapi import Request
 
@@ -16,6 +16,7 @@ from app.inference.backend import Backend
 from app.inference.generation import Caller
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
+from app.security.identity import Scope
 from app.settings import LimitsSettings
 
 T = TypeVar("T")
@@ -53,6 +54,19 @@ class Context:
             seconds=seconds,
             deadline=asyncio.get_running_loop().time() + seconds,
         )
+
+    def caller_of(self, screen: Literal["on", "off"]) -> Caller:
+        """The client, whose image is looked at, or is not by its own wish: an administrator's, which the audit keeps.
+
+        Raises Forbidden.
+        """
+        if screen == "on":
+            return self.caller
+        state, scope = state_of(self.request), request_scope(self.request.scope)
+        state.started_guard.authorise(scope.identity, Scope.ADMIN)
+        if state.audit is not None:
+            state.audit.note(scope.identity.id, "screen off", "ok", request_id=scope.request_id)
+        return replace(self.caller, screening="off")
 
     async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, an interactive request, which ends when the client leaves or the deadline passes.

@@ -81,12 +81,19 @@ def body_of(path: str, status: int, title: str, detail: str, code: str, request_
 
 
 def respond(
-    request: Request, status: int, title: str, detail: str, code: str, headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    code: str,
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
-    """An error response in the shape that the path asks for."""
+    """An error response in the shape that the path asks for, with further `members` (RFC 9457 3.2)."""
     request_id = request_scope(request.scope).request_id
     body, media_type = body_of(request.scope["path"], status, title, detail, code, request_id)
     REJECTED.labels(code=code).inc()
+    body |= members or {}
     return JSONResponse(body, status, headers=dict(headers or {}), media_type=media_type)
 
 
@@ -106,7 +113,8 @@ def refusal(request: Request, error: errors.CxrError) -> JSONResponse:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return respond(request, status, title, error.detail, error.code, headers)
+    seen = {"screen": error.probabilities} if isinstance(error, errors.RefusedByScreen) else {}
+    return respond(request, status, title, error.detail, error.code, headers, seen)
 
 
 async def _on_cxr_error(request: Request, error: Exception) -> JSONResponse:

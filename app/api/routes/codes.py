@@ -1,6 +1,7 @@
 """Image codes: a radiograph's, the radiograph of given ones, and a preview of what was uploaded."""
 
 import asyncio
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 
@@ -32,14 +33,14 @@ async def create_tokens(request: Request) -> TokensBody:
     context = Context.from_request(request)
     form = await read_form(request, ImageForm)
     negotiate(request, ("application/json",))
-    work = pipelines.encode(context.backend, form.image, Timings(), context.caller)
+    work = pipelines.encode(context.backend, form.image, Timings(), replace(context.caller, screening="unneeded"))
     image = await context.while_connected(work)
     manifest = context.backend.bundle.manifest
     return TokensBody(
         tokens=list(image.codes),
         grid=manifest.image.grid,
         codebook_size=manifest.vocabulary.codebook_size,
-        image=ImageBody.from_radiograph(image.radiograph),
+        image=ImageBody.from_image(image),
     )
 
 

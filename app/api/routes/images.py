@@ -4,7 +4,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -67,7 +67,9 @@ class ImagesTask:
         if self.image is not None:
             columns = backend.bundle.manifest.image.grid[1]
             # Times of its own: those of the response are the drawing's.
-            encoded = await pipelines.encode(backend, self.image, Timings(), options.caller)
+            encoded = await pipelines.encode(
+                backend, self.image, Timings(), replace(options.caller, screening="unneeded")
+            )
             kept = encoded.codes[: self.rows * columns]
         partials = body.partial_images if body.stream else 0
         return await pipelines.draw(

@@ -42,7 +42,7 @@ async def _body(studies: StudyService, job_id: str) -> JobBody:
         steps=[StepBody(**vars(step)) for step in job.steps],
         skipped=[SkippedBody(**vars(item)) for item in job.skipped],
         image=job.image.sop_instance_uid if job.image else None,
-        warnings=list(job.image.warnings) if job.image else [],
+        warnings=list(job.warnings),
         report=ReportText(text=report.text, findings=report.findings, impression=report.impression) if report else None,
         model=report.model if report else None,
         documents=list(job.documents),
@@ -90,7 +90,7 @@ async def report(request: Request, job_id: JobId, studies: Studies) -> Response:
     job, document = await studies.document(job_id)
     assert job.report is not None
     if kind == "text/plain":
-        return PlainTextResponse(job.report.text)
+        return PlainTextResponse("\n".join([*(f"WARNING: {one}" for one in job.warnings), job.report.text]))
     if document is None:
         raise NotFound("The job has no document.")
     if kind == DICOM:

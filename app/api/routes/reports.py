@@ -40,7 +40,7 @@ ReadTexts = tuple[EncodedImage, list[GeneratedText]]
 
 def _options(context: Context, form: SamplingForm) -> Options:
     check_count("max_tokens", form.max_tokens, context.limits.max_text_tokens)
-    return Options(form.temperature, form.top_p, form.max_tokens, form.seed, context.caller)
+    return Options(form.temperature, form.top_p, form.max_tokens, form.seed, context.caller_of(form.screen))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class ReportTask:
             created=int(time.time()),
             model=self.context.backend.bundle.manifest.label,
             report=ReportText.from_text(text.text),
-            image=ImageBody.from_radiograph(image.radiograph),
+            image=ImageBody.from_image(image),
             finish_reason=text.finish_reason,
             seed=text.seed,
             usage=UsageBody.from_usage(text.usage),
@@ -170,7 +170,7 @@ class AnswersTask:
                 )
                 for question, text in zip(self.form.question, texts, strict=True)
             ],
-            image=ImageBody.from_radiograph(image.radiograph),
+            image=ImageBody.from_image(image),
             timings=self.timings.milliseconds(),
         )
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
 
-from app.imaging import Radiograph
+from app.inference.backend import EncodedImage
 from app.inference.generation import Usage
 
 
@@ -41,6 +41,9 @@ class SamplingForm(ImageForm):
     top_p: TopP | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Seed | None = None
+    screen: Literal["on", "off"] = Field(
+        default="on", description="off: report on whatever it is, for research; needs the scope admin and is audited"
+    )
 
 
 class UsageBody(WireModel):
@@ -56,6 +59,16 @@ class UsageBody(WireModel):
         return cls(**vars(usage))
 
 
+class ScreenBody(WireModel):
+    """What the screen decided, and the probabilities it saw."""
+
+    decision: Literal["accepted", "warned", "turned", "unscreened"]
+    probabilities: dict[str, float] = Field(
+        description="of kinds (frontal, lateral, other_radiograph, not_a_radiograph), turns and flags",
+        examples=[{"frontal": 0.998, "upright": 0.999, "mirrored": 0.02}],
+    )
+
+
 class ImageBody(WireModel):
     """The image that was read."""
 
@@ -66,10 +79,12 @@ class ImageBody(WireModel):
     view: str | None = None
     sop_instance_uid: str | None = None
     warnings: list[str]
+    screen: ScreenBody
 
     @classmethod
-    def from_radiograph(cls, radiograph: Radiograph) -> Self:
-        """The facts of a radiograph."""
+    def from_image(cls, image: EncodedImage) -> Self:
+        """The facts of a radiograph that was encoded."""
+        radiograph, screened = image.radiograph, image.screened
         facts = radiograph.dicom
         return cls(
             sha256=radiograph.sha256,
@@ -79,4 +94,5 @@ class ImageBody(WireModel):
             view=facts.view if facts else None,
             sop_instance_uid=facts.sop_instance_uid if facts else None,
             warnings=list(radiograph.warnings),
+            screen=ScreenBody(decision=screened.decision, probabilities=screened.probabilities),
         )

@@ -12,6 +12,7 @@ from app.imaging import InlineReader
 from app.inference.backend import Backend
 from app.inference.lifecycle import Lifecycle, Phase
 from app.inference.watchdog import Watchdog, outcome
+from app.screening.fake import FakeScreen
 from app.settings import ImagingSettings
 from models.bundle import load
 from models.bundles import DEMO_BUNDLE
@@ -59,7 +60,7 @@ async def _started(engine: FakeEngine) -> Lifecycle:
     codec = FakeCodec(size=image.size, grid=image.grid, codebook_size=bundle.manifest.vocabulary.codebook_size)
 
     async def build() -> Backend:
-        return Backend(bundle, InlineReader(ImagingSettings(), image.size), codec, engine)
+        return Backend(bundle, InlineReader(ImagingSettings(), image.size), codec, engine, FakeScreen())
 
     lifecycle = Lifecycle(build, max_failed_probes=3, probe_period_seconds=_PERIOD)
     lifecycle.start()

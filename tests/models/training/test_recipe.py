@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from models.bundle import load
 from models.data.dataset import DataError
+from models.screen import calibration
 from models.training.recipe import FOLDER as RECIPES
 from models.training.recipe import load_recipe, names
 from tests.support.served import start
@@ -112,6 +113,23 @@ def test_the_bundle_is_measured_and_gets_its_card(trained: Path) -> None:
     card = (bundle / "MODEL_CARD.md").read_text()
     assert f"{figures['images']['psnr_db']} dB" in card
     assert load(bundle).manifest.label == "tiny-0"
+
+
+def test_a_bundle_is_calibrated_on_films_and_few_of_them_are_refused(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(trained / "bundle", bundle)
+    words = ("calibrate", bundle, trained / "data" / "manifest.csv", "--cache", trained / "cache")
+    result = cli.invoke(app, [str(word) for word in (*words, "--split", "test")])
+    assert result.exit_code == 1
+    assert "too few" in result.output
+    assert load(bundle).calibration is None
+    monkeypatch.setattr(calibration, "FEWEST", 2)
+    assert "low_band_error" in ran(*words, "--split", "test")
+    found = load(bundle).calibration
+    assert found is not None
+    assert set(found.bounds) == {"low_band_error", "squared_error", "distinct_codes"}
 
 
 def test_results_of_other_weights_are_refused(trained: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ async def test_a_ready_service_says_so_part_by_part(service: Service) -> None:
     assert response.status_code == 200
     assert response.json() == {
         "status": "ready",
-        "parts": {"engine": "ok", "codec": "ok", "decoders": "ok", "state_dir": "ok"},
+        "parts": {"engine": "ok", "codec": "ok", "screen": "ok", "decoders": "ok", "state_dir": "ok"},
         "under_way": 0,
     }
 

@@ -1,0 +1,49 @@
+"""Looks at a radiograph before it is encoded, and counts and logs what was decided."""
+
+from dataclasses import replace
+
+import numpy as np
+import structlog
+
+from app.errors import RefusedByScreen
+from app.inference.backend import Backend
+from app.inference.generation import Screening
+from app.screening import Screened, decide
+from app.screening.policy import SWITCHED_OFF
+from app.telemetry.metrics import INPUTS
+
+log = structlog.get_logger(__name__)
+
+
+async def screen(backend: Backend, pixels: np.ndarray, screening: Screening = "on") -> Screened:
+    """What becomes of the pixels, uint8 (size, size), by the policy.
+
+    Raises RefusedByScreen, Overloaded, WorkerFailed.
+    """
+    if screening != "on":
+        INPUTS.labels(decision=screening).inc()
+        return Screened(pixels, "unscreened", (SWITCHED_OFF,) if screening == "off" else (), {})
+    try:
+        screened, changed = decide(pixels, await backend.screen.look(pixels), backend.screening)
+        if changed:
+            screened = await _again(backend, screened)
+    except RefusedByScreen as refused:
+        INPUTS.labels(decision=refused.code).inc()
+        raise
+    INPUTS.labels(decision=screened.decision).inc()
+    if screened.decision != "accepted":
+        log.info("input screened", decision=screened.decision, warnings=len(screened.warnings))
+    return screened
+
+
+async def _again(backend: Backend, screened: Screened) -> Screened:
+    """Look at what was turned: upright now, or the doubt remains and it is refused."""
+    second, changed = decide(screened.pixels, await backend.screen.look(screened.pixels), backend.screening)
+    if changed:
+        raise RefusedByScreen(
+            "The radiograph does not lie upright, and it is doubtful how it lies.",
+            code="not_upright",
+            probabilities=screened.probabilities,
+        )
+    new = tuple(warning for warning in second.warnings if warning not in screened.warnings)
+    return replace(screened, warnings=(*screened.warnings, *new))

@@ -1,0 +1,132 @@
+"""What becomes of a picture that was looked at: taken, taken with a warning, turned upright, or refused."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+
+from app.errors import RefusedByScreen
+from app.screening.protocol import Sight
+from app.settings import ScreenSettings
+from models.screen.look import Look
+
+Decision = Literal["accepted", "warned", "turned", "unscreened"]
+# Quarter turns clockwise that bring a film back which lies turned so many degrees anticlockwise.
+_CLOCKWISE = {90: "90 degrees clockwise", 180: "180 degrees", 270: "90 degrees anticlockwise"}
+_KINDS = {
+    "not_a_radiograph": ("not_a_radiograph", "no radiograph"),
+    "other_radiograph": ("not_chest", "no chest radiograph"),
+    "lateral": ("not_frontal", "a lateral radiograph"),
+}
+_UNREADABLE = {
+    "black": "The image is black.",
+    "saturated": "The image is white.",
+    "uniform": "The image has one grey value.",
+    "stencil": "The image has two grey values.",
+    "smooth": "The image has no structure.",
+}
+NOT_SCREENED = "Nobody has looked at whether this is an upright chest radiograph: the bundle has no screen."
+HOW_IT_LIES = "Nobody has looked at whether the radiograph is frontal and lies upright: the bundle has no screen."
+SWITCHED_OFF = "The screen was switched off for this request."
+
+
+@dataclass(frozen=True)
+class Screened:
+    """A picture as it goes to the model: `pixels`, uint8 (size, size), and what was decided, seen and doubted."""
+
+    pixels: np.ndarray
+    decision: Decision
+    warnings: tuple[str, ...]
+    probabilities: dict[str, float]
+
+
+def decide(pixels: np.ndarray, sight: Sight, settings: ScreenSettings) -> tuple[Screened, bool]:
+    """What becomes of a picture that was seen so, and whether it was changed and has to be looked at once more.
+
+    Raises RefusedByScreen.
+    """
+    warnings: list[str] = []
+    known = probabilities(sight.look)
+
+    def found(setting: str, code: str, sentence: str) -> None:
+        if setting == "refuse":
+            raise RefusedByScreen(sentence, code=code, probabilities=known)
+        if setting == "warn":
+            warnings.append(sentence)
+
+    if sight.unreadable is not None:
+        found(settings.unreadable, "unreadable_pixels", f"{_UNREADABLE[sight.unreadable]} Nothing can be read in it.")
+    if sight.look is None:
+        if sight.unlike is None:
+            warnings.append(NOT_SCREENED)
+        elif sight.unlike:
+            sentence = "The pixels are unlike the chest radiographs that the model was calibrated on."
+            found(settings.not_chest, "not_a_radiograph", sentence)
+        else:
+            warnings.append(HOW_IT_LIES)
+        return Screened(pixels, "unscreened", tuple(warnings), known), False
+    kind = _judge_kind(sight, settings, found)
+    turned = pixels
+    if kind:
+        turned = _upright(pixels, sight, settings, found, warnings)
+        _judge_flags(sight, warnings)
+    changed = turned is not pixels
+    decision: Decision = "turned" if changed else "warned" if warnings else "accepted"
+    return Screened(turned, decision, tuple(warnings), known), changed
+
+
+def probabilities(look: Look | None) -> dict[str, float]:
+    """Probabilities to show, with three decimals; none where nothing looked."""
+    return {} if look is None else {name: round(value, 3) for name, value in asdict(look).items()}
+
+
+def _judge_kind(sight: Sight, settings: ScreenSettings, found: Callable[[str, str, str], None]) -> bool:
+    """Whether the picture passes for a frontal chest radiograph."""
+    look, limits = sight.look, sight.thresholds
+    assert look is not None
+    if look.frontal < limits.refuse:
+        others = {name: getattr(look, name) for name in _KINDS}
+        code, what = _KINDS[max(others, key=lambda name: others[name])]
+        setting = settings.lateral if code == "not_frontal" else settings.not_chest
+        found(setting, code, f"The pixels look like {what}, not like a frontal chest radiograph.")
+        return False
+    if look.frontal < limits.doubt:
+        found("warn", "", "It is doubtful whether the pixels are a frontal chest radiograph.")
+    return True
+
+
+def _upright(
+    pixels: np.ndarray,
+    sight: Sight,
+    settings: ScreenSettings,
+    found: Callable[[str, str, str], None],
+    warnings: list[str],
+) -> np.ndarray:
+    look, limits = sight.look, sight.thresholds
+    assert look is not None
+    result = pixels
+    if look.turned >= limits.turned and look.turn:
+        sentence = f"The radiograph lies turned; it is upright after a turn by {_CLOCKWISE[look.turn]}."
+        if settings.lies_wrong == "turn":
+            result = np.rot90(result, -look.turn // 90)
+            warnings.append(f"The radiograph lay turned. It was turned by {_CLOCKWISE[look.turn]} before it was read.")
+        else:
+            found(settings.lies_wrong, "not_upright", sentence)
+    if look.inverted_grey >= limits.inverted_grey:
+        if settings.lies_wrong == "turn":
+            result = 255 - result
+            warnings.append("The grey values were inverted. They were turned round before the image was read.")
+        else:
+            found(settings.lies_wrong, "inverted_grey", "The grey values are inverted: bone is dark, air is bright.")
+    return result if result is pixels else np.ascontiguousarray(result)
+
+
+def _judge_flags(sight: Sight, warnings: list[str]) -> None:
+    look, limits = sight.look, sight.thresholds
+    assert look is not None
+    if look.mirrored >= limits.mirrored:
+        # Never turned round by guess: the heart of one in some thousand people is on the right.
+        warnings.append("The radiograph may be mirrored: the heart seems to lie on the other side.")
+    if look.cut >= limits.cut:
+        warnings.append("Part of the chest seems to be missing.")
