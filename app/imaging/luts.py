@@ -51,13 +51,22 @@ class Lut:
             raise unreadable(f"The {self._name} lacks entries for some of the pixels.")
         return self.entries[np.clip(np.rint(values).astype(np.int64) - self._first, 0, len(self.entries) - 1)]
 
-    def share(self, values: np.ndarray, needed: np.ndarray) -> tuple[np.ndarray, bool]:
-        """The entries as share of the output range, and whether that range is the entries' own: their greatest value
-        needs fewer bits than the descriptor says, as of some CR devices.
-        """
-        found, top = self(values, needed), int(self.entries.max())
-        narrow = top.bit_length() < self.depth
-        return found.astype(np.float32) / float(max(top, 1) if narrow else (1 << self.depth) - 1), narrow
+    @property
+    def narrow(self) -> bool:
+        """Whether the greatest entry needs fewer bits than the descriptor says, as of some CR devices."""
+        return int(self.entries.max()).bit_length() < self.depth
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was assumed of the table."""
+        return (
+            [f"The {self._name} has fewer bits than it says; its entries fill the grey range."] if self.narrow else []
+        )
+
+    def share(self, values: np.ndarray, needed: np.ndarray) -> np.ndarray:
+        """The entries as share of the output range, which is the entries' own where they are narrow."""
+        top = max(int(self.entries.max()), 1) if self.narrow else (1 << self.depth) - 1
+        return self(values, needed).astype(np.float32) / float(top)
 
 
 def _is_little(dataset: Dataset) -> bool:
@@ -85,7 +94,7 @@ def _entries(data: object, count: int, depth: int, little: bool) -> np.ndarray:
         if not little and len(packed) % 2 == 0:
             packed = packed.reshape(-1, 2)[:, ::-1].reshape(-1)
         # Words of a table that ends early are not packed bytes: every second one would be 0.
-        if len(packed) >= count or packed[1::2].any():
+        if packed[1::2].any():
             return packed[:count].astype(np.int32)
     return np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")[:count].astype(np.int32)
 

@@ -31,7 +31,7 @@ _BLACK = 1.0 / 510.0
 _LEAST_CONTRAST = 0.05
 # ITU-R BT.601 luma, which JPEG's YBR uses as well (PS3.3 C.7.6.3.1.2).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_NARROW_LUT = "The VOI LUT has fewer bits than it says; the grey range is that of its entries."
+_PRESENTATION = "PresentationLUTSequence"
 _EMPTY_LUT = "The VOI LUT in the file has no table; it was left out."
 _IGNORED_WINDOW = "The window in the file leaves no contrast; the grey range was taken from the pixels."
 
@@ -86,6 +86,8 @@ def _windowed(dataset: Dataset, stored: np.ndarray, monochrome1: bool, warnings:
     shown = stored if padding is None else stored[~padding]
     sample = shown[:: max(1, len(shown) // _SAMPLE)]
     grey_range = _grey_range(dataset, sample, warnings)
+    if items_of(dataset, _PRESENTATION):
+        warnings += Lut(dataset, _PRESENTATION).warnings
     if high - low < _TABLE_LIMIT:
         values = np.arange(low, high + 1, dtype=np.int32)
         needed = values[int(shown.min()) - low : int(shown.max()) - low + 1]
@@ -162,11 +164,11 @@ def _presented(
         share = (values.astype(np.float32) - low) / max(high - low, 1e-6)
     share = np.clip(share, 0.0, 1.0)
     inverse = monochrome1 or (text_of(dataset, "PresentationLUTShape") or "").upper() == "INVERSE"
-    if items_of(dataset, "PresentationLUTSequence"):
+    if items_of(dataset, _PRESENTATION):
         inverse = monochrome1
-        lut = Lut(dataset, "PresentationLUTSequence")
+        lut = Lut(dataset, _PRESENTATION)
         steps = np.rint(share * (lut.stated - 1))
-        share, _ = lut.share(steps, steps)
+        share = lut.share(steps, steps)
     grey = np.rint(share * 255.0).astype(np.uint8)
     return 255 - grey if inverse else grey
 
@@ -183,10 +185,9 @@ def voi_share(dataset: Dataset, values: np.ndarray, needed: np.ndarray, warnings
     UnusableImage where a table lacks what the image needs.
     """
     if _has_voi_lut(dataset):
-        share, narrow = Lut(dataset, "VOILUTSequence").share(values, needed)
-        if narrow:
-            warnings.append(_NARROW_LUT)
-        return share
+        lut = Lut(dataset, "VOILUTSequence")
+        warnings += lut.warnings
+        return lut.share(values, needed)
     if items_of(dataset, "VOILUTSequence"):
         warnings.append(_EMPTY_LUT)
     try:

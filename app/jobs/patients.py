@@ -11,33 +11,30 @@ from app.store.records import HeldInstance
 from app.store.rows import value_of
 
 _ID, _ISSUER, _NAME = "00100020", "00100021", "00100010"
+# Spellings that are compared, each with each.
+_MOST_NAMES = 64
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def check_one_patient(held: Iterable[HeldInstance]) -> None:
     """Raise JobFailed where held images name two patients."""
-    stated = {}
-    for instance in held:
-        if instance.file is not None:
-            attributes = instance.attributes
-            identity = (value_of(attributes, _ID).strip(), value_of(attributes, _ISSUER).strip())
-            stated[identity, tuple(sorted(_name(attributes).items()))] = attributes
-    for (one, _), (other, _) in combinations(stated, 2):
-        if _have_two_ids(one, other):
-            raise _failed()
-    unidentified = [_name(attributes) for ((patient, _), _), attributes in stated.items() if not patient]
-    if any(_are_two_names(one, other) for one, other in combinations(unidentified, 2)):
-        raise _failed()
-
-
-def _failed() -> JobFailed:
-    return JobFailed("two_patients", "The study holds images of two patients; none of them was read.")
+    identities: set[tuple[str, str]] = set()
+    names: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+    for attributes in (instance.attributes for instance in held if instance.file is not None):
+        patient, issuer = value_of(attributes, _ID).strip(), value_of(attributes, _ISSUER).strip()
+        if patient:
+            identities.add((patient, issuer))
+        elif name := _name(attributes):
+            names[tuple(sorted(name.items()))] = name
+    unidentified = list(names.values())[:_MOST_NAMES]
+    if any(_have_two_ids(one, other) for one, other in combinations(identities, 2)) or any(
+        _are_two_names(one, other) for one, other in combinations(unidentified, 2)
+    ):
+        raise JobFailed("two_patients", "The study holds images of two patients; none of them was read.")
 
 
 def _have_two_ids(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Whether both have an ID, and not the same; the same ID of two issuers is that of two patients."""
-    if not one[0] or not other[0]:
-        return False
+    """Whether they are two patients': another ID, or the same of two issuers."""
     return one[0] != other[0] or bool(one[1] and other[1] and one[1] != other[1])
 
 

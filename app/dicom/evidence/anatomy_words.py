@@ -34,8 +34,8 @@ OTHERS = compiled(
         "ARM": r"elbows?|ell(?:en)?bogen\w*|coudes?|codos?|gomit\w*|forearms?|unterarm\w*|avant bras|antebrazos?"
         r"|avambracci\w*|humer\w*|oberarm\w*|upper (?:arm|limb|extremit\w*)s?|radius|ulna|olecran\w*",
         "FOOT": r"(?<!\d )(?:foot|feet)|\w*fuss|pieds? (?:droit|gauche|d|g)|(?:rx|radio|radiographie)(?: du| des?)?"
-        r" pieds?|(?<!de )(?<!en )pies?|piede|ankles?|\w*sprunggelenk\w*|osg|chevilles?|tobillos?|cavigli\w*|toes?|\w*zehen?"
-        r"|orteils?|calcan\w*|ferse\w*|heels?|talus|tars(?:us|al)|metatars\w*",
+        r" pieds?|(?<!de )(?<!en )pies?|piede|ankles?|\w*sprunggelenk\w*|osg|chevilles?|tobillos?|cavigli\w*|toes?"
+        r"|\w*zehen?|orteils?|calcan\w*|ferse\w*|heels?|talus|tars(?:us|al)|metatars\w*",
         "LEG": r"femurs?|\w*schenkel\w*|tibia\w*|fibula\w*|legs?|lower (?:leg|limb|extremit\w*)s?|jambes?|cuisses?"
         r"|piernas?|muslos?|gamb[ae]|cosc(?:ia|e)|thighs?|beine?|beinachse\w*",
         "ABDOMEN": r"abdom\w*|kub|bauch\w*|addom\w*|ventre|belly|stomach|magen\w*|o?esophag\w*|osophag\w*|bowel|colon"
