@@ -66,7 +66,7 @@ _WORDS = {
         |Chest PA 6 FEET|Thorax head up 30|thorax (côté gauche)|Chest, hand held|Torax AP en decúbito supino""",
     "other": """XR HIP|Knee ap|Hand left|Thoracic spine|T-Spine lat|Ribs|Rib series left|Chest wall|Abdomen|KUB|Skull
         |Dental panoramic|Pelvis|Foot|Shoulder|Manchester Knee|Hüfte a.p.|Beckenübersicht|Knie beidseits|Handgelenk
-        |BWS in 2 Ebenen|Brustwirbelsäule|Thoraxwand links|Rippen|knöcherner Thorax|Schädel|Zahnstatus OPG|Fuß|Schulter
+        |BWS in 2 Ebenen|Fuß|Brustwirbelsäule|Thoraxwand links|Rippen|knöcherner Thorax|Schädel|Zahnstatus OPG|Schulter
         |Oberschenkel|Sprunggelenk|Bauch|Hanche|Genou droit|Main gauche|Rachis dorsal|Rachis thoracique|Gril costal
         |Crâne|Bassin|Pied droit|Épaule|Cheville|Cadera|Rodilla|Mano|Columna dorsal|Columna torácica|Costillas|Cráneo|Pie
         |Hombro|Tobillo|Anca|Ginocchio|Colonna dorsale|Colonna toracica|Coste|Cranio|Bacino|Piede|Spalla|Addome|Caviglia
