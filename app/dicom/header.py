@@ -15,6 +15,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from app.dicom.evidence import stored
 from app.dicom.opening import Opening
 from app.dicom.part10 import PREAMBLE
 from app.dicom.status import FailureReason, WarningReason
@@ -33,8 +34,11 @@ INSTANCE_KEYWORDS = (
     "ViewPosition", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime",
 )  # fmt: skip
 _OTHERS = ("SpecificCharacterSet", "Manufacturer")
-_TAGS = frozenset(int(Tag(keyword)) for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS, *_OTHERS))
-_KEPT = [(Tag(keyword), f"{Tag(keyword):08X}") for keyword in (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS)]
+_SEARCHED = (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS)
+# For the choice of a study's image; no search returns them.
+_EVIDENCE = tuple(keyword for keyword in (*stored.KEYWORDS, "IssuerOfPatientID") if keyword not in _SEARCHED)
+_TAGS = frozenset(int(Tag(keyword)) for keyword in (*_SEARCHED, *_EVIDENCE, *_OTHERS))
+_KEPT = [(Tag(keyword), f"{Tag(keyword):08X}") for keyword in _SEARCHED]
 # No attribute that is kept is longer.
 _VALUE_LIMIT = 4_096
 # What documents take from their source: patient, study, series, equipment and procedure, no private element.
@@ -180,7 +184,7 @@ def _header(opening: Opening, dataset: Dataset) -> Header:
 
 
 def attributes_of(dataset: Dataset) -> dict[str, Any]:
-    """DICOM JSON of the attributes that searches use; those that cannot be converted are left out."""
+    """DICOM JSON of what searches use and what shows which image to read; what cannot be converted is left out."""
     found: dict[str, Any] = {}
     for tag, name in _KEPT:
         try:
@@ -188,6 +192,9 @@ def attributes_of(dataset: Dataset) -> dict[str, Any]:
                 found[name] = dataset[tag].to_json_dict(None, 0)
         except Exception:  # noqa: S112 (a damaged value; the others are still of use)
             continue
+    for keyword in _EVIDENCE:
+        if (kept := stored.kept_of(dataset, keyword)) is not None:
+            found[f"{Tag(keyword):08X}"] = kept
     return found
 
 

@@ -6,9 +6,11 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from app.dicom.evidence import Turn, evidence_of
+from app.dicom.values import text_of
 from app.errors import CxrError, MalformedInput
 from app.imaging import instance
-from app.imaging.acceptance import accept, facts_of, text_of
+from app.imaging.acceptance import accept, facts_of
 from app.imaging.pixels import grey_image
 from app.imaging.radiograph import DicomFacts
 from app.settings import ImagingSettings
@@ -16,11 +18,12 @@ from app.third_parties import set_up_pydicom
 
 set_up_pydicom()
 
+_TURNED = "The image was {}, as its PatientOrientation says."
 _ASSUMED = "The transfer syntax is not stated; it was taken to be {}."
 
 
-def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, DicomFacts, list[str]]:
-    """A grey image uint8 (rows, columns), what it is, and warnings.
+def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, Turn, DicomFacts, list[str]]:
+    """A grey image uint8 (rows, columns) as it lies in the file, the turn that brings it upright, what it is, warnings.
 
     Raises MalformedInput, TooLarge, UnsupportedMedia, UnusableImage.
     """
@@ -30,9 +33,13 @@ def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, DicomF
         python_warnings.simplefilter("ignore")
         dataset = _parse(data, warnings, limits)
         facts = facts_of(dataset, str(dataset.file_meta.TransferSyntaxUID))
-        warnings += accept(dataset, facts, limits)
+        evidence = evidence_of(dataset)
+        warnings += accept(dataset, facts, evidence, limits)
+        turn = evidence.orientation.turn
+        if turn.words:
+            warnings.append(_TURNED.format(turn.words))
         try:
-            return grey_image(dataset, warnings, limits.max_pixels), facts, warnings
+            return grey_image(dataset, warnings, limits.max_pixels), turn, facts, warnings
         except (CxrError, MemoryError):
             raise
         except Exception as error:  # whatever a LUT or a header combination made numpy or pydicom raise

@@ -9,24 +9,30 @@ from typing import cast
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, convert_color_space
+from pydicom.encaps import generate_frames
+from pydicom.pixels import apply_color_lut, convert_color_space
 from pydicom.uid import UID
 
-from app.errors import MalformedInput, UnsupportedMedia, UnusableImage
-from app.imaging.acceptance import number_of, text_of
-from app.imaging.codestream import without_trailing_segments
+from app.dicom.values import items_of, number_of, text_of
+from app.errors import MalformedInput, UnusableImage
 from app.imaging.codestream_size import check_stream
+from app.imaging.luts import Lut, modality_values, unreadable
+from app.imaging.stored import stored_values
 
 _TABLE_LIMIT = 1 << 16
 # Bounds of the grey range where no window is given, in percent of the pixels that are not padding.
 _LOW, _HIGH = 0.5, 99.5
 # Rows that are enough to find those bounds.
 _SAMPLE = 512
+_STRIDE = 7
+# Half a grey level of 8 bits.
+_BLACK = 1.0 / 510.0
 # A window that leaves less than this share of the grey range between the bounds shows nothing.
 _LEAST_CONTRAST = 0.05
 # ITU-R BT.601 luma, which JPEG's YBR uses as well (PS3.3 C.7.6.3.1.2).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_PRESENTATION = "PresentationLUTSequence"
+_EMPTY_LUT = "The VOI LUT in the file has no table; it was left out."
 _IGNORED_WINDOW = "The window in the file leaves no contrast; the grey range was taken from the pixels."
 
 
@@ -36,7 +42,7 @@ def grey_image(dataset: Dataset, warnings: list[str], max_pixels: int) -> np.nda
     Raises UnsupportedMedia, MalformedInput, UnusableImage.
     """
     check_frame(dataset, max_pixels)
-    stored = _decode(dataset, warnings)
+    stored = stored_values(dataset, warnings)
     photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
     if photometric == "PALETTE COLOR":
         return _luminance(apply_color_lut(stored, dataset))
@@ -63,37 +69,6 @@ def check_frame(dataset: Dataset, max_pixels: int) -> None:
     check_stream(frame, number_of(dataset, "Columns"), number_of(dataset, "Rows"), max_pixels)
 
 
-def _decode(dataset: Dataset, warnings: list[str]) -> np.ndarray:
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    try:
-        return cast(np.ndarray, dataset.pixel_array)
-    except NotImplementedError as error:
-        raise UnsupportedMedia(
-            f"There is no decoder for the transfer syntax {syntax}.", code="unsupported_transfer_syntax"
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # decoders raise many kinds on damaged data
-        repaired = _repaired(dataset, syntax)
-        if repaired is None:
-            raise MalformedInput("The pixel data is damaged or incomplete.", code="damaged_image") from error
-        warnings.append("The JPEG 2000 data has padding where none may stand; it was left out.")
-        return repaired
-
-
-def _repaired(dataset: Dataset, syntax: UID) -> np.ndarray | None:
-    if not syntax.is_encapsulated or not syntax.name.startswith("JPEG 2000"):
-        return None
-    try:
-        codestream = without_trailing_segments(next(generate_frames(dataset.PixelData, number_of_frames=1)))
-        if codestream is None:
-            return None
-        dataset.PixelData = encapsulate([codestream])
-        return cast(np.ndarray, dataset.pixel_array)
-    except Exception:  # the data is damaged in some other way; the caller says so
-        return None
-
-
 def _luminance(colour: np.ndarray) -> np.ndarray:
     """RGB of 8 or 16 bits to grey of 8."""
     grey = colour[..., :3].astype(np.float32) @ _LUMA
@@ -107,17 +82,20 @@ def _windowed(dataset: Dataset, stored: np.ndarray, monochrome1: bool, warnings:
     low, high = int(stored.min()), int(stored.max())
     if low == high:
         raise UnusableImage("Every pixel of the image has the same value.", code="blank_image")
-    inverse = monochrome1 or (text_of(dataset, "PresentationLUTShape") or "").upper() == "INVERSE"
     padding = _padding(dataset, stored)
     shown = stored if padding is None else stored[~padding]
-    bounds = np.percentile(shown[:: max(1, len(shown) // _SAMPLE)], (_LOW, _HIGH))
+    sample = shown[:: max(1, len(shown) // _SAMPLE)]
+    grey_range = _grey_range(dataset, sample, warnings)
+    if items_of(dataset, _PRESENTATION):
+        warnings += Lut(dataset, _PRESENTATION).warnings
     if high - low < _TABLE_LIMIT:
         values = np.arange(low, high + 1, dtype=np.int32)
-        table = _presented(dataset, values, bounds, inverse, warnings)
+        needed = values[int(shown.min()) - low : int(shown.max()) - low + 1]
+        table = _presented(dataset, values, needed, grey_range, monochrome1)
         # The index starts at the lowest value; unsigned pixels that start at 0 index the table as they are.
         grey = table[stored if low == 0 else stored.astype(np.int32) - low]
     else:
-        grey = _presented(dataset, stored, bounds, inverse, warnings)
+        grey = _presented(dataset, stored, shown, grey_range, monochrome1)
     if padding is not None:
         grey[padding] = 0
     return grey
@@ -127,48 +105,91 @@ def _padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray | None:
     """Where the stored value is padding (PS3.3 C.7.5.1.1.2), None where there is none or all would be."""
     if text_of(dataset, "PixelPaddingValue") is None:
         return None
-    value = number_of(dataset, "PixelPaddingValue")
-    limit = (
-        value if text_of(dataset, "PixelPaddingRangeLimit") is None else number_of(dataset, "PixelPaddingRangeLimit")
-    )
+    signed = stored.dtype.kind == "i"
+
+    def number(keyword: str) -> int:
+        value = number_of(dataset, keyword)
+        # Written as US although the pixels are signed, as many do.
+        return value - 65_536 if signed and 32_767 < value < 65_536 and stored.dtype.itemsize == 2 else value
+
+    value = number("PixelPaddingValue")
+    limit = value if text_of(dataset, "PixelPaddingRangeLimit") is None else number("PixelPaddingRangeLimit")
     mask = (stored >= min(value, limit)) & (stored <= max(value, limit))
     return mask if mask.any() and not mask.all() else None
 
 
-def _presented(
-    dataset: Dataset, stored: np.ndarray, bounds: np.ndarray, inverse: bool, warnings: list[str]
-) -> np.ndarray:
-    """Stored values (any shape) to uint8 through modality LUT, VOI step and presentation.
-
-    `bounds` are two stored values between which the image lies; they are the grey range where the file has no VOI
-    step, or one that leaves no contrast between them.
+def _grey_range(dataset: Dataset, sample: np.ndarray, warnings: list[str]) -> tuple[float, float] | None:
+    """None where the file's VOI step is to be used; otherwise the values, after the modality LUT, that become black and
+    white: where the file has no such step, or one that leaves no contrast in this image.
     """
-    values = apply_modality_lut(stored, dataset)
-    ends = apply_modality_lut(np.rint(bounds).astype(np.int32), dataset)
-    share = voi_share(dataset, values)
-    if share is not None:
-        seen = voi_share(dataset, ends)
-        if seen is None or abs(float(seen[1]) - float(seen[0])) < _LEAST_CONTRAST:
-            warnings.append(_IGNORED_WINDOW)
-            share = None
+    bounds = np.rint(np.percentile(sample, (_LOW, _HIGH))).astype(np.int32)
+    values = modality_values(dataset, sample, sample)
+    if values.min() == values.max():
+        raise unreadable("After the Modality LUT every pixel has the same value.")
+    ends = modality_values(dataset, bounds, bounds)
+    low, high = sorted((float(ends[0]), float(ends[1])))
+    if low == high:
+        low, high = float(values.min()), float(values.max())
+    seen = voi_share(dataset, ends, ends, warnings)
+    if seen is None:
+        return low, high
+    if abs(float(seen[1]) - float(seen[0])) >= _LEAST_CONTRAST and not _is_stencil(dataset, values, high - low):
+        return None
+    warnings.append(_IGNORED_WINDOW)
+    return low, high
+
+
+def _is_stencil(dataset: Dataset, values: np.ndarray, spread: float) -> bool:
+    """Whether the window is so narrow that next to nothing is grey in it."""
+    if _has_voi_lut(dataset):
+        return False
+    some = values.reshape(-1)[::_STRIDE]
+    share = voi_share(dataset, some, some, [])
+    if share is None or float(text_of(dataset, "WindowWidth") or "nan") >= _LEAST_CONTRAST * spread:
+        return False
+    return float(((share > _BLACK) & (share < 1.0 - _BLACK)).mean()) < _LEAST_CONTRAST
+
+
+def _presented(
+    dataset: Dataset, stored: np.ndarray, needed: np.ndarray, grey_range: tuple[float, float] | None, monochrome1: bool
+) -> np.ndarray:
+    """Stored values (any shape) to uint8 through modality LUT, VOI step or grey range, and presentation.
+
+    `needed` are the values that the image has. Raises UnusableImage.
+    """
+    values, seen = modality_values(dataset, stored, needed), modality_values(dataset, needed, needed)
+    share = None if grey_range else voi_share(dataset, values, seen, [])
     if share is None:
-        low, high = sorted((float(ends[0]), float(ends[1])))
+        low, high = grey_range or (float(seen.min()), float(seen.max()))
         share = (values.astype(np.float32) - low) / max(high - low, 1e-6)
-    grey = np.rint(np.clip(share, 0.0, 1.0) * 255.0).astype(np.uint8)
+    share = np.clip(share, 0.0, 1.0)
+    inverse = monochrome1 or (text_of(dataset, "PresentationLUTShape") or "").upper() == "INVERSE"
+    if items_of(dataset, _PRESENTATION):
+        inverse = monochrome1
+        lut = Lut(dataset, _PRESENTATION)
+        steps = np.rint(share * (lut.stated - 1))
+        share = lut.share(steps, steps)
+    grey = np.rint(share * 255.0).astype(np.uint8)
     return 255 - grey if inverse else grey
 
 
-def voi_share(dataset: Dataset, values: np.ndarray) -> np.ndarray | None:
+def _has_voi_lut(dataset: Dataset) -> bool:
+    items = items_of(dataset, "VOILUTSequence")
+    return bool(items) and "LUTDescriptor" in items[0] and bool(items[0].get("LUTData"))
+
+
+def voi_share(dataset: Dataset, values: np.ndarray, needed: np.ndarray, warnings: list[str]) -> np.ndarray | None:
     """Values after the modality LUT -> share of the output range by the first VOI LUT or window (PS3.3 C.11.2).
 
-    None where the file has neither, or one that cannot be applied.
+    `needed` are the values that the image has. None where the file has neither, or one that cannot be applied. Raises
+    UnusableImage where a table lacks what the image needs.
     """
-    if dataset.get("VOILUTSequence"):
-        try:
-            depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-            return cast(np.ndarray, apply_voi(np.rint(values).astype(np.int32), dataset) / float(2**depth - 1))
-        except Exception:  # a malformed LUT is no reason to refuse the pixels
-            return None
+    if _has_voi_lut(dataset):
+        lut = Lut(dataset, "VOILUTSequence")
+        warnings += lut.warnings
+        return lut.share(values, needed)
+    if items_of(dataset, "VOILUTSequence"):
+        warnings.append(_EMPTY_LUT)
     try:
         center = float(text_of(dataset, "WindowCenter") or "nan")
         width = float(text_of(dataset, "WindowWidth") or "nan")

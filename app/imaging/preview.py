@@ -4,15 +4,18 @@ import warnings as python_warnings
 
 import numpy as np
 from PIL import Image
-from pydicom.pixels import apply_modality_lut
 
+from app.dicom.evidence.orientation import orientation_of
+from app.dicom.values import text_of
 from app.errors import CxrError, MalformedInput
 from app.imaging import instance
-from app.imaging.acceptance import text_of
+from app.imaging.luts import modality_values
 from app.imaging.pixels import grey_image
 from app.imaging.raster import read_raster
 from app.imaging.reader import read_radiograph
 from app.imaging.sniff import sniff
+from app.imaging.stored import stored_values
+from app.imaging.upright import upright
 from app.settings import ImagingSettings
 
 _SIDE = 1024
@@ -40,10 +43,14 @@ def read_preview(data: bytes, limits: ImagingSettings) -> bytes:
 
 def _of_dicom(data: bytes, limits: ImagingSettings) -> bytes:
     dataset, max_pixels = instance.parse(data, limits), limits.max_pixels
+    turn = orientation_of(dataset).turn
     photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
     if not photometric.startswith("MONOCHROME"):
-        return _pgm(grey_image(dataset, [], max_pixels).astype(np.float32), 0.0, 255.0, 127.5, 255.0, inverse=False)
-    values = apply_modality_lut(dataset.pixel_array, dataset).astype(np.float32)
+        grey = upright(grey_image(dataset, [], max_pixels), turn)
+        return _pgm(grey.astype(np.float32), 0.0, 255.0, 127.5, 255.0, inverse=False)
+    stored = stored_values(dataset, [])
+    # What the image needs was checked when it was read.
+    values = upright(modality_values(dataset, stored, stored[:0]).astype(np.float32), turn)
     low, high = (float(bound) for bound in np.percentile(values[::4, ::4], (0.1, 99.9)))
     try:
         center, width = (

@@ -5,10 +5,12 @@ import hashlib
 import numpy as np
 from PIL import Image
 
+from app.dicom.evidence import Turn
 from app.imaging.dicom import read_dicom
 from app.imaging.radiograph import Radiograph
 from app.imaging.raster import read_raster
 from app.imaging.sniff import sniff
+from app.imaging.upright import upright
 from app.settings import ImagingSettings
 from models.preprocessing import fit
 
@@ -16,14 +18,14 @@ from models.preprocessing import fit
 def read_radiograph(data: bytes, limits: ImagingSettings, size: int) -> Radiograph:
     """Decode, convert to 8-bit grey, and preprocess to (size, size). Raises InputError."""
     source = sniff(data)
-    facts = None
+    facts, turn = None, Turn()
     if source == "dicom":
-        grey, facts, warnings = read_dicom(data, limits)
+        grey, turn, facts, warnings = read_dicom(data, limits)
     else:
         grey, warnings = read_raster(data, limits)
     height, width = grey.shape
     return Radiograph(
-        pixels=np.asarray(fit(Image.fromarray(grey), size)),
+        pixels=np.asarray(fit(Image.fromarray(upright(grey, turn)), size)),
         sha256=hashlib.sha256(data).hexdigest(),
         source=source,
         width=width,

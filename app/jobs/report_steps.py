@@ -21,6 +21,7 @@ from app.inference.generation import BACKGROUND, Caller, Options
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs import documents, selection
+from app.jobs.patients import check_one_patient
 from app.jobs.steps import JobFailed, retry_transient
 from app.settings import StudySettings
 from app.store.integrity import verify
@@ -34,7 +35,10 @@ from models.report_text import sections
 T = TypeVar("T")
 _POLL_SECONDS = 1.0
 # Refusals that say that an image is not a frontal chest radiograph; the others say that it is damaged.
-_OTHER_KIND = {"wrong_modality", "not_chest", "not_frontal", "multi_frame", "no_pixels", "too_small", "blank_image"}
+_OTHER_KIND = {
+    "wrong_modality", "for_processing", "quality_control_image", "not_chest", "not_frontal", "multi_frame", "no_pixels",
+    "too_small", "blank_image",
+}  # fmt: skip
 
 
 class ReportSteps:
@@ -70,7 +74,9 @@ class ReportSteps:
 
     async def _encode(self, run: Run) -> bool:
         job = await self._jobs.get(run.job_id)
-        candidates, skipped = selection.split(await self._jobs.inputs(job.study_uid))
+        held = await self._jobs.inputs(job.study_uid)
+        check_one_patient(held)
+        candidates, skipped = selection.split(held)
         found, refused = None, ""
         for candidate in candidates:
             if found is not None:

@@ -1,0 +1,50 @@
+"""Two patients under one Study Instance UID: nothing of the study is read."""
+
+from typing import Any
+
+import pytest
+
+from app.dicom.header import attributes_of
+from app.jobs.patients import check_one_patient
+from app.jobs.steps import JobFailed
+from app.store.records import HeldInstance
+from tests.support.radiographs import sequence_item
+
+
+def held(file: str | None = "file", **attributes: Any) -> HeldInstance:
+    return HeldInstance("1", "1.2", attributes_of(sequence_item(**attributes)), "1.2", "0" * 64, file, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"PatientID": "A1"}, {"PatientID": "B2"}),
+        ({"PatientID": "A1", "PatientName": "Doe^Jane"}, {"PatientID": "B2", "PatientName": "Doe^Jane"}),
+        ({"PatientID": "A1", "IssuerOfPatientID": "X"}, {"PatientID": "A1", "IssuerOfPatientID": "Y"}),
+        ({"PatientName": "Alpha^Ann"}, {"PatientName": "Beta^Bob"}),
+        ({"PatientName": "Doe^Jane"}, {"PatientName": "Doe^Robert"}),
+    ],
+)
+def test_two_patients_end_the_job_without_naming_them(one: dict[str, Any], other: dict[str, Any]) -> None:
+    with pytest.raises(JobFailed) as caught:
+        check_one_patient([held(**one), held(**other)])
+    assert caught.value.reason.code == "two_patients"
+    assert not any(value in caught.value.reason.detail for value in (*one.values(), *other.values()) if len(value) > 1)
+    check_one_patient([held(**one), held(file=None, **other)])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"PatientID": "A1", "PatientName": "Doe^Jane"}, {"PatientID": "A1 ", "PatientName": "Miller^Jane"}),
+        ({"PatientID": "A1", "PatientName": "Doe^Jane"}, {"PatientName": "Beta^Bob"}),
+        ({"PatientID": "A1", "IssuerOfPatientID": "X"}, {"PatientID": "A1"}),
+        ({"PatientName": "Müller^Änne"}, {"PatientName": "MULLER^ANNE"}),
+        ({"PatientName": "Doe^Jane"}, {"PatientName": "Doe^J"}),
+        ({"PatientName": "Doe^Jane"}, {"PatientName": "Jane Doe"}),
+        ({"PatientName": "Yamada^Tarou"}, {"PatientName": "=山田^太郎"}),
+        ({}, {"PatientName": "Doe^Jane"}),
+    ],
+)
+def test_one_patient_written_in_two_ways_is_one(one: dict[str, Any], other: dict[str, Any]) -> None:
+    check_one_patient([held(**one), held(**other)])
