@@ -51,8 +51,9 @@ def section(config: ScreenConfig, figures: str = _NOT_MEASURED) -> str:
     return "\n".join(
         [
             HEADING,
-            f"A small network that looks at every picture before it is reported on, at {config.side} px: what kind it is,",
-            "how it is turned, whether it is mirrored, inverted or cut. Trained on the films of the training data below, and on",
+            f"A small network that looks at every picture before it is reported on, at {config.side} px: what kind it",
+            "is, how it is turned, whether it is mirrored, inverted or cut. Trained on the films of the training data",
+            "below, and on:",
             "",
             "| source | kind | pictures | licence | attribution |",
             "|---|---|---|---|---|",
