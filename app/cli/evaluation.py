@@ -144,6 +144,28 @@ def drawings(
 
 
 @evaluate_app.command()
+def screen(
+    bundle: BundleArgument,
+    data: DataArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+    strangers: Annotated[
+        Path | None, typer.Option(help="Folder that `cxr manifest strangers` wrote.", exists=True, file_okay=False)
+    ] = None,
+) -> None:
+    """The screen: strangers refused, true films accepted, turned, mirrored, inverted and cut ones found."""
+
+    def measure(subject: "Subject") -> dict[str, Any]:
+        from models.evaluation.screen import evaluate_screen
+
+        return evaluate_screen(subject, strangers)
+
+    _evaluate("screen", bundle, data, results, split, cache, device, measure)
+
+
+@evaluate_app.command()
 def card(
     bundle: BundleArgument,
     data: DataArgument,

@@ -29,6 +29,7 @@ class Phase(StrEnum):
     JUDGE = "judge"
     VQGAN = "vqgan"
     INSTRUCT = "instruct"
+    SCREEN = "screen"
     ALL = "all"
 
 
@@ -94,21 +95,40 @@ def pack(
         console.print(f"{out}: {written:.1f} MiB, {len(records)} radiographs, WebP quality {quality}")
 
 
+@manifest_app.command("strangers")
+def strangers_(
+    packages: Annotated[Path, typer.Argument(help="Folder of unpacked packages.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("strangers"),
+) -> None:
+    """Collect pictures that are no frontal chest radiograph, with their licences, for the screen."""
+    with training_errors():
+        from models.data.strangers.sources import collect
+
+        rows = collect(packages, out)
+        console.print(f"{out}: {len(rows)} pictures of {len({row.source for row in rows})} sources")
+
+
 def train(
     stage: Annotated[Phase, typer.Argument(help="A stage trains what it needs first.")],
     data: DataArgument,
     out: Annotated[Path, typer.Argument(help="Folder of checkpoints; a stopped run goes on from there.")],
     recipe: RecipeOption = "demo",
-    bundle: Annotated[Path | None, typer.Option("--bundle", help="Where the finished bundle goes.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Where the finished bundle goes; screen: one that exists.")
+    ] = None,
     instructions: Annotated[Path | None, typer.Option(help="JSON lines of instruction, response.", exists=True)] = None,
     features: Annotated[str | None, typer.Option(help="Network of the information-preserving loss.")] = None,
     base: Annotated[str | None, typer.Option(help="Hugging Face folder of a causal language model.")] = None,
     start: Annotated[
         Path | None, typer.Option(help="Bundle whose image tokenizer to begin from.", exists=True, file_okay=False)
     ] = None,
+    strangers: Annotated[
+        Path | None,
+        typer.Option(help="screen: folder that `cxr manifest strangers` wrote.", exists=True, file_okay=False),
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Fit every stage's steps to this time.", min=0.1)] = None,
 ) -> None:
-    """Train a classifier, the image tokenizer, the language model, or all of them.
+    """Train a classifier, the image tokenizer, the language model, or all of them; or the screen, which stands alone.
 
     On several GPUs: accelerate launch -m app.cli train ...
     """
@@ -127,5 +147,6 @@ def train(
             bundle=bundle,
             instructions=instructions,
             start=start,
+            strangers=strangers,
             budget=budget,
         )

@@ -3,12 +3,14 @@
 bundle.json   the manifest (class Manifest)
 llm/          Hugging Face causal LM: config.json, tokenizer.json, *.safetensors
 vqgan/        config.json, model.safetensors
+screen/       config.json, model.safetensors; not every bundle has it
 """
 
 from models.bundle.load import Bundle, file_entries, load, sha256_of
 from models.bundle.manifest import (
     LLM_FOLDER,
     MANIFEST_FILE,
+    SCREEN_FOLDER,
     VQGAN_FOLDER,
     BundleError,
     Decoding,
@@ -24,6 +26,7 @@ from models.bundle.manifest import (
 __all__ = [
     "LLM_FOLDER",
     "MANIFEST_FILE",
+    "SCREEN_FOLDER",
     "VQGAN_FOLDER",
     "Bundle",
     "BundleError",

@@ -1,11 +1,15 @@
 """Smoke test of a bundle: do its models run?"""
 
+from dataclasses import fields
+from pathlib import Path
+
 import numpy as np
 import torch
 from pydantic import ValidationError
 from transformers import AutoModelForCausalLM
 
 from models.bundle import Bundle, BundleError
+from models.screen.screen import Screen
 from models.vqgan import VQGAN
 from models.vqgan.pixels import to_pixels
 
@@ -32,8 +36,21 @@ def smoke(bundle: Bundle) -> dict[str, str]:
         if not torch.isfinite(values).all():
             raise BundleError(f"the {name} computes values that are not finite")
     written = ids[0, prompt.shape[1] :].tolist()
-    return {
+    found = {
         "encoded": f"{codes.shape[1]} codes, {len(set(codes[0].tolist()))} different",
         "decoded": f"{drawn.shape[-1]} x {drawn.shape[-2]} px in {float(drawn.min()):.2f} .. {float(drawn.max()):.2f}",
         "written": f"{len(written)} tokens: {bundle.vocabulary.decode(written).strip()!r}",
     }
+    if bundle.screen:
+        found["looked"] = _look(bundle.screen, ramp)
+    return found
+
+
+def _look(folder: Path, picture: np.ndarray) -> str:
+    try:
+        (look,) = Screen.load(folder).look(picture)
+    except (OSError, RuntimeError, ValueError, ValidationError) as error:
+        raise BundleError(f"the screen does not run: {str(error).splitlines()[0][:200]}") from error
+    if not np.isfinite([getattr(look, field.name) for field in fields(look)]).all():
+        raise BundleError("the screen computes values that are not finite")
+    return f"{look.kind.replace('_', ' ')}, frontal with {look.frontal:.3f}"

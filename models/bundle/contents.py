@@ -8,7 +8,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from models.bundle.manifest import LLM_FOLDER, MANIFEST_FILE, VQGAN_FOLDER, BundleError
+from models.bundle.manifest import LLM_FOLDER, MANIFEST_FILE, SCREEN_FOLDER, VQGAN_FOLDER, BundleError
+from models.screen.config import ScreenConfig
 from models.vqgan.config import VQGANConfig
 
 # Data that is parsed without being run. A tokenizer's `.model` is a protocol buffer.
@@ -92,6 +93,14 @@ def check_vqgan(path: Path, config: VQGANConfig) -> None:
     widest = config.ch * max(config.ch_mult)
     if max(widest**2, config.n_embed * config.embed_dim, config.z_channels * config.embed_dim) > held:
         raise BundleError(f"{VQGAN_FOLDER}/config.json describes a model that is larger than its weight files")
+
+
+def check_screen(path: Path, config: ScreenConfig) -> None:
+    """Compare a screen's sizes with its weights before anything is allocated. Raises BundleError."""
+    held = _weights(path / SCREEN_FOLDER) * _WEIGHTS_A_BYTE
+    widest = max(config.channels)
+    if max(widest**2, config.squeezed * config.hidden * config.last_side**2) > held:
+        raise BundleError(f"{SCREEN_FOLDER}/config.json describes a model that is larger than its weight files")
 
 
 def _most(config: Mapping[str, Any], names: tuple[str, ...]) -> int:

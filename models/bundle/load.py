@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.bundle.contents import check_llm, check_vqgan, check_weights, files_of
+from models.bundle.contents import check_llm, check_screen, check_vqgan, check_weights, files_of
 from models.bundle.manifest import (
     LLM_FOLDER,
     MANIFEST_FILE,
@@ -21,6 +21,7 @@ from models.bundle.manifest import (
 )
 from models.prompts import Prompts
 from models.screen.calibration import CALIBRATION_FILE, Calibration
+from models.screen.config import ScreenConfig
 from models.vocabulary import Vocabulary, VocabularyError
 from models.vqgan.config import VQGANConfig
 
@@ -86,7 +87,7 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
 
 
 def file_entries(folder: Path) -> dict[str, FileEntry]:
-    """Manifest entries of everything in `llm/` and `vqgan/` and of the other files of a bundle, sorted.
+    """Manifest entries of everything in `llm/`, `vqgan/` and `screen/` and of the other files of a bundle, sorted.
 
     Raises BundleError where the folder holds what a bundle may not hold.
     """
@@ -138,10 +139,25 @@ def _vqgan_config(path: Path) -> VQGANConfig:
         raise BundleError(f"{VQGAN_FOLDER}/config.json is missing or not a VQ-GAN configuration") from error
 
 
+def _check_screen(path: Path, manifest: Manifest) -> None:
+    names = {name for name in manifest.files if name.startswith(f"{SCREEN_FOLDER}/")}
+    if not names:
+        return
+    for name in ("config.json", "model.safetensors"):
+        if f"{SCREEN_FOLDER}/{name}" not in names:
+            raise BundleError(f"{SCREEN_FOLDER}/{name} is missing")
+    try:
+        config = ScreenConfig.model_validate_json((path / SCREEN_FOLDER / "config.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"{SCREEN_FOLDER}/config.json is not a screen's configuration") from error
+    check_screen(path, config)
+
+
 def _check_parts(path: Path, manifest: Manifest, vqgan: VQGANConfig) -> None:
     image, vocabulary = manifest.image, manifest.vocabulary
     check_weights(path)
     check_vqgan(path, vqgan)
+    _check_screen(path, manifest)
     rows = check_llm(path)["vocab_size"]
     pairs = (
         ("image.size", image.size, "the VQ-GAN's resolution", vqgan.resolution),

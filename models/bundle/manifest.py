@@ -12,6 +12,7 @@ from models.vqgan.config import VQGANConfig
 MANIFEST_FILE = "bundle.json"
 LLM_FOLDER = "llm"
 VQGAN_FOLDER = "vqgan"
+# Not every bundle has it.
 SCREEN_FOLDER = "screen"
 CARD_FILE = "MODEL_CARD.md"
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from models.data.dataset import DataError, Record
+from models.evaluation.screen_card import screen_part
 from models.evaluation.subject import Subject
 from models.training.recipe import Recipe
 
 PARTS = ("images", "reports", "vqa", "drawings")
+SCREEN = "screen"
 _ABOUT = {"kind": "bacterial or viral", "presence": "pneumonia or normal"}
 HISTORY_FILE = "HISTORY.md"
 
@@ -34,7 +36,7 @@ Drawings are sampled as the server samples them.
 
 {notes}
 
-## Reproduce
+{screen}## Reproduce
 ```
 {commands}
 ```
@@ -55,9 +57,12 @@ race and comorbidity are not known for most images, so bias was not measured.
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """The evaluation's JSON files by part. Raises DataError naming the first that is missing or not JSON."""
+    """The evaluation's JSON files by part; the screen's only where there is one.
+
+    Raises DataError naming the first that is missing or not JSON.
+    """
     found = {}
-    for part in PARTS:
+    for part in PARTS + ((SCREEN,) if (folder / f"{SCREEN}.json").exists() else ()):
         file = folder / f"{part}.json"
         try:
             found[part] = json.loads(file.read_text(encoding="utf-8"))
@@ -186,6 +191,7 @@ def model_card(
         images=about["images"],
         figures=_figures(results),
         notes=_notes(results["drawings"]),
+        screen=screen_part(subject.bundle, results.get(SCREEN)),
         commands=_commands(recipe, recipe_name),
         history=history,
         sources=_sources(subject.records),

@@ -39,6 +39,13 @@ def micro_f1(truth: Sequence[str], stated: Sequence[str | None]) -> float:
     return 2 * hits / (len(truth) + sum(s is not None for s in stated))
 
 
+def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """The share of pairs in which the positive value is the higher one; ties count half."""
+    ordered = np.sort(negative)
+    below, upto = np.searchsorted(ordered, positive, "left"), np.searchsorted(ordered, positive, "right")
+    return float((below + upto).mean() / (2 * len(ordered)))
+
+
 def interval(score: Score, truth: Sequence[str], stated: Sequence[str | None], draws: int = DRAWS) -> list[float]:
     """95 % bootstrap interval of `score` over resampled rows, classes kept in proportion: [low, high]."""
     rng = np.random.default_rng(0)

@@ -44,7 +44,7 @@ class ScreenNetwork(nn.Module):
         self.outputs = nn.Linear(config.hidden, len(KINDS) + len(TURNS) + len(FLAGS))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of kinds, turns and flags."""
+        """Logits of pixels."""
         maps = self.stages(self.stem(pixels[:, None]))
         places = F.relu(self.squeeze(maps)).flatten(1)
         known = self.dropout(torch.cat([maps.mean((2, 3)), places], 1))

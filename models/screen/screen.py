@@ -19,8 +19,6 @@ _FIRST: tuple[_View, ...] = ((False, False, 0), (False, True, 0))
 _ALL: tuple[_View, ...] = tuple(
     (grey, flip, turns) for grey in (False, True) for flip in (False, True) for turns in range(4)
 )
-    (grey, flip, turns) for grey in (False, True) for flip in (False, True) for turns in range(4)
-)
 _SURE = 0.97
 _BATCH = 64
 
@@ -54,7 +52,7 @@ class Screen:
         found: list[Look] = []
         with torch.inference_mode():
             for start in range(0, len(pixels), _BATCH):
-                batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + _BATCH])).to(device)
+                batch = torch.from_numpy(np.array(pixels[start : start + _BATCH])).to(device)
                 found.extend(Look(*row) for row in self._probabilities(shrink(batch, self.config.side)).tolist())
         return found
 

@@ -22,7 +22,7 @@ _SMOOTHEST = 0.0006
 
 
 def unreadable(pixels: np.ndarray) -> list[str | None]:
-    """Why each picture, uint8 (N, H, W), cannot be read: one of `UNREADABLE`, None where nothing is found."""
+    """Why each picture, uint8 (N, H, W), cannot be read: one of `UNREADABLE`, None where nothing speaks against it."""
     return [_unreadable(picture) for picture in pixels]
 
 

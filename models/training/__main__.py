@@ -18,12 +18,22 @@ def main() -> None:
     parser.add_argument("--features", help="network of the information-preserving loss")
     parser.add_argument("--bundle", type=Path, help="where the finished bundle goes")
     parser.add_argument("--start", type=Path, help="bundle to begin from")
+    parser.add_argument("--strangers", type=Path, help="screen: folder of pictures that are no chest radiograph")
     parser.add_argument("--minutes", type=float, help="fit every stage's steps to this time")
     words = parser.parse_args()
     budget = Budget(words.minutes)
     try:
         recipe = changed_recipe(words.recipe, words.features)
-        train(words.stage, words.data, words.out, recipe, bundle=words.bundle, start=words.start, budget=budget)
+        train(
+            words.stage,
+            words.data,
+            words.out,
+            recipe,
+            bundle=words.bundle,
+            start=words.start,
+            strangers=words.strangers,
+            budget=budget,
+        )
     except DataError as error:
         raise SystemExit(str(error)) from error
 

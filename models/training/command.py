@@ -6,9 +6,12 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from models.bundle.export import export_bundle
+from models.bundle.screen import add_screen
 from models.training.budget import Budget
 from models.training.pipeline import TrainingPipeline, console
 from models.training.recipe import Recipe, load_recipe
+from models.training.screen import NAME as SCREEN
+from models.training.screen_stage import screen_stage
 from models.vocabulary import Vocabulary
 
 
@@ -19,6 +22,7 @@ class Stage(StrEnum):
     JUDGE = "judge"
     VQGAN = "vqgan"
     INSTRUCT = "instruct"
+    SCREEN = "screen"
     ALL = "all"
 
 
@@ -41,17 +45,25 @@ def train(
     bundle: Path | None = None,
     instructions: Path | None = None,
     start: Path | None = None,
+    strangers: Path | None = None,
     budget: Budget | None = None,
 ) -> None:
     """Train one stage and what it needs, or all of them and write `bundle`. Raises DataError, FloatingPointError.
 
     `start` is a bundle to begin from: its image tokenizer, and its language model where the recipe goes on.
+    The stage `screen` learns from the pictures in `strangers` too, and its result goes into a bundle that exists.
     The bundle is also written before every selection of own drawings, to `BUNDLE-step-N`: a cut run leaves one.
     """
     out.mkdir(parents=True, exist_ok=True)
     pipeline = TrainingPipeline(recipe, data, out, instructions=instructions, start=start, budget=budget)
     if stage is Stage.CLASSIFIER:
         pipeline.classifier()
+        return
+    if stage is Stage.SCREEN:
+        screen_stage(pipeline, strangers)
+        if bundle and pipeline.accelerator.is_main_process:
+            manifest = add_screen(bundle, out / SCREEN)
+            console.print(f"Added the screen to {manifest.label}; measure it with `cxr evaluate screen`")
         return
     if stage in (Stage.JUDGE, Stage.ALL):
         pipeline.judge()

@@ -12,9 +12,10 @@ from models.training.budget import factor_within
 from models.training.classifier import ClassifierRecipe
 from models.training.instruct import InstructRecipe
 from models.training.loop import Trainer
+from models.training.screen import ScreenRecipe
 from models.training.vqgan import VQGANRecipe
 
-AnyRecipe = TypeVar("AnyRecipe", ClassifierRecipe, VQGANRecipe, InstructRecipe)
+AnyRecipe = TypeVar("AnyRecipe", ClassifierRecipe, VQGANRecipe, InstructRecipe, ScreenRecipe)
 _FOLDER = "fitted"
 
 

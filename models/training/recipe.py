@@ -9,6 +9,7 @@ from models.bundle import DecodingDefaults
 from models.data.dataset import DataError
 from models.training.classifier import ClassifierRecipe
 from models.training.instruct import InstructRecipe
+from models.training.screen import ScreenRecipe
 from models.training.vqgan import VQGANRecipe
 from models.vqgan import VQGANConfig
 
@@ -46,6 +47,7 @@ class Recipe(BaseModel):
     shares: Shares = Shares()
     judge: ClassifierRecipe | None = None
     classifier: ClassifierRecipe = ClassifierRecipe()
+    screen: ScreenRecipe = ScreenRecipe()
     vqgan: VQGANRecipe = VQGANRecipe()
     instruct: InstructRecipe = InstructRecipe()
     decoding: DecodingDefaults = DecodingDefaults()

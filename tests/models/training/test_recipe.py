@@ -17,6 +17,7 @@ from models.data.dataset import DataError
 from models.screen import calibration
 from models.training.recipe import FOLDER as RECIPES
 from models.training.recipe import load_recipe, names
+from tests.support.screens import write_folder
 from tests.support.served import start
 from tests.support.training import write_data
 
@@ -62,6 +63,19 @@ def test_every_stage_leaves_its_checkpoint_samples_and_logs(trained: Path) -> No
         with Image.open(out / "samples" / f"{name}.png") as picture:
             assert picture.size[1] >= 64
     assert load(trained / "bundle").manifest.label == "tiny-0"
+
+
+def test_a_screen_is_trained_put_into_a_copy_of_the_bundle_and_measured(trained: Path, tmp_path: Path) -> None:
+    manifest, bundle = trained / "data" / "manifest.csv", tmp_path / "bundle"
+    shutil.copytree(trained / "bundle", bundle)
+    strangers = write_folder(tmp_path / "strangers")
+    words = ("train", "screen", manifest, tmp_path / "out", "--recipe", "tiny", "--strangers", strangers)
+    assert "cxr evaluate screen" in ran(*words, "--bundle", bundle)
+    assert load(bundle).screen is not None
+    common = ("--results", tmp_path / "results", "--cache", tmp_path / "cache")
+    ran("evaluate", "screen", bundle, manifest, *common, "--strangers", strangers)
+    found = json.loads((tmp_path / "results" / "screen.json").read_text())
+    assert found["films"] == 4
 
 
 def _going_on(trained: Path, folder: Path) -> Path:
