@@ -25,9 +25,9 @@ class _Part(BaseModel):
 class Thresholds(_Part):
     """Probabilities to decide by, set on true films of the validation split; the shares are of those films.
 
-    Below `refuse` of `frontal` a picture is refused (0.5 % of the films are), below `doubt` doubted (2 %). At `turned`
-    (of all turns but none), `inverted_grey`, `mirrored` and `cut` and above, the picture is said to be so: wrongly of
-    0.5 %, 0.5 %, 5 % and 2 %.
+    Below `refuse` of `frontal` a picture is refused (at most 0.5 % of the films are), below `doubt` doubted (2 %). At
+    `turned` (of all turns but none), `inverted_grey`, `mirrored` and `cut` and above, the picture is said to be so:
+    wrongly of at most 0.5 %, 0.5 %, 5 % and 2 %.
     """
 
     refuse: _Share = 0.5

@@ -17,8 +17,9 @@ _SPREAD = 6
 # The share of pixels within three grey levels of the two commonest values in a stencil or a page of print.
 _TWO_VALUES = 0.97
 _NEAR = 3
-# Mean difference from the mean of the four neighbours, as a share of the spread. Films have 20 times as much.
-_SMOOTHEST = 0.0006
+# Mean difference from the mean of the four neighbours, as a share of the spread. The smoothest of 482 films has ten
+# times as much.
+_SMOOTHEST = 0.001
 
 
 def unreadable(pixels: np.ndarray) -> list[str | None]:

@@ -24,6 +24,8 @@ from models.training.strangers import Strangers
 NAME = "screen"
 # Pictures are kept at this many times the network's side, so that parts of them stay sharp.
 FINER = 4 / 3
+# No film is refused that is surer than this, however sure the validation films are: they come from few hospitals.
+_MOST_SURE = 0.9
 
 
 class ScreenRecipe(BaseModel):
@@ -162,12 +164,12 @@ def thresholds(screen: Screen, films: np.ndarray) -> Thresholds:
         return float(np.quantile([getattr(look, name) for look in looks], share))
 
     return Thresholds(
-        refuse=quantile("frontal", 0.005),
+        refuse=min(_MOST_SURE, quantile("frontal", 0.005)),
         doubt=quantile("frontal", 0.02),
         turned=max(0.5, quantile("turned", 0.995)),
         inverted_grey=max(0.5, quantile("inverted_grey", 0.995)),
-        mirrored=quantile("mirrored", 0.95),
-        cut=quantile("cut", 0.98),
+        mirrored=max(0.5, quantile("mirrored", 0.95)),
+        cut=max(0.5, quantile("cut", 0.98)),
     )
 
 
