@@ -68,9 +68,10 @@ _WORDS = {
         |Dental panoramic|Pelvis|Foot|Shoulder|Manchester Knee|Hüfte a.p.|Beckenübersicht|Knie beidseits|Handgelenk
         |BWS in 2 Ebenen|Fuß|Brustwirbelsäule|Thoraxwand links|Rippen|knöcherner Thorax|Schädel|Zahnstatus OPG|Schulter
         |Oberschenkel|Sprunggelenk|Bauch|Hanche|Genou droit|Main gauche|Rachis dorsal|Rachis thoracique|Gril costal
-        |Crâne|Bassin|Pied droit|Épaule|Cheville|Cadera|Rodilla|Mano|Columna dorsal|Columna torácica|Costillas|Cráneo|Pie
+        |Crâne|Bassin|Épaule|Cheville|Cadera|Rodilla|Mano|Columna dorsal|Columna torácica|Costillas|Cráneo|Pie
         |Hombro|Tobillo|Anca|Ginocchio|Colonna dorsale|Colonna toracica|Coste|Cranio|Bacino|Piede|Spalla|Addome|Caviglia
-        |Hueft rechts|Paroi thoracique|Parrilla costal|Thorakolumbaler Übergang|LWS|shoulder, r/o pneumothorax""",
+        |Hueft rechts|Paroi thoracique|Parrilla costal|Thorakolumbaler Übergang
+        |LWS|Pied droit|shoulder, r/o pneumothorax""",
     "unstated": "portable|AP|Chesterfield|routine|Notfall|XR CHEST AND HIP|Rx|6 feet|bilateral|main hospital",
 }
 
