@@ -123,10 +123,10 @@ def _wrongs(screen: Screen, films: np.ndarray, looks: Sequence[Look], ages: Sequ
         name: _share(_values(screen.look(np.stack([_cut(film, name) for film in films])), "cut") >= limits.cut)
         for name in ("top", "bottom", "left", "right")
     }
-    found = _values(inverted, "inverted_grey") >= limits.inverted_grey
+    inverted_found = _values(inverted, "inverted_grey") >= limits.inverted_grey
     return {
         "turned": turned,
-        "inverted": {"found": _share(found), "by_age_group": _by_group(found, ages)},
+        "inverted": {"found": _share(inverted_found), "by_age_group": _by_group(inverted_found, ages)},
         "mirrored": {
             "auroc": round(auroc(mirrored, upright), 4),
             "found_at_5_percent_false_alarms": _share(mirrored > own),

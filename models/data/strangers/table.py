@@ -41,7 +41,8 @@ def read_strangers(folder: Path, split: str) -> list[Stranger]:
     """The rows of a split. Raises DataError naming the row where a value is missing or not known, or a source is in
     both splits.
     """
-    rows, splits = [], {}
+    rows: list[Stranger] = []
+    splits: dict[str, str] = {}
     try:
         with (folder / INDEX_FILE).open(newline="", encoding="utf-8") as stream:
             for number, row in enumerate(csv.DictReader(stream), start=2):

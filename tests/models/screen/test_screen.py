@@ -50,7 +50,7 @@ def test_turning_a_picture_turns_what_is_said_of_it(turns: int) -> None:
 def test_mirroring_and_inverting_turn_their_flags_round() -> None:
     screen, pictures = tiny_screen(), noise(1)
     plain, mirrored, inverted = (
-        screen._mean(shrink(torch.from_numpy(one.copy()), 32), _ALL)[0].detach()
+        screen._mean(shrink(torch.from_numpy(one.copy()), 32), _ALL)[0].tolist()
         for one in (pictures, pictures[:, :, ::-1], 255 - pictures)
     )
     assert plain[8] == pytest.approx(1 - mirrored[8], abs=1e-5)
