@@ -17,9 +17,10 @@ _SPREAD = 6
 # The share of pixels within three grey levels of the two commonest values in a stencil or a page of print.
 _TWO_VALUES = 0.97
 _NEAR = 3
-# Mean difference from the mean of the four neighbours, as a share of the spread. The smoothest of 482 films has ten
-# times as much.
+# Mean difference from the mean of the four neighbours, less that of rounding, as a share of the spread. The smoothest
+# of 2,781 films has 0.0057.
 _SMOOTHEST = 0.001
+_ROUNDING = 0.25
 
 
 def unreadable(pixels: np.ndarray) -> list[str | None]:
@@ -51,7 +52,9 @@ def _two_values(counts: np.ndarray) -> float:
 
 
 def roughness(picture: np.ndarray) -> float:
-    """Mean difference of pixels, uint8 (H, W), from the mean of their four neighbours, over the standard deviation."""
+    """Mean difference of pixels, uint8 (H, W), from the mean of their four neighbours, less what rounding to
+    grey levels makes, over the standard deviation.
+    """
     grey = picture.astype(np.float32)
     around = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]) / 4
-    return float(np.abs(grey[1:-1, 1:-1] - around).mean() / max(float(grey.std()), 1.0))
+    return max(0.0, float(np.abs(grey[1:-1, 1:-1] - around).mean()) - _ROUNDING) / max(float(grey.std()), 1.0)
