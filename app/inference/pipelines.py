@@ -22,7 +22,7 @@ from app.inference.cache import ContentKey
 from app.inference.drawing import DrawingRun
 from app.inference.events import Drawing, Emit, TextDelta
 from app.inference.generation import Caller, Options, Usage, stream
-from app.inference.screening import screen
+from app.inference.screening import read, screen
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
 from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
@@ -55,7 +55,7 @@ async def encode(backend: Backend, data: bytes | Path, timings: Timings, caller:
     if known is not None:
         return known
     with timings.stage("decode"):
-        radiograph = await backend.reader.read(data)
+        radiograph = await read(backend, data)
     with timings.stage("screen"):
         seen = await screen(backend, radiograph.pixels, screening)
     radiograph = replace(radiograph, pixels=seen.pixels, warnings=(*radiograph.warnings, *seen.warnings))

@@ -1,11 +1,14 @@
 """Looks at a radiograph before it is encoded, and counts and logs what was decided."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import structlog
 
-from app.errors import RefusedByScreen
+from app.dicom.evidence.verdict import BODY_PART_UNSTATED, VIEW_UNSTATED
+from app.errors import RefusedByScreen, UnusableImage
+from app.imaging import Radiograph
 from app.inference.backend import Backend
 from app.inference.generation import Screening
 from app.screening import Screened, decide
@@ -13,6 +16,26 @@ from app.screening.policy import SWITCHED_OFF
 from app.telemetry.metrics import INPUTS
 
 log = structlog.get_logger(__name__)
+_UNSTATED = (BODY_PART_UNSTATED, VIEW_UNSTATED)
+
+
+async def read(backend: Backend, data: bytes | Path) -> Radiograph:
+    """Decode an image, whose header has to say as much as the policy asks for.
+
+    Raises InputError, Overloaded, Unavailable, FatalError, OSError.
+    """
+    try:
+        radiograph = await backend.reader.read(data)
+        silent = [warning for warning in radiograph.warnings if warning in _UNSTATED]
+        if silent and backend.screening.unstated == "refuse":
+            raise UnusableImage("The header does not state that it is a frontal chest radiograph.", code="unstated")
+    except UnusableImage as refused:
+        INPUTS.labels(decision=refused.code).inc()
+        raise
+    if silent and backend.screening.unstated == "off":
+        warnings = tuple(warning for warning in radiograph.warnings if warning not in silent)
+        return replace(radiograph, warnings=warnings)
+    return radiograph
 
 
 async def screen(backend: Backend, pixels: np.ndarray, screening: Screening = "on") -> Screened:

@@ -34,6 +34,9 @@ class ScreenSettings(Group):
     lies_wrong: Literal["turn", "warn", "refuse"] = Field(
         default="turn", description="films that lie turned or are inverted; turn: bring them upright before reading"
     )
+    unstated: Literal["refuse", "warn", "off"] = Field(
+        default="warn", description="DICOM images whose header names neither body part nor view, or only one of them"
+    )
     unreadable: Literal["refuse", "warn", "off"] = Field(
         default="refuse", description="black, white, of one or two grey values, without any structure"
     )

@@ -7,6 +7,9 @@ from app.dicom.evidence.orientation import Orientation
 from app.dicom.evidence.purpose import Purpose
 from app.dicom.evidence.view import Side, View
 
+BODY_PART_UNSTATED = "The body part is not stated; it was taken to be the chest."
+VIEW_UNSTATED = "The view is not stated; it was taken to be frontal."
+
 
 @dataclass(frozen=True)
 class HeaderEvidence:
@@ -46,7 +49,7 @@ def warnings_of(evidence: HeaderEvidence) -> list[str]:
     anatomy, view, purpose = evidence.anatomy, evidence.view, evidence.purpose
     found = []
     if anatomy.kind == "unstated":
-        found.append("The body part is not stated; it was taken to be the chest.")
+        found.append(BODY_PART_UNSTATED)
     elif not anatomy.stated:
         found.append(f"The body part is not stated; it was taken from {anatomy.source}.")
     if anatomy.more:
@@ -54,7 +57,7 @@ def warnings_of(evidence: HeaderEvidence) -> list[str]:
     if anatomy.contradicted_by:
         found.append(f"{anatomy.source} says that it is the chest, and {anatomy.contradicted_by} names another part.")
     if view.side is Side.UNSTATED:
-        found.append("The view is not stated; it was taken to be frontal.")
+        found.append(VIEW_UNSTATED)
     elif view.source not in ("ViewPosition", "ViewCodeSequence"):
         found.append(f"The view is not stated; it was taken from {view.source}.")
     if view.contradicted_by:

@@ -80,6 +80,19 @@ async def test_the_policy_is_a_setting(settings: Settings) -> None:
     assert "look like no radiograph" in response.json()["image"]["warnings"][0]
 
 
+@pytest.mark.parametrize(("setting", "status", "warnings"), [("refuse", 422, 0), ("warn", 200, 2), ("off", 200, 0)])
+async def test_a_header_that_says_nothing_is_refused_warned_about_or_taken(
+    settings: Settings, setting: Any, status: int, warnings: int
+) -> None:
+    silent = instance(BodyPartExamined="", ViewPosition="", SeriesDescription="", StudyDescription="", ProtocolName="")
+    policy = settings.model_copy(update={"screen": ScreenSettings(unstated=setting)})
+    async with running(policy) as service:
+        response = await service.client.post("/v1/reports", files={"image": silent})
+    assert response.status_code == status
+    found = response.json().get("image", {}).get("warnings", [])
+    assert sum("is not stated" in warning for warning in found) == warnings
+
+
 @pytest.mark.parametrize("accept", ["application/json", "text/plain", "text/event-stream"])
 async def test_a_warning_stands_in_every_representation(service: Service, accept: str) -> None:
     service.screen.enqueue(MIRRORED)
