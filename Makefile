@@ -79,7 +79,7 @@ load: setup-dev  ## ten times what it can do, then 64 mixed clients for half an 
 	$(BIN)/python -m benchmarks.load.load $(ARGS)
 
 # The ratios; `bench-all` adds the curves.
-BENCH := floor codec imaging gateway drawing streaming second_question studies
+BENCH := floor codec imaging gateway drawing streaming second_question screening studies
 
 bench: setup-dev  ## the service beside its contenders: docs/benchmarks/bench.md (about 18 minutes on 2 cores)
 	$(BIN)/python -m benchmarks $(BENCH:%=--scenario %) $(ARGS)

@@ -15,9 +15,9 @@ Decision = Literal["accepted", "warned", "turned", "unscreened"]
 # Quarter turns clockwise that bring a film back which lies turned so many degrees anticlockwise.
 _CLOCKWISE = {90: "90 degrees clockwise", 180: "180 degrees", 270: "90 degrees anticlockwise"}
 _KINDS = {
-    "not_a_radiograph": ("not_a_radiograph", "no radiograph"),
-    "other_radiograph": ("not_chest", "no chest radiograph"),
-    "lateral": ("not_frontal", "a lateral radiograph"),
+    "not_a_radiograph": ("not_a_radiograph", "The image does not look like a radiograph."),
+    "other_radiograph": ("not_chest", "The image does not look like a radiograph of the chest."),
+    "lateral": ("not_frontal", "The image looks like a lateral radiograph; frontal ones (PA or AP) are read."),
 }
 _UNREADABLE = {
     "black": "The image is black.",
@@ -87,12 +87,12 @@ def _judge_kind(sight: Sight, settings: ScreenSettings, found: Callable[[str, st
     assert look is not None
     if look.frontal < limits.refuse:
         others = {name: getattr(look, name) for name in _KINDS}
-        code, what = _KINDS[max(others, key=lambda name: others[name])]
+        code, sentence = _KINDS[max(others, key=lambda name: others[name])]
         setting = settings.lateral if code == "not_frontal" else settings.not_chest
-        found(setting, code, f"The pixels look like {what}, not like a frontal chest radiograph.")
+        found(setting, code, sentence)
         return False
     if look.frontal < limits.doubt:
-        found("warn", "", "It is doubtful whether the pixels are a frontal chest radiograph.")
+        found("warn", "", "It is doubtful whether the image is a frontal chest radiograph.")
     return True
 
 

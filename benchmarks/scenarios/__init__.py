@@ -10,6 +10,7 @@ from benchmarks.scenarios.gateway import gateway
 from benchmarks.scenarios.growth import concurrency, held_studies, prompt_length
 from benchmarks.scenarios.imaging import imaging
 from benchmarks.scenarios.reports import mixed, report, second_question
+from benchmarks.scenarios.screening import screening
 from benchmarks.scenarios.stages import stages
 from benchmarks.scenarios.startup import floor, startup
 from benchmarks.scenarios.streaming import streaming
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, Scenario] = {
         stages,
         mixed,
         second_question,
+        screening,
         prompt_length,
         concurrency,
         studies,

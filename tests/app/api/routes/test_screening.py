@@ -77,7 +77,7 @@ async def test_the_policy_is_a_setting(settings: Settings) -> None:
         service.screen.enqueue(CAT)
         response = await service.client.post("/v1/reports", files={"image": PNG})
     assert response.status_code == 200
-    assert "look like no radiograph" in response.json()["image"]["warnings"][0]
+    assert "does not look like a radiograph" in response.json()["image"]["warnings"][0]
 
 
 @pytest.mark.parametrize(("setting", "status", "warnings"), [("refuse", 422, 0), ("warn", 200, 2), ("off", 200, 0)])
