@@ -25,7 +25,7 @@ NAME = "screen"
 # Pictures are kept at this many times the network's side, so that parts of them stay sharp.
 FINER = 4 / 3
 # No film is refused that is surer than this, however sure the validation films are: they come from few hospitals.
-_MOST_SURE = 0.9
+_MOST_SURE = 0.75
 
 
 class ScreenRecipe(BaseModel):

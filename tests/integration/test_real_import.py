@@ -6,10 +6,11 @@ import httpx
 import pytest
 from tokenizers import Tokenizer
 
+from app.dicom.sample import sample_dicom
 from models.importers import import_bundle
 from tests.support.published import source_in, write_llm, write_vqgan
 from tests.support.served import start
-from tests.support.service import SHARED, encoded, gradient
+from tests.support.service import SHARED
 
 pytestmark = pytest.mark.engine
 DOLLY = SHARED / "dolly-tokenizer" / "tokenizer.json"
@@ -27,7 +28,7 @@ def test_a_bundle_of_51305_rows_is_served(tmp_path: Path, tmp_path_factory: pyte
     service = start(tmp_path_factory.mktemp("r" * 90), CXR_BUNDLE=str(tmp_path / "bundle"))
     try:
         with httpx.Client(base_url=service.url, timeout=120) as client:
-            image = {"image": encoded(gradient())}
+            image = {"image": sample_dicom()}
             tokens = client.post("/v1/images/tokens", files=image).json()["tokens"]
             assert len(tokens) == 256
             text = client.post("/v1/reports", files=image, data={"max_tokens": "32"})
