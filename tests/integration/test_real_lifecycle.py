@@ -64,6 +64,7 @@ def test_an_engine_that_was_stopped_for_a_while_serves_the_next_request(tmp_path
     assert httpx.get(f"{service.url}/readyz", timeout=30).status_code == 503
     engine.resume()
     assert _draw(service).status_code == 200
+    time.sleep(3.0)  # longer than a probe's outcome is taken to be fresh
     assert httpx.get(f"{service.url}/readyz", timeout=30).status_code == 200
     assert service.stop() == 0
 
@@ -72,7 +73,7 @@ def test_an_engine_that_hangs_ends_the_process(tmp_path: Path) -> None:
     service = start(tmp_path, CXR_ENGINE__PROBE_SECONDS="2", CXR_ENGINE__MAX_FAILED_PROBES="3")
     engine = _engine(service)
     engine.suspend()
-    time.sleep(3.0)  # longer than a probe's outcome is taken to be fresh
+    time.sleep(3.0)  # as above
     assert httpx.get(f"{service.url}/readyz", timeout=30).status_code == 503
     assert service.process.wait(90) == FAILED_STATUS
     assert not engine.is_running()
