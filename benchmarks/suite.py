@@ -49,14 +49,16 @@ class Suite:
         """
         return EngineSettings().gpu_memory_utilization if self.device == "cpu" else 0.3
 
-    def new_service(self, name: str, settings: Mapping[str, str] | None = None) -> Service:
-        """A service on the bundle, compiled, with its default settings but for `settings`, for the caller to start."""
+    def new_service(self, name: str, settings: Mapping[str, str] | None = None, bundle: Path | None = None) -> Service:
+        """A service on the bundle, or on another one, compiled, for the caller to start: its default settings but for
+        `settings`.
+        """
         device = {
             "CXR_CODEC__DEVICE": self.device,
             "CXR_ENGINE__GPU_MEMORY_UTILIZATION": str(self.engine_share),
         }
         return self.launch(
-            self.folder / name, bundle=self.path, cache=self.cache, settings={**device, **(settings or {})}
+            self.folder / name, bundle=bundle or self.path, cache=self.cache, settings={**device, **(settings or {})}
         )
 
     def service(self) -> Service:

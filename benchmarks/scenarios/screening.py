@@ -1,18 +1,36 @@
 """What looking at an image costs a report: the same service with the screen and, as an administrator may, without."""
 
+import shutil
+from pathlib import Path
+
 from benchmarks.clients.http import Body, Client
 from benchmarks.measure import Ratio, Result, Spread, by_round, timed
 from benchmarks.scenarios.reports import radiographs
 from benchmarks.suite import Suite
+from models.bundle import SCREEN_FOLDER
+from models.bundle.screen import add_screen
+from models.bundles import DEMO_BUNDLE
 
 _TOKENS = "32"
 _PAIRS = 12
 
 
 async def screening(suite: Suite) -> Result:
-    """Seconds of reports alone, in pairs: the first of a pair is looked at in every other one."""
+    """Seconds of reports alone, in pairs: the first of a pair is looked at in every other one.
+
+    A bundle without a screen gets the embedded one's.
+    """
+    bundle = suite.path
+    if suite.bundle.screen is None:
+        bundle = Path(shutil.copytree(suite.path, suite.folder / "screened"))
+        add_screen(bundle, DEMO_BUNDLE / SCREEN_FOLDER)
+    with suite.new_service("screening", bundle=bundle) as service:
+        return await _measured(suite, service.url)
+
+
+async def _measured(suite: Suite, url: str) -> Result:
     seconds: dict[str, list[float]] = {"on": [], "off": []}
-    async with Client(suite.service().url) as client:
+    async with Client(url) as client:
 
         async def read(image: bytes, screen: str) -> float:
             return await timed(client.post(Body.from_image("/v1/reports", image, max_tokens=_TOKENS, screen=screen)))
