@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from models.data.dataset import DataError, Record
 from models.data.images import Pictures
 from models.data.variations import random_variations, vary
 from models.training.loop import finite, learning_rate, run
+from models.training.resuming import Resumable
 from models.vqgan.pixels import to_pixels
 
 NAME = "classifier"
@@ -59,8 +60,10 @@ def frequent_labels(records: Sequence[Record], fewest: int) -> tuple[str, ...]:
     return found
 
 
-class ClassifierTrainer:
+class ClassifierTrainer(Resumable):
     """Every step draws each label as often as the others, from a generator seeded by (seed, process, step)."""
+
+    recipe: ClassifierRecipe
 
     def __init__(
         self, recipe: ClassifierRecipe, records: Sequence[Record], images: np.ndarray, accelerator: Accelerator
@@ -104,21 +107,6 @@ class ClassifierTrainer:
         self.step += 1
         right = float((logits.argmax(1) == targets.argmax(1)).float().mean())
         return {"loss": float(loss.detach()), "batch_accuracy": right}
-
-    def state(self) -> dict[str, Any]:
-        """Everything an exact resume needs."""
-        return {
-            "step": self.step,
-            "model": self.accelerator.unwrap_model(self.model).state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "recipe": self.recipe.model_dump(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
-        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
 
     def sample(self) -> Image.Image | None:
         """A classifier draws nothing."""

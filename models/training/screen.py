@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from models.screen.config import ScreenConfig, Thresholds
 from models.screen.network import ScreenNetwork
 from models.screen.screen import Screen
 from models.training.loop import finite, learning_rate, run
+from models.training.resuming import Resumable
 from models.training.strangers import Strangers
 
 NAME = "screen"
@@ -58,8 +59,10 @@ class ScreenRecipe(BaseModel):
         return round(self.side * FINER)
 
 
-class ScreenTrainer:
+class ScreenTrainer(Resumable):
     """Half of every batch are films, as many of each age group; all is drawn by (seed, process, step)."""
+
+    recipe: ScreenRecipe
 
     def __init__(
         self,
@@ -131,21 +134,6 @@ class ScreenTrainer:
         self.optimiser.step()
         self.step += 1
         return {"loss": loss.item(), "kind": kind.item(), "turn": turn.item(), "flags": flag.item()}
-
-    def state(self) -> dict[str, Any]:
-        """Everything an exact resume needs."""
-        return {
-            "step": self.step,
-            "model": self.accelerator.unwrap_model(self.model).state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "recipe": self.recipe.model_dump(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
-        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
 
     def sample(self) -> Image.Image | None:
         """A batch as the network sees it."""
