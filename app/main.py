@@ -28,7 +28,7 @@ from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
 from app.screening import Screen
-from app.screening.own_model import OwnModelScreen
+from app.screening.own_model import OwnModelScreen, SecondOpinion, ServedModels
 from app.security.audit import AuditLog, audit_file
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
@@ -57,14 +57,16 @@ def _codec(bundle: Bundle, settings: Settings) -> Codec:
     return VqganCodec(bundle, settings.codec)
 
 
-def _screen(bundle: Bundle, settings: Settings, codec: Codec) -> Screen:
+def _screen(bundle: Bundle, settings: Settings, codec: Codec, engine: Engine) -> Screen:
+    own = ServedModels(codec, engine, bundle.prompts)
     if bundle.screen is None:
-        return OwnModelScreen(codec, bundle.calibration)
+        return OwnModelScreen(own, bundle.calibration)
     # As above.
     from app.codec.worker import device_of
     from app.screening.network import NetworkScreen
 
-    return NetworkScreen(bundle, settings.codec, device_of(settings.codec.device))
+    screen = NetworkScreen(bundle, settings.codec, device_of(settings.codec.device))
+    return screen if bundle.calibration is None else SecondOpinion(screen, own, bundle.calibration)
 
 
 def _engine(bundle: Bundle, settings: Settings) -> Engine:
@@ -108,12 +110,16 @@ def create_app(
         manifest = loaded.manifest
         BUNDLE_INFO.labels(name=manifest.name, version=manifest.version, sha256=loaded.sha256).set(1)
         own_codec = await asyncio.to_thread(_codec, loaded, settings) if codec is None else codec
+        own_engine = await asyncio.to_thread(_engine, loaded, settings) if engine is None else engine
+        own_screen = screen
+        if own_screen is None:
+            own_screen = await asyncio.to_thread(_screen, loaded, settings, own_codec, own_engine)
         return Backend(
             bundle=loaded,
             reader=reader or Sandbox(settings.imaging, manifest.image.size),
             codec=own_codec,
-            engine=await asyncio.to_thread(_engine, loaded, settings) if engine is None else engine,
-            screen=await asyncio.to_thread(_screen, loaded, settings, own_codec) if screen is None else screen,
+            engine=own_engine,
+            screen=own_screen,
             screening=settings.screen,
             encoded_images=EncodedImageCache(settings.codec.keep_readings),
             reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,

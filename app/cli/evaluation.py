@@ -195,9 +195,10 @@ def calibrate(
     cache: CacheOption = DEFAULT_CACHE,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Find out how the bundle's own image tokenizer sees films, and write calibration.json into the bundle.
+    """Find out how the bundle's own models see films, and write calibration.json into the bundle.
 
-    The service refuses then what is unlike them, where the bundle has no screen.
+    The service refuses then what is unlike them, and sees how a film lies, where the bundle has no screen. Where it has
+    one, the bundle's own models are asked when the screen is in doubt.
     """
     with training_errors():
         from models.evaluation.calibration import calibrate as measure
@@ -207,5 +208,7 @@ def calibrate(
         subject = Subject(bundle, data, cache, split, device)
         calibration = measure(subject)
         write_calibration(subject, calibration)
-    for name, (low, high) in calibration.bounds.items():
-        console.print(f"{name}: {low:.5g} to {high:.5g} of {calibration.films} films", markup=False)
+    for name, found in calibration.measures.items():
+        console.print(f"{name}: {found.centre:.5g}, spread {found.spread:.3g}", markup=False)
+    limits = f"doubted beyond a distance of {calibration.doubt:.3g}, refused beyond {calibration.refuse:.3g}"
+    console.print(f"{calibration.films} films; {limits}", markup=False)

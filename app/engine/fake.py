@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import cache
 
 from app.engine.protocol import Delta, Generation, Kind
@@ -40,6 +40,7 @@ class FakeEngine:
         self.generations: deque[Generation] = deque(maxlen=_REMEMBERED)
         self.running = 0
         self.hangs = False
+        self.log_likelihood: Callable[[tuple[int, ...]], float] = lambda prompt: -5.0
         self.alive = True
 
     @property
@@ -91,6 +92,12 @@ class FakeEngine:
             return [vocabulary.image_offset, *self._encode(self.text), vocabulary.end][: sampling.max_tokens]
         count = 256 - (sampling.seed % 2 == 0)
         return [vocabulary.image_open, *vocabulary.image_ids([sampling.seed % 7] * count), vocabulary.image_close]
+
+    async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:
+        """The same for every id: `log_likelihood` of the prompt."""
+        if self._failures:
+            raise self._failures.pop(0)
+        return [self.log_likelihood(prompt)] * count
 
     async def probe(self) -> None:
         """Fails only after `enqueue_failure`, and while it `hangs`."""

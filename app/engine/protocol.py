@@ -71,6 +71,12 @@ class Engine(Protocol):
         Raises InvalidRequest (too long), Overloaded, WorkerFailed, EngineDead.
         """
 
+    async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:
+        """The logarithm of the probability of each of the prompt's last `count` ids behind those before it.
+
+        Raises as `generate`.
+        """
+
     async def probe(self) -> None:
         """See that the engine generates: a token for the probe, or lately any request's.
 

@@ -1,20 +1,18 @@
 """The engine on vLLM's AsyncLLM, in process; its EngineCore is a process of its own. The only module that imports vLLM
-(with `masking`, which runs in that process).
+with `vllm_arguments`, and `masking`, which runs in that process.
 """
 
 import asyncio
 import contextlib
-import json
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import structlog
 from vllm import SamplingParams
-from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import QueueOverflowError
 from vllm.inputs import TokensPrompt
 from vllm.outputs import RequestOutput
@@ -22,18 +20,15 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-from vllm.v1.executor.uniproc_executor import UniProcExecutor
 from vllm.v1.metrics.stats import RequestStateStats
 
 from app.engine.environment import engine_environment, socket_folder
-from app.engine.masking import Mask, draw_args
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
-from app.engine.sampling import TokenDraw
+from app.engine.vllm_arguments import engine_arguments, sampling_parameters
 from app.engine.warmup import warm_up
 from app.errors import EngineDead, InvalidRequest, Overloaded, Unavailable, WorkerFailed
 from app.settings import EngineSettings
 from models.bundle import Bundle
-from models.vocabulary import Vocabulary
 
 log = structlog.get_logger(__name__)
 
@@ -50,83 +45,17 @@ def _queue_seconds(output: RequestOutput) -> float | None:
     return float(max(0.0, stats.scheduled_ts - stats.queued_ts))
 
 
-def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArgs:
-    """The engine's arguments for a bundle, with the mask for the model runner that they lead to."""
-    arguments = AsyncEngineArgs(
-        model=str(bundle.llm),
-        served_model_name=bundle.manifest.label,
-        skip_tokenizer_init=True,
-        dtype=_dtype(bundle, settings),
-        enforce_eager=settings.enforce_eager,
-        max_num_seqs=settings.max_num_seqs,
-        max_model_len=settings.max_model_len,
-        max_num_queued_reqs=settings.max_queue,
-        scheduling_policy="priority",
-        gpu_memory_utilization=settings.gpu_memory_utilization,
-        tensor_parallel_size=settings.tensor_parallel_size,
-        enable_prefix_caching=settings.prefix_caching,
-        quantization=settings.quantization,
-        **({} if settings.cuda_graphs else {"compilation_config": {"cudagraph_mode": "NONE"}}),
-        disable_log_stats=False,
-        enable_log_requests=False,
-        use_tqdm_on_load=False,
-    )
-    config = arguments.create_engine_config()
-    if current_platform.is_cpu():
-        # No chunked prefill on a CPU: vLLM 0.32 samples an id that is discarded after a partial prefill and rewinds the
-        # request's generator, which CPU generators do not support: the engine crashes.
-        arguments.enable_chunked_prefill = False
-        if settings.tensor_parallel_size == 1:
-            # vLLM's default executor on a CPU is another process, for which the engine spins on a processor while it
-            # waits. vLLM refuses the name `uni` there, since it cannot bind threads; ours are not bound (`nobind`).
-            arguments.distributed_executor_backend = UniProcExecutor
-        arguments.max_num_batched_tokens = max(
-            config.scheduler_config.max_num_batched_tokens, config.model_config.max_model_len
-        )
-    runner = "V2" if config.use_v2_model_runner else "V1"
-    arguments.logits_processors = [f"app.engine.masking:TextImageMask{runner}"]
-    return arguments
-
-
-def _dtype(bundle: Bundle, settings: EngineSettings) -> str:
-    """The data type to compute in; on a CPU `auto` is the model's own: vLLM would make bf16 of fp32, in which a CPU
-    without instructions for it multiplies four times slower.
-    """
-    if settings.dtype != "auto" or not current_platform.is_cpu():
-        return settings.dtype
-    config = json.loads((bundle.llm / "config.json").read_text())
-    return str(config.get("dtype") or config.get("torch_dtype") or "auto")
-
-
-def masks_of(vocabulary: Vocabulary) -> dict[Kind, Mask]:
-    """What each kind of generation may consist of; `Kind.ANY` has no mask."""
-    controls = tuple(sorted(vocabulary.controls - {vocabulary.end}))
-    return {
-        Kind.TEXT: Mask(0, vocabulary.text_size, controls),
-        Kind.IMAGE: Mask(vocabulary.image_offset, vocabulary.size),
-    }
-
-
-def sampling_parameters(kind: Kind, sampling: Sampling, vocabulary: Vocabulary) -> SamplingParams:
-    """The engine's parameters of one generation. On a CPU `TextImageMaskV1` draws its ids."""
-    image = kind is Kind.IMAGE
-    mask = masks_of(vocabulary).get(kind)
-    extra = {} if mask is None else mask.extra_args()
-    ours = current_platform.is_cpu() and sampling.temperature > 0.0
-    if ours:
-        extra |= draw_args(TokenDraw(sampling.temperature, sampling.top_p, sampling.seed))
-    return SamplingParams(
-        # Where our processor samples the id, it is the only one that vLLM's argmax finds.
-        temperature=0.0 if ours else sampling.temperature,
-        top_p=1.0 if ours else sampling.top_p,
-        max_tokens=sampling.max_tokens,
-        seed=None if ours else sampling.seed,
-        ignore_eos=image,
-        stop_token_ids=None if image else [vocabulary.end],
-        detokenize=False,
-        output_kind=RequestOutputKind.DELTA,
-        extra_args=extra or None,
-    )
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Turns vLLM's errors into ours."""
+    try:
+        yield
+    except QueueOverflowError as error:
+        raise Overloaded("The language-model engine's queue is full.") from error
+    except EngineDeadError as error:
+        raise EngineDead("The language-model engine has stopped.") from error
+    except EngineGenerateError as error:
+        raise WorkerFailed("The language-model engine failed on this request.") from error
 
 
 class VllmEngine:
@@ -177,21 +106,15 @@ class VllmEngine:
     async def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
         """Generate ids as they come; see `Engine.generate`."""
         llm = self._running()
-        room = self._max_model_len - generation.sampling.max_tokens
-        if len(generation.prompt) > room:
-            raise InvalidRequest(
-                f"The prompt has {len(generation.prompt)} tokens; with {generation.sampling.max_tokens} to generate, "
-                f"at most {max(room, 0)} fit.",
-                code="prompt_too_long",
-            )
+        self._check_room(len(generation.prompt), generation.sampling.max_tokens)
         prompt = TokensPrompt(prompt_token_ids=list(generation.prompt))
         if generation.cache_salt is not None:
             prompt["cache_salt"] = generation.cache_salt
         sampling = sampling_parameters(generation.kind, generation.sampling, self._bundle.vocabulary)
         outputs = llm.generate(prompt, sampling, generation.request_id, priority=generation.priority)
         first = True
-        try:
-            # Closed at once when the consumer leaves: vLLM then aborts the request.
+        # Closed at once when the consumer leaves: vLLM then aborts the request.
+        with _failures():
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
                     self._last_output = time.monotonic()
@@ -199,12 +122,26 @@ class VllmEngine:
                     queued = _queue_seconds(output) if first else None
                     first = False
                     yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued)
-        except QueueOverflowError as error:
-            raise Overloaded("The language-model engine's queue is full.") from error
-        except EngineDeadError as error:
-            raise EngineDead("The language-model engine has stopped.") from error
-        except EngineGenerateError as error:
-            raise WorkerFailed("The language-model engine failed on this request.") from error
+
+    async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:
+        """See `Engine.log_likelihoods`."""
+        llm = self._running()
+        self._check_room(len(prompt), 1)
+        found: list[float] = []
+        # The id that follows is of no use, but vLLM wants to generate one.
+        sampling = SamplingParams(
+            temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY
+        )
+        outputs = llm.generate(TokensPrompt(prompt_token_ids=list(prompt)), sampling, request_id)
+        with _failures():
+            async with contextlib.aclosing(outputs):
+                async for output in outputs:
+                    self._last_output = time.monotonic()
+                    likely = list(zip(prompt, output.prompt_logprobs or [], strict=False))[-count:]
+                    found = [entry[token].logprob for token, entry in likely if entry is not None]
+        if len(found) != count:
+            raise WorkerFailed("The language-model engine did not say how likely the image is.")
+        return found
 
     async def probe(self) -> None:
         """See `Engine.probe`. Raises Unavailable where nothing was generated for as long as configured, EngineDead."""
@@ -225,6 +162,14 @@ class VllmEngine:
         prompt = tuple(self._bundle.prompts.instruct("Ready?"))
         async for _ in self.generate(Generation(f"probe-{uuid.uuid4().hex}", prompt, Kind.TEXT, sampling)):
             pass
+
+    def _check_room(self, prompt: int, generated: int) -> None:
+        room = self._max_model_len - generated
+        if prompt > room:
+            raise InvalidRequest(
+                f"The prompt has {prompt} tokens; with {generated} to generate, at most {max(room, 0)} fit.",
+                code="prompt_too_long",
+            )
 
     def _running(self) -> AsyncLLM:
         if self._llm is None:

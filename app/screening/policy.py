@@ -10,6 +10,7 @@ from app.errors import RefusedByScreen
 from app.screening.protocol import Sight
 from app.settings import ScreenSettings
 from models.screen.look import Look
+from models.screen.pose import Pose
 
 Decision = Literal["accepted", "warned", "turned", "unscreened"]
 # Quarter turns clockwise that bring a film back which lies turned so many degrees anticlockwise.
@@ -26,8 +27,9 @@ _UNREADABLE = {
     "stencil": "The image has two grey values.",
     "smooth": "The image has no structure.",
 }
+_UNLIKE = "The pixels are unlike the chest radiographs that the model was calibrated on."
 NOT_SCREENED = "Nobody has looked at whether this is an upright chest radiograph: the bundle has no screen."
-HOW_IT_LIES = "Nobody has looked at whether the radiograph is frontal and lies upright: the bundle has no screen."
+OWN_MODELS_ONLY = "The bundle has no screen. Its own models looked at the image, and do not know laterals."
 SWITCHED_OFF = "The screen was switched off for this request."
 
 
@@ -57,19 +59,11 @@ def decide(pixels: np.ndarray, sight: Sight, settings: ScreenSettings) -> tuple[
 
     if sight.unreadable is not None:
         found(settings.unreadable, "unreadable_pixels", f"{_UNREADABLE[sight.unreadable]} Nothing can be read in it.")
-    if sight.look is None:
-        if sight.unlike is None:
-            warnings.append(NOT_SCREENED)
-        elif sight.unlike:
-            sentence = "The pixels are unlike the chest radiographs that the model was calibrated on."
-            found(settings.not_chest, "not_a_radiograph", sentence)
-        else:
-            warnings.append(HOW_IT_LIES)
-        return Screened(pixels, "unscreened", tuple(warnings), known), False
-    kind = _judge_kind(sight, settings, found)
+    if sight.look is None and sight.comparison is None:
+        return Screened(pixels, "unscreened", (*warnings, NOT_SCREENED), known), False
     turned = pixels
-    if kind:
-        turned = _upright(pixels, sight, settings, found, warnings)
+    if _passes(sight, settings, found):
+        turned = _upright(pixels, sight.pose, settings, found, warnings)
         _judge_flags(sight, warnings)
     changed = turned is not pixels
     decision: Decision = "turned" if changed else "warned" if warnings else "accepted"
@@ -81,39 +75,41 @@ def probabilities(look: Look | None) -> dict[str, float]:
     return {} if look is None else {name: round(value, 3) for name, value in asdict(look).items()}
 
 
-def _judge_kind(sight: Sight, settings: ScreenSettings, found: Callable[[str, str, str], None]) -> bool:
+def _passes(sight: Sight, settings: ScreenSettings, found: Callable[[str, str, str], None]) -> bool:
     """Whether the picture passes for a frontal chest radiograph."""
-    look, limits = sight.look, sight.thresholds
-    assert look is not None
-    if look.frontal < limits.refuse:
-        others = {name: getattr(look, name) for name in _KINDS}
+    unlike = sight.comparison is not None and sight.comparison.unlike
+    if sight.look is None:
+        if unlike:
+            found(settings.not_chest, "not_a_radiograph", _UNLIKE)
+            return False
+        found("warn", "", OWN_MODELS_ONLY)
+    elif sight.look.frontal < sight.thresholds.refuse or (sight.doubtful and unlike):
+        others = {name: getattr(sight.look, name) for name in _KINDS}
         code, sentence = _KINDS[max(others, key=lambda name: others[name])]
         setting = settings.lateral if code == "not_frontal" else settings.not_chest
         found(setting, code, sentence)
         return False
-    if look.frontal < limits.doubt:
+    if sight.doubtful:
         found("warn", "", "It is doubtful whether the image is a frontal chest radiograph.")
     return True
 
 
 def _upright(
     pixels: np.ndarray,
-    sight: Sight,
+    pose: Pose,
     settings: ScreenSettings,
     found: Callable[[str, str, str], None],
     warnings: list[str],
 ) -> np.ndarray:
-    look, limits = sight.look, sight.thresholds
-    assert look is not None
     result = pixels
-    if look.turned >= limits.turned and look.turn:
-        sentence = f"The radiograph lies turned; it is upright after a turn by {_CLOCKWISE[look.turn]}."
+    if pose.turn:
+        sentence = f"The radiograph lies turned; it is upright after a turn by {_CLOCKWISE[pose.turn]}."
         if settings.lies_wrong == "turn":
-            result = np.rot90(result, -look.turn // 90)
-            warnings.append(f"The radiograph lay turned. It was turned by {_CLOCKWISE[look.turn]} before it was read.")
+            result = np.rot90(result, -pose.turn // 90)
+            warnings.append(f"The radiograph lay turned. It was turned by {_CLOCKWISE[pose.turn]} before it was read.")
         else:
             found(settings.lies_wrong, "not_upright", sentence)
-    if look.inverted_grey >= limits.inverted_grey:
+    if pose.inverted:
         if settings.lies_wrong == "turn":
             result = 255 - result
             warnings.append("The grey values were inverted. They were turned round before the image was read.")
@@ -123,10 +119,8 @@ def _upright(
 
 
 def _judge_flags(sight: Sight, warnings: list[str]) -> None:
-    look, limits = sight.look, sight.thresholds
-    assert look is not None
-    if look.mirrored >= limits.mirrored:
+    if sight.pose.mirrored:
         # Never turned round by guess: the heart of one in some thousand people is on the right.
         warnings.append("The radiograph may be mirrored: the heart seems to lie on the other side.")
-    if look.cut >= limits.cut:
+    if sight.look is not None and sight.look.cut >= sight.thresholds.cut:
         warnings.append("Part of the chest seems to be missing.")

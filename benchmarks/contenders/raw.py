@@ -17,7 +17,7 @@ from vllm.inputs import TokensPrompt
 
 from app.engine.environment import engine_environment, socket_folder
 from app.engine.protocol import Kind, Sampling
-from app.engine.vllm import engine_arguments, sampling_parameters
+from app.engine.vllm_arguments import engine_arguments, sampling_parameters
 from app.settings import EngineSettings
 from benchmarks.contenders.decoding import Decoder
 from benchmarks.contenders.protocol import Done, Handler, Work

@@ -1,4 +1,4 @@
-"""`cxr calibrate`: where the films of a manifest lie by the measures of a bundle's own image tokenizer."""
+"""`cxr calibrate`: where the films of a manifest lie by the measures of a bundle's own models."""
 
 import numpy as np
 import torch
@@ -11,22 +11,40 @@ from models.evaluation.subject import Subject
 from models.screen.calibration import CALIBRATION_FILE, Calibration
 from models.screen.likeness import Likeness
 
+_BATCH = 16
 
+
+@torch.inference_mode()
 def likenesses(subject: Subject, images: np.ndarray) -> list[Likeness]:
     """The measures of images uint8 (N, size, size)."""
     found = []
-    with torch.inference_mode():
-        for image in track(images, description="Looking"):
-            codes = subject.encode(image[None])
-            found.append(Likeness.of(image, subject.decode(codes)[0], codes[0].tolist()))
+    for begin in track(range(0, len(images), _BATCH), description="Looking"):
+        batch = images[begin : begin + _BATCH]
+        codes = subject.encode(batch)
+        likely = log_likelihoods(subject, codes)
+        for image, made, row, value in zip(batch, subject.decode(codes), codes, likely, strict=True):
+            found.append(Likeness.of(image, made, row.tolist(), float(value)))
+    return found
+
+
+@torch.inference_mode()
+def log_likelihoods(subject: Subject, codes: np.ndarray) -> np.ndarray:
+    """The mean logarithm of the probability of each image's codes (N, grid) behind the prompt of a report, (N,)."""
+    head, offset = subject.bundle.prompts.before_image(), subject.bundle.vocabulary.image_offset
+    image = torch.from_numpy(codes.astype(np.int64)).to(subject.device) + offset
+    prompt = torch.tensor(head, device=subject.device).expand(len(image), -1)
+    logits = subject.llm(torch.cat([prompt, image], 1)).logits[:, len(head) - 1 : -1]
+    likely = logits.float().log_softmax(-1).gather(-1, image[..., None])[..., 0]
+    found: np.ndarray = likely.mean(1).cpu().numpy()
     return found
 
 
 def calibrate(subject: Subject) -> Calibration:
-    """Bounds of the split's frontal films; raises DataError where it has too few."""
-    rows = [int(row) for row in subject.rows if subject.record(int(row)).frontal]
+    """What is usual of the split's frontal films; raises DataError where it has too few."""
+    films = np.asarray(subject.images[[int(row) for row in subject.rows if subject.record(int(row)).frontal]])
+    mirrored = [film.log_likelihood for film in likenesses(subject, np.ascontiguousarray(films[:, :, ::-1]))]
     try:
-        return Calibration.from_films(likenesses(subject, np.asarray(subject.images[rows])))
+        return Calibration.from_films(films, likenesses(subject, films), mirrored)
     except ValueError as error:
         raise DataError(str(error)) from error
 
@@ -34,6 +52,6 @@ def calibrate(subject: Subject) -> Calibration:
 def write_calibration(subject: Subject, calibration: Calibration) -> None:
     """Put `calibration.json` into the bundle. Raises BundleError where the folder cannot be written."""
     try:
-        put_file(subject.bundle.path, CALIBRATION_FILE, calibration.model_dump_json(indent=1) + "\n")
+        put_file(subject.bundle.path, CALIBRATION_FILE, calibration.model_dump_json() + "\n")
     except OSError as error:
         raise BundleError(f"{subject.bundle.path}: {CALIBRATION_FILE} could not be written: {error}") from error

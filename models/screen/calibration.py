@@ -1,43 +1,96 @@
-"""`calibration.json` of a bundle: where its own films lie, by the measures of `likeness`."""
+"""`calibration.json` of a bundle: where its own films lie, by the measures of `likeness` and `layout`."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.screen.layout import Layout, distances_of_films
 from models.screen.likeness import Likeness
 
 CALIBRATION_FILE = "calibration.json"
-# Of true films, so many in a hundred lie outside of one bound.
-_TAIL = 0.25
 FEWEST = 50
+# Of true films, one in a hundred lies farther away than `doubt`. Beyond the last films seen there are others: a picture
+# is refused only where it lies a quarter farther still.
+_DOUBT = 0.99
+_ROOM = 1.25
+_MIRRORED = 0.95
+# The interquartile range of a normal distribution in standard deviations.
+_QUARTILES = 1.349
+_LEAST_ERROR = 1e-5
 
 
-class Calibration(BaseModel):
-    """Bounds of every measure, found on `films` true frontal radiographs."""
+class Spread(BaseModel):
+    """Median of a measure over the films, and its spread: the interquartile range as a standard deviation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    centre: float
+    spread: float = Field(gt=0)
+
+
+class Calibration(BaseModel):
+    """What is usual of `films` true frontal radiographs.
+
+    `doubt` and `refuse` are distances, as `distance` gives them. `mirrored` is how much likelier the mirror image of a
+    film may be, as a difference of mean log-likelihoods: that of one film in twenty is more.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[2] = 2
     films: int = Field(gt=0)
-    bounds: dict[str, tuple[float, float]]
+    measures: dict[str, Spread]
+    layout: Layout
+    doubt: float = Field(gt=0)
+    refuse: float = Field(gt=0)
+    mirrored: float
 
     @classmethod
-    def from_films(cls, films: Sequence[Likeness]) -> Self:
-        """Quantiles of films that are known to be frontal chest radiographs. Raises ValueError for too few of them."""
+    def from_films(cls, films: np.ndarray, likenesses: Sequence[Likeness], mirrored: Sequence[float]) -> Self:
+        """What is usual of films, uint8 (N, size, size), known to be upright frontal chest radiographs. `mirrored` are
+        the mean log-likelihoods of their mirror images. Raises ValueError for too few of them.
+        """
         if len(films) < FEWEST:
             raise ValueError(f"{len(films)} films are too few: a calibration needs {FEWEST}")
-        bounds = {}
-        for name in films[0].values():
-            found = [film.values()[name] for film in films]
-            low, high = np.percentile(found, [_TAIL, 100 - _TAIL])
-            # Beyond the last films seen there are others: an eighth of the spread is left to them.
-            room = (high - low) / 8
-            bounds[name] = (max(0.0, float(low - room)), float(high + room))
-        return cls(films=len(films), bounds=bounds)
+        rows = [_values(*of) for of in zip(likenesses, distances_of_films(films), strict=True)]
+        measures = {name: _spread([row[name] for row in rows]) for name in rows[0]}
+        doubt = float(np.quantile([_squares(row, measures) for row in rows], _DOUBT))
+        likelier = [turned - film.log_likelihood for turned, film in zip(mirrored, likenesses, strict=True)]
+        return cls(
+            films=len(films),
+            measures=measures,
+            layout=Layout.of_films(films),
+            doubt=doubt,
+            refuse=doubt * _ROOM,
+            mirrored=float(np.quantile(likelier, _MIRRORED)),
+        )
 
-    def outside(self, likeness: Likeness) -> list[str]:
-        """Names of the measures by which a picture is unlike the films."""
-        values = likeness.values()
-        return [name for name, (low, high) in self.bounds.items() if not low <= values[name] <= high]
+    def distance(self, pixels: np.ndarray, likeness: Likeness) -> float:
+        """How far a picture, uint8 (size, size), lies from the films: the sum of the squares of its measures, each in
+        spreads from the films' median.
+        """
+        values = _values(likeness, float(self.layout.distances(pixels[None])[0]))
+        return _squares(values, self.measures)
+
+
+def _values(likeness: Likeness, layout: float) -> dict[str, float]:
+    """Measures by name, errors and distances as logarithms: films then lie evenly around their median."""
+    return {
+        "low_band_error": math.log(likeness.low_band_error + _LEAST_ERROR),
+        "squared_error": math.log(likeness.squared_error + 1.0),
+        "distinct_codes": likeness.distinct_codes,
+        "log_likelihood": likeness.log_likelihood,
+        "layout": math.log(layout),
+    }
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    low, centre, high = (float(value) for value in np.percentile(values, [25, 50, 75]))
+    return Spread(centre=centre, spread=max((high - low) / _QUARTILES, 1e-6))
+
+
+def _squares(values: dict[str, float], measures: dict[str, Spread]) -> float:
+    return sum(((values[name] - of.centre) / of.spread) ** 2 for name, of in measures.items())

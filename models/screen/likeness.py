@@ -1,11 +1,12 @@
 """How a picture compares with the films of a bundle's own image tokenizer, without any training on other pictures.
 
 A VQ-GAN that was trained on chest radiographs keeps their broad light and dark and loses that of other pictures, which
-also take few different codes where they are smooth or repeat themselves.
+also take few different codes where they are smooth or repeat themselves. A language model that was trained on the codes
+of radiographs finds those of another picture unlikely, and those of a radiograph that lies wrong.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,15 +17,19 @@ _LOW_BAND = 0.06
 @dataclass(frozen=True)
 class Likeness:
     """Measures of one picture: the error of its reconstruction below 0.06 of Nyquist over its own power there, the mean
-    squared error in grey levels squared, and how many different codes it takes.
+    squared error in grey levels squared, how many different codes it takes, and the mean logarithm of the probability
+    that the language model gives each code after those before it.
     """
 
     low_band_error: float
     squared_error: float
     distinct_codes: float
+    log_likelihood: float
 
     @classmethod
-    def of(cls, pixels: np.ndarray, reconstruction: np.ndarray, codes: Sequence[int]) -> "Likeness":
+    def of(
+        cls, pixels: np.ndarray, reconstruction: np.ndarray, codes: Sequence[int], log_likelihood: float
+    ) -> "Likeness":
         """The measures of pixels and their reconstruction, both uint8 (H, W)."""
         picture, made = pixels.astype(np.float64), reconstruction.astype(np.float64)
         band = _band(*picture.shape)
@@ -32,11 +37,7 @@ class Likeness:
         lost = np.abs(np.fft.rfft2(picture - made)) ** 2
         # One grey value has no power: what is lost then is all that counts.
         error = float(lost[band].sum() / max(float(power[band].sum()), 1.0))
-        return cls(error, float(((picture - made) ** 2).mean()), float(len(set(codes))))
-
-    def values(self) -> dict[str, float]:
-        """Measures by name."""
-        return asdict(self)
+        return cls(error, float(((picture - made) ** 2).mean()), float(len(set(codes))), log_likelihood)
 
 
 def _band(height: int, width: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 from app.settings import EngineSettings
 
 pytestmark = pytest.mark.engine
-vllm = pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
+vllm = pytest.importorskip("app.engine.vllm_arguments", reason="vLLM is not installed", exc_type=ImportError)
 
 
 @pytest.mark.parametrize(

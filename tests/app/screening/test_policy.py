@@ -9,9 +9,11 @@ import pytest
 from app.errors import RefusedByScreen
 from app.screening import Sight, decide
 from app.screening.fake import FRONTAL
-from app.screening.policy import HOW_IT_LIES, NOT_SCREENED
+from app.screening.policy import NOT_SCREENED, OWN_MODELS_ONLY
 from app.settings import ScreenSettings
 from models.screen.look import Look
+from models.screen.own_models import Comparison
+from models.screen.pose import UPRIGHT, Pose
 
 PIXELS = np.arange(16, dtype=np.uint8).reshape(4, 4)
 DEFAULT = ScreenSettings()
@@ -102,9 +104,51 @@ def test_a_bundle_that_cannot_look_says_so() -> None:
     assert (screened.decision, screened.warnings) == ("unscreened", (NOT_SCREENED,))
 
 
-def test_a_bundle_that_is_calibrated_alone_refuses_what_is_unlike_its_films_and_warns_about_the_rest() -> None:
+UNLIKE = Comparison(99.0, unlike=True, doubtful=True, pose=UPRIGHT)
+FILM = Comparison(3.0, unlike=False, doubtful=False, pose=UPRIGHT)
+
+
+def test_what_the_bundles_own_models_find_unlike_their_films_is_refused() -> None:
     with pytest.raises(RefusedByScreen) as refused:
-        decide(PIXELS, Sight(None, unlike=True), DEFAULT)
+        decide(PIXELS, Sight(None, comparison=UNLIKE), DEFAULT)
     assert refused.value.code == "not_a_radiograph"
-    screened, _ = decide(PIXELS, Sight(None, unlike=False), DEFAULT)
-    assert (screened.decision, screened.warnings) == ("unscreened", (HOW_IT_LIES,))
+    warned, _ = decide(PIXELS, Sight(None, comparison=UNLIKE), ScreenSettings(not_chest="warn"))
+    assert "unlike" in warned.warnings[0]
+
+
+def test_what_only_the_bundles_own_models_saw_is_taken_with_a_warning() -> None:
+    screened, changed = decide(PIXELS, Sight(None, comparison=FILM), DEFAULT)
+    assert (screened.decision, screened.warnings, changed) == ("warned", (OWN_MODELS_ONLY,), False)
+    doubtful, _ = decide(PIXELS, Sight(None, comparison=replace(FILM, doubtful=True)), DEFAULT)
+    assert "doubtful" in doubtful.warnings[1]
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_bundles_own_models_say_how_a_film_lies(turn: int, inverted: bool) -> None:
+    lying = np.rot90(PIXELS, turn // 90)
+    lying = 255 - lying if inverted else lying
+    screened, changed = decide(lying, Sight(None, comparison=replace(FILM, pose=Pose(turn, inverted))), DEFAULT)
+    assert np.array_equal(screened.pixels, PIXELS)
+    assert changed == bool(turn or inverted)
+    assert len(screened.warnings) == 1 + bool(turn) + inverted
+
+
+def test_a_mirrored_film_is_never_turned_round() -> None:
+    screened, changed = decide(PIXELS, Sight(None, comparison=replace(FILM, pose=Pose(mirrored=True))), DEFAULT)
+    assert not changed
+    assert "mirrored" in screened.warnings[1]
+
+
+def test_what_screen_and_own_models_both_doubt_is_refused() -> None:
+    doubted = look(frontal=0.7, other_radiograph=0.3)
+    with pytest.raises(RefusedByScreen) as refused:
+        decide(PIXELS, Sight(doubted, comparison=UNLIKE), DEFAULT)
+    assert refused.value.code == "not_chest"
+    screened, _ = decide(PIXELS, Sight(doubted, comparison=FILM), DEFAULT)
+    assert ["doubtful" in warning for warning in screened.warnings] == [True]
+
+
+def test_what_the_screen_takes_without_doubt_the_own_models_do_not_refuse() -> None:
+    screened, _ = decide(PIXELS, Sight(FRONTAL, comparison=UNLIKE), DEFAULT)
+    assert screened.decision == "accepted"

@@ -143,7 +143,7 @@ def test_a_bundle_is_calibrated_on_films_and_few_of_them_are_refused(
     assert "low_band_error" in ran(*words, "--split", "test")
     found = load(bundle).calibration
     assert found is not None
-    assert set(found.bounds) == {"low_band_error", "squared_error", "distinct_codes"}
+    assert set(found.measures) == {"low_band_error", "squared_error", "distinct_codes", "log_likelihood", "layout"}
 
 
 def test_results_of_other_weights_are_refused(trained: Path, tmp_path: Path) -> None:

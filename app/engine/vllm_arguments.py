@@ -1,0 +1,95 @@
+"""What vLLM is told: the engine's arguments for a bundle, and the parameters of a generation."""
+
+import json
+
+from vllm import SamplingParams
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.platforms import current_platform
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.executor.uniproc_executor import UniProcExecutor
+
+from app.engine.masking import Mask, draw_args
+from app.engine.protocol import Kind, Sampling
+from app.engine.sampling import TokenDraw
+from app.settings import EngineSettings
+from models.bundle import Bundle
+from models.vocabulary import Vocabulary
+
+
+def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArgs:
+    """The engine's arguments for a bundle, with the mask for the model runner that they lead to."""
+    arguments = AsyncEngineArgs(
+        model=str(bundle.llm),
+        served_model_name=bundle.manifest.label,
+        skip_tokenizer_init=True,
+        dtype=_dtype(bundle, settings),
+        enforce_eager=settings.enforce_eager,
+        max_num_seqs=settings.max_num_seqs,
+        max_model_len=settings.max_model_len,
+        max_num_queued_reqs=settings.max_queue,
+        scheduling_policy="priority",
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        tensor_parallel_size=settings.tensor_parallel_size,
+        enable_prefix_caching=settings.prefix_caching,
+        quantization=settings.quantization,
+        **({} if settings.cuda_graphs else {"compilation_config": {"cudagraph_mode": "NONE"}}),
+        disable_log_stats=False,
+        enable_log_requests=False,
+        use_tqdm_on_load=False,
+    )
+    config = arguments.create_engine_config()
+    if current_platform.is_cpu():
+        # No chunked prefill on a CPU: vLLM 0.32 samples an id that is discarded after a partial prefill and rewinds the
+        # request's generator, which CPU generators do not support: the engine crashes.
+        arguments.enable_chunked_prefill = False
+        if settings.tensor_parallel_size == 1:
+            # vLLM's default executor on a CPU is another process, for which the engine spins on a processor while it
+            # waits. vLLM refuses the name `uni` there, since it cannot bind threads; ours are not bound (`nobind`).
+            arguments.distributed_executor_backend = UniProcExecutor
+        arguments.max_num_batched_tokens = max(
+            config.scheduler_config.max_num_batched_tokens, config.model_config.max_model_len
+        )
+    runner = "V2" if config.use_v2_model_runner else "V1"
+    arguments.logits_processors = [f"app.engine.masking:TextImageMask{runner}"]
+    return arguments
+
+
+def _dtype(bundle: Bundle, settings: EngineSettings) -> str:
+    """The data type to compute in; on a CPU `auto` is the model's own: vLLM would make bf16 of fp32, in which a CPU
+    without instructions for it multiplies four times slower.
+    """
+    if settings.dtype != "auto" or not current_platform.is_cpu():
+        return settings.dtype
+    config = json.loads((bundle.llm / "config.json").read_text())
+    return str(config.get("dtype") or config.get("torch_dtype") or "auto")
+
+
+def masks_of(vocabulary: Vocabulary) -> dict[Kind, Mask]:
+    """What each kind of generation may consist of; `Kind.ANY` has no mask."""
+    controls = tuple(sorted(vocabulary.controls - {vocabulary.end}))
+    return {
+        Kind.TEXT: Mask(0, vocabulary.text_size, controls),
+        Kind.IMAGE: Mask(vocabulary.image_offset, vocabulary.size),
+    }
+
+
+def sampling_parameters(kind: Kind, sampling: Sampling, vocabulary: Vocabulary) -> SamplingParams:
+    """The engine's parameters of one generation. On a CPU `TextImageMaskV1` draws its ids."""
+    image = kind is Kind.IMAGE
+    mask = masks_of(vocabulary).get(kind)
+    extra = {} if mask is None else mask.extra_args()
+    ours = current_platform.is_cpu() and sampling.temperature > 0.0
+    if ours:
+        extra |= draw_args(TokenDraw(sampling.temperature, sampling.top_p, sampling.seed))
+    return SamplingParams(
+        # Where our processor samples the id, it is the only one that vLLM's argmax finds.
+        temperature=0.0 if ours else sampling.temperature,
+        top_p=1.0 if ours else sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        seed=None if ours else sampling.seed,
+        ignore_eos=image,
+        stop_token_ids=None if image else [vocabulary.end],
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+        extra_args=extra or None,
+    )

@@ -1,0 +1,37 @@
+"""The language model's opinion of an image, as vLLM gives it and as PyTorch does."""
+
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from app.settings import EngineSettings
+from models.bundle import load
+
+vllm = pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
+pytestmark = pytest.mark.engine
+BUNDLE = load(Path(__file__).parents[2] / "models" / "bundles" / "demo")
+
+
+# vLLM leaves a ZeroMQ context to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_vllm_finds_codes_as_likely_as_the_model_does(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).integers(0, BUNDLE.vocabulary.codebook_size, 256).tolist()
+    head = BUNDLE.prompts.before_image()
+    prompt = (*head, *BUNDLE.vocabulary.image_ids(codes))
+    engine = vllm.VllmEngine(BUNDLE, EngineSettings(enforce_eager=True, max_num_seqs=2), tmp_path)
+    await engine.start()
+    try:
+        found = await engine.log_likelihoods(uuid.uuid4().hex, prompt, len(codes))
+        again = await engine.log_likelihoods(uuid.uuid4().hex, prompt, len(codes))
+    finally:
+        await engine.close()
+    model = AutoModelForCausalLM.from_pretrained(BUNDLE.llm, dtype=torch.float32)
+    with torch.inference_mode():
+        logits = model(torch.tensor([prompt])).logits[0, len(head) - 1 : -1].log_softmax(-1)
+    expected = [float(row[token]) for row, token in zip(logits, prompt[len(head) :], strict=True)]
+    assert np.allclose(found, expected, atol=0.05)
+    assert found == again
