@@ -18,6 +18,7 @@ from models.bundle.manifest import (
     FileEntry,
     Manifest,
     read_manifest,
+    weights_digest,
 )
 from models.prompts import Prompts
 from models.screen.calibration import CALIBRATION_FILE, Calibration
@@ -60,13 +61,16 @@ class Bundle:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """Where the films of its own image tokenizer lie, None for a bundle without it. Raises BundleError."""
+        """How films look to its own models, None for a bundle without it. Raises BundleError."""
         if CALIBRATION_FILE not in self.manifest.files:
             return None
         try:
-            return Calibration.model_validate_json((self.path / CALIBRATION_FILE).read_bytes())
+            found = Calibration.model_validate_json((self.path / CALIBRATION_FILE).read_bytes())
         except (OSError, ValidationError) as error:
             raise BundleError(f"{CALIBRATION_FILE} is not what `cxr calibrate` writes") from error
+        if found.weights_sha256 != weights_digest(self.manifest):
+            raise BundleError(f"{CALIBRATION_FILE} is of other weights than the bundle's; run `cxr calibrate` again")
+        return found
 
     @property
     def image_tokens(self) -> int:

@@ -1,5 +1,6 @@
 """`bundle.json`: what a bundle is, and the sizes that its parts must agree on."""
 
+import hashlib
 import json
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
@@ -125,3 +126,13 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write `bundle.json` beside the files it lists."""
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (path / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def weights_digest(manifest: Manifest) -> str:
+    """One digest of the weights of `llm/` and `vqgan/`: it stays while card, decoding defaults or screen change."""
+    lines = [
+        f"{name} {entry.sha256}"
+        for name, entry in sorted(manifest.files.items())
+        if name.endswith(".safetensors") and not name.startswith(f"{SCREEN_FOLDER}/")
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

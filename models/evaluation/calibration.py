@@ -5,6 +5,7 @@ import torch
 from rich.progress import track
 
 from models.bundle import BundleError
+from models.bundle.manifest import weights_digest
 from models.bundle.writer import put_file
 from models.data.dataset import DataError
 from models.evaluation.subject import Subject
@@ -44,7 +45,8 @@ def calibrate(subject: Subject) -> Calibration:
     films = np.asarray(subject.images[[int(row) for row in subject.rows if subject.record(int(row)).frontal]])
     mirrored = [film.log_likelihood for film in likenesses(subject, np.ascontiguousarray(films[:, :, ::-1]))]
     try:
-        return Calibration.from_films(films, likenesses(subject, films), mirrored)
+        weights = weights_digest(subject.bundle.manifest)
+        return Calibration.from_films(films, likenesses(subject, films), mirrored, weights)
     except ValueError as error:
         raise DataError(str(error)) from error
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from models.bundle import SCREEN_FOLDER, Bundle
-from models.bundle.screen import section
+from models.bundle.screen import HEADING, section
 from models.data.dataset import DataError
 from models.screen.config import ScreenConfig
 from models.storage import read_config
@@ -15,7 +15,8 @@ def screen_part(bundle: Bundle, results: dict[str, Any] | None) -> str:
     Raises DataError where the results are of another screen.
     """
     if bundle.screen is None:
-        return ""
+        own = "" if results is None else own_models_figures(results)
+        return f"{HEADING}\n{own}\n\n" if own else ""
     config = ScreenConfig.model_validate_json(read_config(bundle.screen))
     if results is None:
         return section(config) + "\n\n"
@@ -64,4 +65,37 @@ def screen_figures(results: dict[str, Any]) -> str:
     ]
     if not any("(lateral)" in name for name in strangers["by_source"]):
         lines += ["", "There was no real lateral film to measure with: what the screen says of them is not known."]
+    own = own_models_figures(results)
+    return "\n".join([*lines, *(["", own] if own else [])])
+
+
+def own_models_figures(results: dict[str, Any]) -> str:
+    """What `evaluate_own_models` found, as a table; nothing for a bundle without a calibration."""
+    own = results.get("own_models")
+    if own is None:
+        return ""
+    rows = [
+        ("films accepted", own["films_accepted"]),
+        *((f"films accepted, {age}", value) for age, value in own["films_accepted_by_age_group"].items()),
+        ("AUROC of the distance", own["auroc_of_distance"]),
+        ("strangers refused", own["strangers_refused"]),
+        *((f"{wrong}: found", value) for wrong, value in own["found"].items()),
+        ("upright films called turned or inverted", own["films_called_turned_or_inverted"]),
+        ("films called mirrored", own["films_called_mirrored"]),
+    ]
+    both = own.get("with_the_screen")
+    if both is not None:
+        rows += [
+            ("with the screen, as served: films accepted", both["films_accepted"]),
+            ("with the screen, as served: strangers refused", both["strangers_refused"]),
+        ]
+    lines = [
+        f"The bundle's own models, calibrated on {own['calibrated_on']} films of the validation split with",
+        "`cxr calibrate`, on the same films and strangers; lying wrong, on every fourth film. As served, they are",
+        "asked about what the screen doubts.",
+        "",
+        "| figure of the own models | share |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in rows),
+    ]
     return "\n".join(lines)

@@ -1,6 +1,5 @@
 """What is evaluated: a finished bundle, on one split of a manifest."""
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 
@@ -9,22 +8,13 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from models import bundle as bundles
-from models.bundle import SCREEN_FOLDER, Bundle, Manifest
+from models.bundle import Bundle
+from models.bundle.manifest import weights_digest
 from models.data.codes import tokenise
 from models.data.dataset import DataError, Record, rows_of
 from models.data.images import load_data
 from models.vqgan import VQGAN
 from models.vqgan.pixels import to_grey, to_pixels
-
-
-def weights_digest(manifest: Manifest) -> str:
-    """One digest of the weights of `llm/` and `vqgan/`: it stays while card, decoding defaults or screen change."""
-    lines = [
-        f"{name} {entry.sha256}"
-        for name, entry in sorted(manifest.files.items())
-        if name.endswith(".safetensors") and not name.startswith(f"{SCREEN_FOLDER}/")
-    ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 class Subject:

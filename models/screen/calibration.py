@@ -32,7 +32,7 @@ class Spread(BaseModel):
 
 
 class Calibration(BaseModel):
-    """What is usual of `films` true frontal radiographs.
+    """What is usual of `films` true frontal radiographs to the models with these weights, by their digest.
 
     `doubt` and `refuse` are distances, as `distance` gives them. `mirrored` is how much likelier the mirror image of a
     film may be, as a difference of mean log-likelihoods: that of one film in twenty is more.
@@ -41,6 +41,7 @@ class Calibration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[2] = 2
+    weights_sha256: str
     films: int = Field(gt=0)
     measures: dict[str, Spread]
     layout: Layout
@@ -49,7 +50,9 @@ class Calibration(BaseModel):
     mirrored: float
 
     @classmethod
-    def from_films(cls, films: np.ndarray, likenesses: Sequence[Likeness], mirrored: Sequence[float]) -> Self:
+    def from_films(
+        cls, films: np.ndarray, likenesses: Sequence[Likeness], mirrored: Sequence[float], weights_sha256: str
+    ) -> Self:
         """What is usual of films, uint8 (N, size, size), known to be upright frontal chest radiographs. `mirrored` are
         the mean log-likelihoods of their mirror images. Raises ValueError for too few of them.
         """
@@ -60,6 +63,7 @@ class Calibration(BaseModel):
         doubt = float(np.quantile([_squares(row, measures) for row in rows], _DOUBT))
         likelier = [turned - film.log_likelihood for turned, film in zip(mirrored, likenesses, strict=True)]
         return cls(
+            weights_sha256=weights_sha256,
             films=len(films),
             measures=measures,
             layout=Layout.of_films(films),

@@ -28,7 +28,13 @@ NEAR = {
     "layout": Spread(centre=0.0, spread=100.0),
 }
 CALIBRATION = Calibration(
-    films=60, measures=NEAR, layout=Layout.of_films(FILMS), doubt=10.0, refuse=20.0, mirrored=-0.1
+    weights_sha256="0" * 64,
+    films=60,
+    measures=NEAR,
+    layout=Layout.of_films(FILMS),
+    doubt=10.0,
+    refuse=20.0,
+    mirrored=-0.1,
 )
 
 

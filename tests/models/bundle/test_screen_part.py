@@ -8,8 +8,8 @@ import pytest
 
 from models.bundle import BundleError, load, read_manifest
 from models.bundle.check import smoke
+from models.bundle.manifest import weights_digest
 from models.bundle.screen import HEADING, add_screen, section, with_section
-from models.evaluation.subject import weights_digest
 from models.screen.config import ScreenConfig, TrainingSource
 from models.screen.screen import Screen
 from tests.models.bundle.test_bundle import DEMO, edit, reseal

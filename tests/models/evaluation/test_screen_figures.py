@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.bundle import load
+from models.bundle import BundleError, load
 from models.bundle.screen import add_screen
 from models.data.dataset import DataError
 from models.evaluation.screen import evaluate_screen
@@ -73,8 +73,27 @@ def test_the_card_shows_the_figures_and_refuses_those_of_another_screen(bundle: 
 
 def test_a_bundle_without_a_screen_has_no_such_part_and_cannot_be_measured(tmp_path: Path) -> None:
     bare = tmp_path / "bare"
-    shutil.copytree(DEMO, bare, ignore=shutil.ignore_patterns("screen"))
+    shutil.copytree(DEMO, bare, ignore=shutil.ignore_patterns("screen", "calibration.json"))
     reseal(bare)
     assert screen_part(load(bare), None) == ""
     with pytest.raises(DataError, match="has no screen"):
         evaluate_screen(Subject(bare, write_data(tmp_path / "films", 5), tmp_path / "cache"))
+
+
+def test_the_own_models_are_measured_alone_and_with_the_screen(bundle: Path, results: dict[str, Any]) -> None:
+    own = results["own_models"]
+    assert set(own["found"]) == {"turned 90", "turned 180", "turned 270", "inverted", "mirrored"}
+    assert own["strangers_refused"] > 0.5
+    assert own["with_the_screen"]["strangers_refused"] > 0
+    text = screen_part(load(bundle), results)
+    assert "with the screen, as served: strangers refused" in text
+
+
+def test_a_calibration_of_other_weights_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(DEMO, other)
+    file = other / "calibration.json"
+    file.write_text(file.read_text().replace('"weights_sha256":"', '"weights_sha256":"0'))
+    reseal(other)
+    with pytest.raises(BundleError, match="other weights"):
+        _ = load(other).calibration

@@ -30,7 +30,7 @@ LIKENESSES = [
     for _ in range(COUNT)
 ]
 MIRRORED = [film.log_likelihood - 0.3 + 0.4 * RNG.random() for film in LIKENESSES]
-CALIBRATION = Calibration.from_films(FILMS, LIKENESSES, MIRRORED)
+CALIBRATION = Calibration.from_films(FILMS, LIKENESSES, MIRRORED, "0" * 64)
 USUAL = Likeness(0.0025, 85.0, 200.0, -5.5)
 
 
@@ -90,4 +90,4 @@ def test_it_is_read_back_as_it_was_written() -> None:
 
 def test_too_few_films_are_refused() -> None:
     with pytest.raises(ValueError, match="too few"):
-        Calibration.from_films(FILMS[: FEWEST - 1], LIKENESSES[: FEWEST - 1], MIRRORED[: FEWEST - 1])
+        Calibration.from_films(FILMS[: FEWEST - 1], LIKENESSES[: FEWEST - 1], MIRRORED[: FEWEST - 1], "")
