@@ -10,6 +10,7 @@ import pytest
 from models.bundle import BundleError, load
 from models.bundle.screen import add_screen
 from models.data.dataset import DataError
+from models.evaluation import screen_pictures
 from models.evaluation.screen import evaluate_screen
 from models.evaluation.screen_card import screen_part
 from models.evaluation.statistics import auroc
@@ -34,7 +35,9 @@ def results(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     """What is measured on four films and a folder of strangers."""
     folder = tmp_path_factory.mktemp("data")
     subject = Subject(bundle, write_data(folder / "films", 20), folder / "cache")
-    return evaluate_screen(subject, write_folder(folder / "strangers"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screen_pictures, "_EACH", 2)
+        return evaluate_screen(subject, write_folder(folder / "strangers"))
 
 
 def test_auroc_counts_pairs_and_halves_ties() -> None:
