@@ -180,13 +180,14 @@ def _database(settings: Settings) -> Finding:
 
 def _keys(settings: Settings) -> Finding:
     try:
-        count = len(Keys(settings.keys_file).list())
+        keys = Keys(settings.keys_file)
+        count = len(keys.list())
     except CxrError as error:
         return Finding("API keys", Mark.FAULT, error.detail)
     oidc = ", and bearer tokens by OIDC" if settings.auth.oidc_issuer else ""
     if count or oidc:
         return Finding("API keys", Mark.OK, f"{count}{oidc}")
-    off = settings.auth.mode == "off" or settings.host in LOOPBACK
+    off = settings.auth.mode == "off" or (settings.host in LOOPBACK and not keys.seen)
     return Finding("API keys", Mark.NOTE, "none: everybody who reaches the port is let in" if off else "none")
 
 

@@ -35,7 +35,8 @@ def _files(settings: Settings) -> Iterator[str]:
 def _access(settings: Settings) -> Iterator[str]:
     auth = settings.auth
     try:
-        empty = Keys(settings.keys_file).empty
+        keys = Keys(settings.keys_file)
+        empty = not keys.list()
     except CxrError as error:
         yield f"CXR_AUTH__KEYS_FILE: {settings.keys_file}: {error.detail}"
         return

@@ -1,11 +1,15 @@
 """Lets requests in: who they come from, what that client may do, and how much of it."""
 
+import structlog
+
 from app.errors import Forbidden, Unauthenticated
 from app.security.identity import ANONYMOUS, Identity, Pseudonyms, Scope
 from app.security.keys import Keys
 from app.security.limiter import Limiter
 from app.security.oidc import Oidc
 from app.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -14,19 +18,25 @@ class Guard:
     """Authentication, authorisation and limits of the HTTP service."""
 
     def __init__(self, settings: Settings, pseudonyms: Pseudonyms, oidc: Oidc | None = None) -> None:
-        self._mode = settings.auth.mode
-        self._loopback = settings.host in LOOPBACK
         self._keys = Keys(settings.keys_file)
         self._oidc = oidc or (Oidc(settings.auth) if settings.auth.oidc_issuer else None)
+        self._asked = settings.auth.mode == "auto"
+        # Decided once. What happens to the file of keys later closes the door, and never opens it.
+        self._open = settings.auth.mode == "off" or (
+            self._asked and settings.host in LOOPBACK and self._oidc is None and not self._keys.seen
+        )
+        if self._open:
+            log.warning("no keys: everybody who reaches the port is let in", host=settings.host)
         self._pseudonyms = pseudonyms
         self.limiter = Limiter(settings.limits)
 
     @property
     def open(self) -> bool:
-        """Whether everybody is let in. A first key on loopback closes the door without a restart."""
-        if self._mode != "auto":
-            return self._mode == "off"
-        return self._loopback and self._oidc is None and self._keys.empty
+        """Whether everybody is let in. A first key on loopback closes the door without a restart, for good."""
+        if self._open and self._asked and self._keys.seen:
+            log.warning("keys found: the service asks for one from now on")
+            self._open = False
+        return self._open
 
     async def identify(self, authorization: str, api_key: str) -> Identity:
         """The client of a request, from its Authorization or X-API-Key header. Raises Unauthenticated, Unavailable."""

@@ -11,10 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.errors import CxrError, NotFound
+from app.errors import CxrError, NotFound, Unavailable
 from app.security.identity import Allowance, Identity, Scope
+
+log = structlog.get_logger(__name__)
 
 _PREFIX = "cxr"
 _CHECK_SECONDS = 1.0
@@ -52,30 +55,40 @@ class _File(BaseModel):
 
 
 class Keys:
-    """The keys in one file. A change of the file is seen within a second: keys rotate without a restart."""
+    """The keys in one file. A change of the file is seen within a second: keys rotate without a restart.
+
+    A file that was there once and cannot be read now says nothing about who may come in: every token gets 503 until a
+    read succeeds.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._checked = 0.0
         self._stamp: tuple[int, int] | None = None
         self._keys: dict[str, Key] = {}
+        self._seen = False
+        self._unread: OSError | CxrError | None = None
 
     @property
-    def empty(self) -> bool:
-        """Whether there is no key, not even an expired one."""
+    def seen(self) -> bool:
+        """Whether there is a file of keys, or was one since the start; an empty or damaged one counts too."""
         self._refresh()
-        return not self._keys
+        return self._seen
 
     def list(self) -> "list[Key]":
-        """All keys, expired ones too. Raises CxrError where the file is no keys file."""
+        """All keys, expired ones too. Raises CxrError where the file is no keys file, or cannot be read."""
         self._refresh(force=True)
+        if self._unread is not None:
+            raise _refused() from self._unread
         return [*self._keys.values()]
 
     def find(self, token: str) -> Identity | None:
-        """The client of a valid token."""
+        """The client of a valid token. Raises Unavailable while the file cannot be read."""
         prefix, _, rest = token.partition("_")
         identity, _, secret = rest.partition("_")
         self._refresh()
+        if self._unread is not None:
+            raise Unavailable("The API keys cannot be read at the moment.") from self._unread
         key = self._keys.get(identity)
         digest = hashlib.sha256(secret.encode()).hexdigest()
         if prefix != _PREFIX or key is None or not hmac.compare_digest(digest, key.sha256):
@@ -111,12 +124,30 @@ class Keys:
         self._checked = now
         try:
             found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_ino)
-        except OSError:
-            self._stamp, self._keys = None, {}
+        except OSError as error:
+            # Only a file that was never there is a service without keys. One that is away may come back.
+            self._seen = self._seen or not isinstance(error, (FileNotFoundError, NotADirectoryError))
+            self._keep(error if self._seen else None)
             return
-        if stamp != self._stamp:
-            self._keys, self._stamp = _read(self._path), stamp
+        self._seen = True
+        stamp = (found.st_mtime_ns, found.st_ino)
+        if stamp != self._stamp or self._unread is not None:
+            try:
+                self._keys = _read(self._path)
+            except CxrError as error:
+                self._keep(error)
+                return
+            self._stamp = stamp
+            self._keep(None)
+
+    def _keep(self, error: OSError | CxrError | None) -> None:
+        if error is not None and self._unread is None:
+            log.error("keys not readable", error=type(error).__name__)
+        elif error is None and self._unread is not None:
+            log.info("keys readable again", keys=len(self._keys))
+        self._unread = error
+        if error is not None:
+            self._stamp, self._keys = None, {}
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Key]]:
@@ -153,9 +184,13 @@ def _pick(keys: dict[str, Key], identity: str) -> Key:
         raise NotFound(f"There is no key {identity}.") from None
 
 
+def _refused() -> CxrError:
+    return CxrError("The file of API keys cannot be read.", code="keys_refused")
+
+
 def _read(path: Path) -> dict[str, Key]:
     try:
         found = _File.model_validate(json.loads(path.read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
-        raise CxrError("The file of API keys cannot be read.", code="keys_refused") from error
+        raise _refused() from error
     return {key.id: key for key in found.keys}
