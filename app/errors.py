@@ -13,6 +13,8 @@ CxrError
 │       └── Gone              it was held, and its file is missing or damaged
 ├── Unauthenticated           no client that is known here
 ├── Forbidden                 a known client without the scope
+│   └── ForeignOrigin         a browser sends this for a page of another site
+├── Misdirected               for a host that this service is not
 ├── Overloaded                a bounded queue is full; try again later
 │   └── RateLimited           the client has done as much as it may
 ├── Unavailable               not ready, or shutting down
@@ -125,6 +127,18 @@ class Forbidden(CxrError):
     """The client is known and lacks the scope."""
 
     code = "forbidden"
+
+
+class ForeignOrigin(Forbidden):
+    """A page of another site made a browser send this."""
+
+    code = "cross_site"
+
+
+class Misdirected(CxrError):
+    """The request is for a host that this service is not."""
+
+    code = "unknown_host"
 
 
 class Overloaded(CxrError):

@@ -192,7 +192,7 @@ def create_app(
         json_limit=limits.max_json_mb * 1_000_000,
         study_limit=limits.max_study_mb * 1_000_000,
     )
-    app.add_middleware(AuthMiddleware)
+    app.add_middleware(AuthMiddleware, hosts=settings.http.hosts, listening=settings.host)
     app.add_middleware(RequestContext)
     return app
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from app.settings.access import AuthSettings, DrainSettings, LimitsSettings, OtlpSettings, TlsSettings
+from app.settings.access import AuthSettings, DrainSettings, HttpSettings, LimitsSettings, OtlpSettings, TlsSettings
 from app.settings.serving import CodecSettings, EngineSettings, ImagingSettings, ScreenSettings
 from app.settings.studies import (
     DestinationSettings,
@@ -25,6 +25,7 @@ __all__ = [
     "DocumentName",
     "DrainSettings",
     "EngineSettings",
+    "HttpSettings",
     "ImagingSettings",
     "LimitsSettings",
     "OtlpSettings",
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     dimse: DimseSettings = DimseSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     webhook: WebhookSettings = WebhookSettings()
+    http: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings = TlsSettings()
     otlp: OtlpSettings = OtlpSettings()

@@ -1,9 +1,10 @@
 """Settings of who may do how much, and of what operators see."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from app.settings.group import Group
 
@@ -32,6 +33,24 @@ class LimitsSettings(Group):
     storage: str = Field(
         default="memory://", description="where the limits count (a URL of the limits library); replicas share redis://"
     )
+
+
+class HttpSettings(Group):
+    """What the HTTP service is called."""
+
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="names it answers to besides those of the loopback, as a JSON list; unset: any name, where it asks"
+        " for keys; where everybody is let in, none",
+    )
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+", host):
+                raise ValueError(f"{host!r} is not a host name without scheme and port")
+        return hosts
 
 
 class AuthSettings(Group):

@@ -98,7 +98,7 @@ async def running(settings: Settings, **parts: Any) -> AsyncIterator[Service]:
     async with service.app.router.lifespan_context(service.app):
         async with asyncio.timeout(60):
             await service.app.state.service.lifecycle.settled.wait()
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             service.client = client
             yield service
 

@@ -1,15 +1,19 @@
 """ASGI middleware in front of every route: authentication, limits and the audit log, before a body is read."""
 
+from collections.abc import Sequence
 from functools import cache
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.asgi.headers import RawHeaders, header_of, raw, replaced
+from app.api.asgi.origin import check_host, check_origin, meant
 from app.api.http.problems import refusal
 from app.api.request_scope import request_scope
+from app.api.rules import Rule
 from app.api.state import ServiceState
 from app.errors import CxrError, Overloaded
+from app.security.guard import LOOPBACK, Guard
 
 # No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
 _HEADERS = {
@@ -36,8 +40,12 @@ class AuthMiddleware:
     audited. What a client does past its own limits is audited as everything else.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hosts: Sequence[str], listening: str) -> None:
+        """`hosts` are the names that the service answers to besides those of the loopback and of `listening`."""
         self._app = app
+        self._pages = meant(hosts)
+        self._named = bool(hosts)
+        self._names = meant((*LOOPBACK, listening, *hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -58,13 +66,19 @@ class AuthMiddleware:
                 message["headers"] = replaced(message["headers"], ours)
             await send(message)
 
+        state: ServiceState = scope["app"].state.service
         if rule.scope is None:
+            try:
+                self._check_sender(scope, rule, state.guard)
+            except CxrError as error:
+                await refusal(Request(scope), error)(scope, receive, send_with_headers)
+                return
             await self._app(scope, receive, send_with_headers)
             return
-        state: ServiceState = scope["app"].state.service
         guard = state.started_guard
         identity, admitted = None, False
         try:
+            self._check_sender(scope, rule, guard)
             identity = await guard.identify(header_of(scope, b"authorization"), header_of(scope, b"x-api-key"))
             guard.authorise(identity, rule.scope)
             context.identity = identity
@@ -83,6 +97,13 @@ class AuthMiddleware:
                     str(status or "aborted"),
                     request_id=context.request_id,
                 )
+
+    def _check_sender(self, scope: Scope, rule: Rule, guard: Guard | None) -> None:
+        """Raises Misdirected, ForeignOrigin, MalformedInput."""
+        # Kubelet and Prometheus come by the address of a pod.
+        if rule.task != "operations" and (self._named or guard is None or guard.open):
+            check_host(scope, self._names)
+        check_origin(scope, self._pages)
 
 
 @cache

@@ -38,6 +38,7 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.Conflict, 409, "Conflict"),
     (errors.Unauthenticated, 401, "Unauthorized"),
     (errors.Forbidden, 403, "Forbidden"),
+    (errors.Misdirected, 421, "Misdirected request"),
     (errors.OutOfSpace, 507, "Insufficient storage"),
     (errors.Overloaded, 429, "Too many requests"),
     (errors.Unavailable, 503, "Service unavailable"),

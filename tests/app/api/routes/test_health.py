@@ -51,7 +51,7 @@ def running_without_waiting(settings: Settings, engine: type[FakeEngine]):  # ty
         service = Service(settings, engine=engine(bundle_in_memory().vocabulary))
         async with (
             service.app.router.lifespan_context(service.app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://test") as client,
+            httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://127.0.0.1") as client,
         ):
             service.client = client
             yield service
