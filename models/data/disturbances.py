@@ -11,6 +11,12 @@ from torch.nn import functional as F
 _MOST_MISSING = 0.1
 _CUT_FROM = 0.28
 _CUT_TO = 0.5
+# Films that stand in a frame, and those that a collimator left black around.
+_FRAMED = 0.2
+_WIDEST_FRAME = 1.55
+_COLLIMATED = 0.2
+_TILTED = 0.15
+_MOST_TILT = 0.3
 _CAPTIONS = 192
 _LETTERS = (
     "R",
@@ -46,7 +52,9 @@ class Disturbance:
 
 
 def of_films(count: int, rng: np.random.Generator) -> Disturbance:
-    """Films: half of them mirrored, 45 % turned, 35 % inverted, 15 % cut, so that 28 to 50 % of a side are missing."""
+    """Films: half of them mirrored, 45 % turned, 35 % inverted, 15 % cut, so that 28 to 50 % of a side are missing;
+    a fifth of the others in a frame, 15 % tilted by up to 17 degrees.
+    """
     height, width = rng.uniform(0.86, 1.16, (2, count))
     top, left = (
         rng.uniform(np.maximum(-0.2, -_MOST_MISSING), 1.0, count) * (1 - side) + rng.normal(0, 0.015, count)
@@ -62,9 +70,10 @@ def of_films(count: int, rng: np.random.Generator) -> Disturbance:
         windows[row, axis] = missing if far else 1 - missing - side
         other = 1 - axis
         windows[row, other] = rng.uniform(0, 1) * (1 - windows[row, 2 + other])
+    _frame(windows, ~cut & (rng.random(count) < _FRAMED), rng)
     return Disturbance(
         windows.astype(np.float32),
-        rng.normal(0, 0.05, count).astype(np.float32),
+        _tilts(count, 0.05, rng),
         np.where(rng.random(count) < 0.45, rng.integers(1, 4, count), 0),
         rng.random(count) < 0.5,
         rng.random(count) < 0.35,
@@ -78,14 +87,48 @@ def of_strangers(least: np.ndarray, rng: np.random.Generator) -> Disturbance:
     height = rng.uniform(least, 1.0)
     width = np.clip(height * np.exp(rng.normal(0, 0.1, count)), least, 1.1)
     top, left = rng.uniform(0, 1, (2, count)) * (1 - np.stack([height, width]))
+    windows = np.stack([top, left, height, width], 1)
+    _frame(windows, rng.random(count) < _FRAMED, rng)
     return Disturbance(
-        np.stack([top, left, height, width], 1).astype(np.float32),
-        rng.normal(0, 0.08, count).astype(np.float32),
+        windows.astype(np.float32),
+        _tilts(count, 0.08, rng),
         np.where(rng.random(count) < 0.5, rng.integers(1, 4, count), 0),
         rng.random(count) < 0.5,
         rng.random(count) < 0.35,
         np.zeros(count, bool),
     )
+
+
+def _frame(windows: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> None:
+    """Makes windows (N, 4) of `rows` so wide that the whole picture stands in them, anywhere."""
+    sides = rng.uniform(1.0, _WIDEST_FRAME, len(windows))
+    windows[rows, 2:] = (sides[:, None] * rng.uniform(1.0, 1.05, (len(windows), 2)))[rows]
+    windows[rows, :2] = -rng.uniform(0, 1, (int(rows.sum()), 2)) * (windows[rows, 2:] - 1.0)
+
+
+def _tilts(count: int, usual: float, rng: np.random.Generator) -> np.ndarray:
+    strong = rng.random(count) < _TILTED
+    tilts = np.where(strong, rng.uniform(-_MOST_TILT, _MOST_TILT, count), rng.normal(0, usual, count))
+    found: np.ndarray = tilts.astype(np.float32)
+    return found
+
+
+def collimated(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pictures, uint8 (N, H, W), a fifth of them black outside of a circle or of a tilted rectangle."""
+    count, height, width = pictures.shape
+    rows, columns = np.mgrid[:height, :width]
+    rows, columns = (rows + 0.5) / height - 0.5, (columns + 0.5) / width - 0.5
+    found = pictures.copy()
+    for index in np.flatnonzero(rng.random(count) < _COLLIMATED):
+        down, across = rows - rng.normal(0, 0.03), columns - rng.normal(0, 0.03)
+        if rng.random() < 0.5:
+            outside = np.hypot(down, across) > rng.uniform(0.42, 0.6)
+        else:
+            lean = rng.normal(0, 0.08)
+            high, wide = rng.uniform(0.4, 0.5, 2)
+            outside = (np.abs(down + lean * across) > high) | (np.abs(across - lean * down) > wide)
+        found[index][outside] = rng.integers(0, 12)
+    return found
 
 
 def disturbed(pictures: Tensor, how: Disturbance, side: int, *, black: bool) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.data.dataset import Record
-from models.data.disturbances import Captions, disturbed, of_films, of_strangers, windowed
+from models.data.disturbances import Captions, collimated, disturbed, of_films, of_strangers, windowed
 from models.screen.config import ScreenConfig, Thresholds
 from models.screen.network import ScreenNetwork
 from models.screen.screen import Screen
@@ -97,8 +97,8 @@ class ScreenTrainer(Resumable):
         black = bool(rng.random() < 0.7)
         pixels = torch.cat(
             [
-                disturbed(torch.from_numpy(self._films[rows]), how, recipe.side, black=black),
-                disturbed(torch.from_numpy(others), how_others, recipe.side, black=black),
+                disturbed(torch.from_numpy(collimated(self._films[rows], rng)), how, recipe.side, black=black),
+                disturbed(torch.from_numpy(collimated(others, rng)), how_others, recipe.side, black=black),
             ]
         )
         pixels = self._captions.burn(windowed(pixels, rng), rng)

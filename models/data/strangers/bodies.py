@@ -59,6 +59,27 @@ def spine(rng: np.random.Generator, side: int) -> Grey:
     return _film(path, rng)
 
 
+def imitation(rng: np.random.Generator, side: int) -> Grey:
+    """Two dark lungs, perhaps a heart and ribs, as somebody draws them who has no film."""
+    rows, columns = places(side)
+    light = 0.75 - rng.uniform(-0.1, 0.2) * rows
+    power = rng.choice([2, 4, 8])
+    for sign in (-1, 1):
+        place = (columns - sign * rng.uniform(0.3, 0.5)) / rng.uniform(0.2, 0.38)
+        light = light - rng.uniform(0.3, 0.6) * np.exp(-(place**power) - (rows / rng.uniform(0.5, 0.8)) ** power)
+    if rng.random() < 0.7:
+        light = light + rng.uniform(0, 0.3) * np.exp(-((columns / rng.uniform(0.08, 0.2)) ** 2))
+        heart = ((columns - rng.uniform(-0.2, 0.2)) / 0.26) ** 2 + ((rows - 0.3) / 0.3) ** 2
+        light = light + rng.uniform(0, 0.35) * np.exp(-heart)
+    if rng.random() < 0.7:
+        light = light + rng.uniform(0.02, 0.1) * np.sin(
+            rng.uniform(12, 26) * rows + rng.uniform(0, 4) * np.abs(columns)
+        )
+    light = light + rng.normal(size=light.shape) * rng.choice([0.0, rng.uniform(0, 0.05)])
+    light = (light - light.min()) / (np.ptp(light) + 1e-6)
+    return np.asarray((light * 255).astype(np.uint8))
+
+
 def _tube(place: np.ndarray, width: np.ndarray | float) -> np.ndarray:
     """Length of the ray through a tube seen from its side."""
     return np.asarray(np.sqrt(np.maximum(np.asarray(width) ** 2 - place**2, 0.0)))

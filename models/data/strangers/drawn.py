@@ -44,6 +44,8 @@ FAMILIES: dict[str, Family] = {
     "window": _nothing(pages.window),
     "viewer": _nothing(of_films=pages.viewer),
     "scrambled": _nothing(of_films=pages.scrambled),
+    "pair": _nothing(of_films=pages.pair),
+    "imitation": _nothing(bodies.imitation),
     "limb": Family(OTHER_RADIOGRAPH, False, bodies.limb),
     "skull": Family(OTHER_RADIOGRAPH, False, bodies.skull),
     "spine": Family(OTHER_RADIOGRAPH, False, bodies.spine),

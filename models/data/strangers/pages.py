@@ -80,6 +80,26 @@ def viewer(rng: np.random.Generator, side: int, films: np.ndarray) -> Grey:
     return np.asarray(picture)
 
 
+def pair(rng: np.random.Generator, side: int, films: np.ndarray) -> Grey:
+    """Two films side by side or above each other: both in whole, or the middle of them, as cropping leaves it."""
+    first, second = (
+        Image.fromarray(films[row]).resize((side, side), Image.Resampling.BOX)
+        for row in rng.integers(len(films), size=2)
+    )
+    gap = int(rng.uniform(0, 0.06) * side)
+    both = Image.new("L", (2 * side + gap, side), int(rng.choice([0, 0, 255])))
+    both.paste(first, (0, 0))
+    both.paste(second, (side + gap, 0))
+    if rng.random() < 0.5:
+        left = (both.width - side) // 2 + int(rng.uniform(-0.1, 0.1) * side)
+        found = both.crop((left, 0, left + side, side))
+    else:
+        high = int(rng.uniform(0.5, 1.0) * side)
+        found = Image.new("L", (side, side))
+        found.paste(both.resize((side, high), Image.Resampling.BOX), (0, (side - high) // 2))
+    return np.asarray(found.rotate(90) if rng.random() < 0.3 else found)
+
+
 def scrambled(rng: np.random.Generator, side: int, films: np.ndarray) -> Grey:
     """A film in pieces that were exchanged, or noise with a film's own spectrum."""
     film = np.asarray(Image.fromarray(films[rng.integers(len(films))]).resize((side, side), Image.Resampling.BOX))
