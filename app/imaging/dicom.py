@@ -13,12 +13,12 @@ from app.imaging import instance
 from app.imaging.acceptance import accept, facts_of
 from app.imaging.pixels import grey_image
 from app.imaging.radiograph import DicomFacts
+from app.imaging.upright import with_square_pixels
 from app.settings import ImagingSettings
 from app.third_parties import set_up_pydicom
 
 set_up_pydicom()
 
-_TURNED = "The image was {}, as its PatientOrientation says."
 _ASSUMED = "The transfer syntax is not stated; it was taken to be {}."
 
 
@@ -31,22 +31,24 @@ def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, Turn, 
     with python_warnings.catch_warnings():
         # pydicom's warnings quote values, which may be a patient's.
         python_warnings.simplefilter("ignore")
-        dataset = _parse(data, warnings, limits)
+        dataset = parse(data, warnings, limits)
         facts = facts_of(dataset, str(dataset.file_meta.TransferSyntaxUID))
         evidence = evidence_of(dataset)
         warnings += accept(dataset, facts, evidence, limits)
         turn = evidence.orientation.turn
-        if turn.words:
-            warnings.append(_TURNED.format(turn.words))
+        if turn.warning:
+            warnings.append(turn.warning)
         try:
-            return grey_image(dataset, warnings, limits.max_pixels), turn, facts, warnings
+            grey = with_square_pixels(grey_image(dataset, warnings, limits.max_pixels), dataset, warnings)
+            return grey, turn, facts, warnings
         except (CxrError, MemoryError):
             raise
         except Exception as error:  # whatever a LUT or a header combination made numpy or pydicom raise
             raise MalformedInput("The image's header and pixels do not fit together.", code="damaged_image") from error
 
 
-def _parse(data: bytes, warnings: list[str], limits: ImagingSettings) -> Dataset:
+def parse(data: bytes, warnings: list[str], limits: ImagingSettings) -> Dataset:
+    """The data set; where it states no transfer syntax, with an assumed one and a warning. Raises MalformedInput."""
     try:
         dataset = instance.parse(data, limits)
         # Touching the header finds a truncated one here, not in the middle of the checks.

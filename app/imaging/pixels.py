@@ -46,6 +46,8 @@ def grey_image(dataset: Dataset, warnings: list[str], max_pixels: int) -> np.nda
     photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
     if photometric == "PALETTE COLOR":
         return _luminance(apply_color_lut(stored, dataset))
+    if stored.ndim == 3 and number_of(dataset, "SamplesPerPixel") <= 1:
+        raise UnusableImage("The pixel data holds more than one image; a radiograph has one.", code="multi_frame")
     if stored.ndim == 3:
         # pydicom's decoders return RGB for what they decompress; only native YBR stays as stored.
         native = not UID(dataset.file_meta.TransferSyntaxUID).is_compressed

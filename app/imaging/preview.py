@@ -8,7 +8,7 @@ from PIL import Image
 from app.dicom.evidence.orientation import orientation_of
 from app.dicom.values import text_of
 from app.errors import CxrError, MalformedInput
-from app.imaging import instance
+from app.imaging.dicom import parse
 from app.imaging.luts import modality_values
 from app.imaging.pixels import grey_image
 from app.imaging.raster import read_raster
@@ -42,7 +42,7 @@ def read_preview(data: bytes, limits: ImagingSettings) -> bytes:
 
 
 def _of_dicom(data: bytes, limits: ImagingSettings) -> bytes:
-    dataset, max_pixels = instance.parse(data, limits), limits.max_pixels
+    dataset, max_pixels = parse(data, [], limits), limits.max_pixels
     turn = orientation_of(dataset).turn
     photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
     if not photometric.startswith("MONOCHROME"):

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from app.dicom.evidence.orientation import UPRIGHT, Turn
+
 Source = Literal["dicom", "png", "jpeg"]
 
 
@@ -29,7 +31,8 @@ class Radiograph:
     """A decoded radiograph after the reference preprocessing.
 
     `pixels` is uint8 (size, size), grey, bright where the beam was absorbed. `sha256` is that of the received bytes,
-    `width` and `height` those of the image as received. `warnings` are sentences without patient data.
+    `width` and `height` those of the image as received. `warnings` are sentences without patient data. `turn` is
+    what the header made of the image as it is stored.
     """
 
     pixels: np.ndarray
@@ -39,6 +42,7 @@ class Radiograph:
     height: int
     warnings: tuple[str, ...]
     dicom: DicomFacts | None
+    turn: Turn = UPRIGHT
 
 
 class ImageReader(Protocol):

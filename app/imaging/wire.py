@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app import errors
+from app.dicom.evidence import Turn
 from app.errors import InputError
 from app.imaging.radiograph import DicomFacts, Radiograph, Source
 
@@ -69,6 +70,7 @@ class ReadReply(_Strict):
     height: Annotated[int, Field(ge=1, le=2**20)]
     warnings: Annotated[list[_Text], Field(max_length=32)]
     dicom: _Facts | None
+    turn: tuple[bool, bool, bool]
 
 
 class PreviewReply(_Strict):
@@ -179,6 +181,7 @@ def described(radiograph: Radiograph) -> tuple[ReadReply, bytes]:
         width=radiograph.width,
         height=radiograph.height,
         warnings=[warning[:500] for warning in radiograph.warnings[:32]],
+        turn=(radiograph.turn.transposed, radiograph.turn.mirrored, radiograph.turn.flipped),
         dicom=facts,
     )
     return body, np.ascontiguousarray(radiograph.pixels, np.uint8).tobytes()
@@ -199,6 +202,7 @@ def radiograph_of(body: ReadReply, pixels: bytes, size: int) -> Radiograph:
         height=body.height,
         warnings=tuple(body.warnings),
         dicom=facts,
+        turn=Turn(*body.turn),
     )
 
 

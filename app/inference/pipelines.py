@@ -22,7 +22,7 @@ from app.inference.cache import ContentKey
 from app.inference.drawing import DrawingRun
 from app.inference.events import Drawing, Emit, TextDelta
 from app.inference.generation import Caller, Options, Usage, stream
-from app.inference.screening import read, screen
+from app.inference.screening import as_it_lies, read, screen
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
 from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
@@ -57,6 +57,7 @@ async def encode(backend: Backend, data: bytes | Path, timings: Timings, caller:
     with timings.stage("decode"):
         radiograph = await read(backend, data)
     with timings.stage("screen"):
+        radiograph = await as_it_lies(backend, radiograph, screening)
         seen = await screen(backend, radiograph.pixels, screening)
     radiograph = replace(radiograph, pixels=seen.pixels, warnings=(*radiograph.warnings, *seen.warnings))
     with timings.stage("encode"):

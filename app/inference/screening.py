@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from app.dicom.evidence.orientation import UPRIGHT
 from app.dicom.evidence.verdict import BODY_PART_UNSTATED, VIEW_UNSTATED
 from app.errors import RefusedByScreen, UnusableImage
 from app.imaging import Radiograph
+from app.imaging.upright import as_stored
 from app.inference.backend import Backend
 from app.inference.generation import Screening
 from app.screening import Screened, decide
@@ -16,6 +18,7 @@ from app.screening.policy import SWITCHED_OFF
 from app.telemetry.metrics import INPUTS
 
 log = structlog.get_logger(__name__)
+_LEFT = "The pixels do not lie as PatientOrientation says. The image was read as it is stored."
 _UNSTATED = (BODY_PART_UNSTATED, VIEW_UNSTATED)
 
 
@@ -36,6 +39,20 @@ async def read(backend: Backend, data: bytes | Path) -> Radiograph:
         warnings = tuple(warning for warning in radiograph.warnings if warning not in silent)
         return replace(radiograph, warnings=warnings)
     return radiograph
+
+
+async def as_it_lies(backend: Backend, radiograph: Radiograph, screening: Screening = "on") -> Radiograph:
+    """The radiograph as it is stored, where its header turned it and only then it does not lie upright: devices write
+    one PatientOrientation for all their images. Raises Overloaded, WorkerFailed.
+    """
+    if screening != "on" or not radiograph.turn.words or not (await backend.screen.look(radiograph.pixels)).pose.turn:
+        return radiograph
+    stored = as_stored(radiograph.pixels, radiograph.turn)
+    sight = await backend.screen.look(stored)
+    if sight.pose.turn or sight.pose.mirrored:
+        return radiograph
+    warnings = (*(one for one in radiograph.warnings if one != radiograph.turn.warning), _LEFT)
+    return replace(radiograph, pixels=stored, warnings=warnings, turn=UPRIGHT)
 
 
 async def screen(backend: Backend, pixels: np.ndarray, screening: Screening = "on") -> Screened:

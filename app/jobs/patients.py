@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -10,32 +11,58 @@ from app.jobs.steps import JobFailed
 from app.store.records import HeldInstance
 from app.store.rows import value_of
 
-_ID, _ISSUER, _NAME = "00100020", "00100021", "00100010"
-# Spellings that are compared, each with each.
-_MOST_NAMES = 64
+_ID, _ISSUER, _NAME, _BIRTH_DATE, _SEX = "00100020", "00100021", "00100010", "00100030", "00100040"
+# Identities that are compared, each with each.
+_MOST = 64
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+_SEXES = ("F", "M")
+
+
+@dataclass(frozen=True)
+class _Patient:
+    """What a header tells of who a patient is; empty where it does not."""
+
+    identity: str
+    issuer: str
+    name: tuple[tuple[str, str], ...]
+    birth_date: str
+    sex: str
 
 
 def check_one_patient(held: Iterable[HeldInstance]) -> None:
     """Raise JobFailed where held images name two patients."""
-    identities: set[tuple[str, str]] = set()
-    names: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
-    for attributes in (instance.attributes for instance in held if instance.file is not None):
-        patient, issuer = value_of(attributes, _ID).strip(), value_of(attributes, _ISSUER).strip()
-        if patient:
-            identities.add((patient, issuer))
-        elif name := _name(attributes):
-            names[tuple(sorted(name.items()))] = name
-    unidentified = list(names.values())[:_MOST_NAMES]
-    if any(_have_two_ids(one, other) for one, other in combinations(identities, 2)) or any(
-        _are_two_names(one, other) for one, other in combinations(unidentified, 2)
-    ):
+    patients = {_patient(instance.attributes): None for instance in held if instance.file is not None}
+    if any(_are_two(one, other) for one, other in combinations([*patients][:_MOST], 2)):
         raise JobFailed("two_patients", "The study holds images of two patients; none of them was read.")
 
 
-def _have_two_ids(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Whether they are two patients': another ID, or the same of two issuers."""
-    return one[0] != other[0] or bool(one[1] and other[1] and one[1] != other[1])
+def _patient(attributes: Mapping[str, Any]) -> _Patient:
+    sex = value_of(attributes, _SEX).strip().upper()
+    return _Patient(
+        # Systems pad an ID with zeros and change its case; the issuer's too.
+        value_of(attributes, _ID).strip().casefold().lstrip("0"),
+        value_of(attributes, _ISSUER).strip().casefold(),
+        tuple(sorted(_name(attributes).items())),
+        value_of(attributes, _BIRTH_DATE).strip(),
+        sex if sex in _SEXES else "",
+    )
+
+
+def _are_two(one: _Patient, other: _Patient) -> bool:
+    """Whether they are two patients: by another ID, or the same of two issuers; by name where one has no ID.
+
+    An ID may be a placeholder: where it is the same, another name together with another birth date or sex tells.
+    """
+    if one.identity and other.identity and one.identity != other.identity:
+        return True
+    if one.identity and one.identity == other.identity and one.issuer and other.issuer and one.issuer != other.issuer:
+        return True
+    renamed = _are_two_names(dict(one.name), dict(other.name))
+    reborn = bool(one.birth_date and other.birth_date and one.birth_date != other.birth_date)
+    resexed = bool(one.sex and other.sex and one.sex != other.sex)
+    if one.identity and one.identity == other.identity:
+        return renamed and (reborn or resexed)
+    return renamed or reborn
 
 
 def _name(attributes: Mapping[str, Any]) -> dict[str, str]:

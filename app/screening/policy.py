@@ -77,18 +77,24 @@ def probabilities(look: Look | None) -> dict[str, float]:
 
 def _passes(sight: Sight, settings: ScreenSettings, found: Callable[[str, str, str], None]) -> bool:
     """Whether the picture passes for a frontal chest radiograph."""
-    unlike = sight.comparison is not None and sight.comparison.unlike
+    comparison = sight.comparison
     if sight.look is None:
-        if unlike:
+        if comparison is not None and comparison.unlike:
             found(settings.not_chest, "not_a_radiograph", _UNLIKE)
             return False
         found("warn", "", OWN_MODELS_ONLY)
-    elif sight.look.frontal < sight.thresholds.refuse or (sight.doubtful and unlike):
+    elif sight.look.frontal < sight.thresholds.refuse:
         others = {name: getattr(sight.look, name) for name in _KINDS}
         code, sentence = _KINDS[max(others, key=lambda name: others[name])]
         setting = settings.lateral if code == "not_frontal" else settings.not_chest
         found(setting, code, sentence)
         return False
+    elif sight.doubtful and comparison is not None and comparison.remote:
+        # The screen doubts and the own models are sure: the least of its four probabilities says nothing of a kind.
+        found(settings.not_chest, "not_a_radiograph", _UNLIKE)
+        return False
+    elif sight.doubtful and comparison is not None and comparison.unlike:
+        found("warn", "", _UNLIKE)
     if sight.doubtful:
         found("warn", "", "It is doubtful whether the image is a frontal chest radiograph.")
     return True

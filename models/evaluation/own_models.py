@@ -86,23 +86,35 @@ def evaluate_own_models(
             for name, rows in strangers.by_source().items()
         },
         "found": poses,
-        **({} if screen is None else {"with_the_screen": _together(screen, films, true, strangers, strange)}),
+        **({} if screen is None else {"with_the_screen": _together(screen, films, ages, true, strangers, strange)}),
     }
 
 
 def _together(
-    screen: Screen, films: np.ndarray, true: Sequence[Comparison], strangers: Strangers, strange: Sequence[Comparison]
+    screen: Screen,
+    films: np.ndarray,
+    ages: Sequence[str],
+    true: Sequence[Comparison],
+    strangers: Strangers,
+    strange: Sequence[Comparison],
 ) -> dict[str, Any]:
-    """The service's rule: what the screen doubts is refused where the own models find it unlike their films."""
+    """The service's rule: what the screen doubts is refused where the own models find it remote from all films."""
 
     def refused(pictures: np.ndarray, comparisons: Sequence[Comparison]) -> np.ndarray:
         frontal = np.array([look.frontal for look in screen.look(pictures)])
         limits = screen.config.thresholds
-        found: np.ndarray = (frontal < limits.refuse) | ((frontal < limits.doubt) & _unlike(comparisons))
+        found: np.ndarray = (frontal < limits.refuse) | (
+            (frontal < limits.doubt) & np.array([one.remote for one in comparisons])
+        )
         return found
 
     others = refused(strangers.pictures, strange) | _empty(strangers.pictures)
-    return {"films_accepted": share(~refused(films, true)), "strangers_refused": share(others)}
+    kept = ~refused(films, true)
+    return {
+        "films_accepted": share(kept),
+        "films_accepted_by_age_group": by_group(kept, ages),
+        "strangers_refused": share(others),
+    }
 
 
 def _distances(comparisons: Sequence[Comparison]) -> np.ndarray:

@@ -87,6 +87,10 @@ def own_models_figures(results: dict[str, Any]) -> str:
     if both is not None:
         rows += [
             ("with the screen, as served: films accepted", both["films_accepted"]),
+            *(
+                (f"with the screen, as served: films accepted, {age}", value)
+                for age, value in both["films_accepted_by_age_group"].items()
+            ),
             ("with the screen, as served: strangers refused", both["strangers_refused"]),
         ]
     lines = [

@@ -33,16 +33,18 @@ class OwnModels(Protocol):
 @dataclass(frozen=True)
 class Comparison:
     """How a picture compares with films: its `distance` from them, whether it is so far off that it is `unlike` them,
-    or `doubtful` at least, and how it lies if it is a film.
+    or `doubtful` at least, and how it lies if it is a film. `remote` is farther off than any film that differs from the
+    calibration's by the age of the patient, a border or a tilt.
     """
 
     distance: float
     unlike: bool
     doubtful: bool
     pose: Pose
+    remote: bool = False
 
 
-UNLIKE = Comparison(math.inf, unlike=True, doubtful=True, pose=UPRIGHT)
+UNLIKE = Comparison(math.inf, unlike=True, doubtful=True, pose=UPRIGHT, remote=True)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ async def compare(models: OwnModels, calibration: Calibration, pixels: np.ndarra
     pose = likeliest.pose
     if pose == UPRIGHT and mirrored.log_likelihood - likeliest.log_likelihood > calibration.mirrored:
         pose = MIRRORED
-    return Comparison(distance, distance > calibration.refuse, distance > calibration.doubt, pose)
+    return Comparison(
+        distance, distance > calibration.refuse, distance > calibration.doubt, pose, distance > calibration.remote
+    )
 
 
 def _likeliest(variants: Sequence[_Variant]) -> _Variant:

@@ -23,7 +23,7 @@ Kind = Literal["chest", "other", "unstated"]
 # PS3.16 Annex L and CID 4031, with the codes of releases before.
 _CHEST_CODES = frozenset(
     {
-        *("816094009", "51185008", "302551006", "T-D3000"),  # chest, thorax
+        *("816094009", "51185008", "302551006", "T-D3000", "43799004", "T-D3050"),  # chest, thorax, its cavity
         *("39607008", "181216001", "3341006", "44029006", "T-28000", "T-28100", "T-28500"),  # lungs
         *("86598002", "T-280A0", "955009", "T-26000"),  # apex of lung, bronchus
         *("72410000", "T-D3300", "80891009", "T-32000"),  # mediastinum, heart: seen on the radiograph of the chest

@@ -41,6 +41,11 @@ class Turn:
         """What it does to the image, empty where it leaves it as it is."""
         return _WORDS[self.transposed, self.mirrored, self.flipped]
 
+    @property
+    def warning(self) -> str:
+        """A sentence on what was done, empty where nothing was."""
+        return f"The image was {self.words}, as its PatientOrientation says." if self.words else ""
+
 
 UPRIGHT = Turn()
 

@@ -20,7 +20,8 @@ _PHANTOM_CODES = frozenset({"706342009", "R-FE0C7"})
 # Phantom pain is a patient's.
 _DEVICE = re.compile(
     r"\b(?:phantoms?(?! (?:limb|pain|sensation|schmerz\w*))|phantomaufnahme\w*|fantomes?|fantomas?|fantoccio"
-    r"|(?:flat|dark) ?fields?|quality (?:control|assurance)|konstanzprufung\w*|controle qualite|control de calidad"
+    r"|(?:flat|dark) ?fields?|quality (?:control|assurance)"
+    r"|konstanz(?:prufung|aufnahme)\w*|tor cd[rd]|controle qualite|control de calidad"
     r"|(?:detector|detektor|device) (?:calibration|kalibrierung)|test ?(?:pattern|image|bild)|abnahmeprufung)\b"
 )
 

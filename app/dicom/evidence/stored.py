@@ -1,7 +1,7 @@
 """What intake keeps of a header for its evidence, as DICOM JSON (PS3.18 F), and the way back.
 
-Sequences are cut to their codes and texts to 256 characters, without control characters: a database refuses some of
-them, and an instance with a strange description is worth keeping.
+Sequences are cut to their codes and modifiers, and texts to 256 characters, without control characters: a database
+refuses some of them, and an instance with a strange description is worth keeping.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from app.dicom.evidence import body_part, orientation, purpose, view
-from app.dicom.evidence.codes import codes_of
+from app.dicom.evidence.codes import MODIFIERS, Code, codes_of
 from app.dicom.values import texts_of
 
 KEYWORDS = tuple(dict.fromkeys((*body_part.KEYWORDS, *view.KEYWORDS, *orientation.KEYWORDS, *purpose.KEYWORDS)))
@@ -28,11 +28,19 @@ def kept_of(dataset: Dataset, keyword: str) -> dict[str, Any] | None:
     if vr != "SQ":
         values = [_clean(value) for value in texts_of(dataset, keyword)]
         return {"vr": vr, "Value": values} if any(values) else None
-    items = []
-    for code in codes_of(dataset, keyword)[:_MOST_CODES]:
-        texts = {name: _clean(getattr(code, name)) for name in _ITEM}
-        items.append({tag: {"vr": _VR[name], "Value": [texts[name]]} for name, tag in _ITEM.items() if texts[name]})
+    items = [_item(code, MODIFIERS.get(keyword)) for code in codes_of(dataset, keyword)[:_MOST_CODES]]
     return {"vr": vr, "Value": items} if items else None
+
+
+def _item(code: Code, modifiers: str | None) -> dict[str, Any]:
+    texts = {name: _clean(getattr(code, name)) for name in _ITEM}
+    item: dict[str, Any] = {
+        tag: {"vr": _VR[name], "Value": [texts[name]]} for name, tag in _ITEM.items() if texts[name]
+    }
+    if modifiers is not None and code.modifiers:
+        found = [_item(modifier, None) for modifier in code.modifiers[:_MOST_CODES]]
+        item[f"{Tag(modifiers):08X}"] = {"vr": "SQ", "Value": found}
+    return item
 
 
 def dataset_of(attributes: Mapping[str, Any]) -> Dataset:

@@ -6,13 +6,14 @@ What is coded and not frontal wins over everything; descriptions are asked where
 the series before those of the study, which may have films of several views.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pydicom.dataset import Dataset
 
-from app.dicom.evidence.codes import SNOMED, codes_of
+from app.dicom.evidence.codes import SNOMED, Code, codes_of
 from app.dicom.evidence.orientation import Orientation
 from app.dicom.evidence.view_words import NOISE, OTHERWISE, SUPINE, WORDS
 from app.dicom.evidence.words import folded, term
@@ -55,7 +56,16 @@ _CODES = {code: side for side, codes in _SIDES.items() for code in codes.split()
 _TELLING = (Side.OTHER, Side.OBLIQUE, Side.LATERAL)
 _SERIES = ("SeriesDescription", "ProtocolName")
 _STUDY = ("StudyDescription", "RequestedProcedureDescription")
-KEYWORDS = ("ViewPosition", "ViewCodeSequence", *_SERIES, *_STUDY)
+_POSTURES = ("PatientPosition", "PatientOrientationCodeSequence")
+KEYWORDS = ("ViewPosition", "ViewCodeSequence", *_POSTURES, *_SERIES, *_STUDY)
+# PS3.16 CID 4011 and CID 20: modifiers that make another view of a frontal one. Cross-table, transthoracic; lateral
+# decubitus (any, left, right), lordotic, caudad, cephalad.
+_MODIFIED = {
+    "111069": Side.LATERAL, "272476000": Side.LATERAL, "R-40885": Side.LATERAL,
+    "32185000": Side.OTHER, "F-10318": Side.OTHER, "102536004": Side.OTHER, "F-10319": Side.OTHER,
+    "102535000": Side.OTHER, "F-10317": Side.OTHER, "260450008": Side.OTHER, "R-40799": Side.OTHER,
+    "399162004": Side.OTHER, "R-10242": Side.OTHER, "399196006": Side.OTHER, "R-10244": Side.OTHER,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ class View:
 
 def view_of(dataset: Dataset, orientation: Orientation) -> View:
     """The view by the best of what names one."""
-    coded = [*_position(dataset), *_codes(dataset), *_plane(orientation)]
+    coded = [*_position(dataset), *_codes(dataset), *_posture(dataset), *_plane(orientation)]
     described = _described(dataset)
     sideways = [view for view in coded if not view.side.is_frontal]
     frontal = [View(Side.FRONTAL, "PatientOrientation")] if orientation.plane == "frontal" else []
@@ -104,6 +114,25 @@ def _codes(dataset: Dataset) -> list[View]:
         if side is None and code.value and code.scheme in SNOMED:
             side = Side.OTHER
         if side is not None:
+            found.append(View(side, source))
+        found += _modified(code, source)
+    return found
+
+
+def _posture(dataset: Dataset) -> list[View]:
+    """The patient lies on a side (PS3.3 C.7.3.1.1.2; C.7.6.30): the beam is horizontal."""
+    lying = prose_of(dataset, "PatientPosition").strip().upper()
+    found = [View(Side.OTHER, "PatientPosition", lying)] if re.fullmatch(r"(HF|FF)D[LR]", lying) else []
+    source = "PatientOrientationCodeSequence"
+    return [*found, *(view for code in codes_of(dataset, source) for view in _modified(code, source))]
+
+
+def _modified(code: Code, source: str) -> list[View]:
+    """What the modifiers of a code make of a view, by their codes or the words of their meanings."""
+    found = []
+    for modifier in code.modifiers:
+        side = _MODIFIED.get(modifier.value) or _one(sides_in(folded(modifier.meaning)))
+        if side is not None and not side.is_frontal:
             found.append(View(side, source))
     return found
 

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from app.errors import CxrError
 from app.imaging import read_radiograph
 from app.imaging.codestream import without_trailing_segments
+from app.imaging.preview import read_preview
 from app.imaging.sniff import sniff
 from app.settings import ImagingSettings
 from tests.support.radiographs import file_of, radiograph, sequence_item
@@ -189,3 +191,24 @@ def test_segments_after_the_last_tile_part_are_cut_from_a_codestream() -> None:
     assert without_trailing_segments(stream + b"\xff\xd9") is None
     assert without_trailing_segments(b"\xff\x4f\xff") is None
     assert without_trailing_segments(b"nothing") is None
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_pixel_data_of_several_images_that_no_header_counts_is_not_taken_for_colour(count: int) -> None:
+    instance = radiograph(GOOD)
+    instance.PixelData = instance.PixelData * count
+    assert code_of(file_of(instance)) == "multi_frame"
+
+
+def test_a_preview_is_made_of_what_a_report_is_made_of() -> None:
+    instance = radiograph(GOOD)
+    buffer = io.BytesIO()
+    Dataset(instance).save_as(buffer, implicit_vr=True, little_endian=True)
+    assert read_radiograph(buffer.getvalue(), LIMITS, 256).warnings
+    assert read_preview(buffer.getvalue(), LIMITS).startswith(b"P5")
+
+
+@pytest.mark.parametrize(("shape", "warned"), [((1316, 390), True), ((200, 600), True), ((430, 350), False)])
+def test_a_long_image_of_which_little_is_read_gets_a_warning(shape: tuple[int, int], warned: bool) -> None:
+    image = read_radiograph(encoded(gradient(*shape)), LIMITS, 256)
+    assert any("was not read" in warning for warning in image.warnings) is warned

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from app.dicom.evidence.orientation import orientation_of
 from app.errors import UnusableImage
 from app.imaging import read_radiograph
 from app.imaging.preview import read_preview
+from app.imaging.upright import as_stored, upright
 from app.settings import ImagingSettings
 from tests.support.radiographs import file_of, radiograph
 
@@ -52,8 +54,8 @@ def test_an_image_comes_out_upright_with_a_warning_and_its_size_stays_that_recei
 
 @pytest.mark.parametrize("letters", _WORDS)
 def test_a_preview_is_upright_as_well(letters: str) -> None:
-    upright = read_preview(file_of(radiograph(marked())), LIMITS)
-    assert read_preview(file_of(radiograph(lying(*letters), PatientOrientation=list(letters))), LIMITS) == upright
+    expected = read_preview(file_of(radiograph(marked())), LIMITS)
+    assert read_preview(file_of(radiograph(lying(*letters), PatientOrientation=list(letters))), LIMITS) == expected
 
 
 @pytest.mark.parametrize("orientation", [["A", "F"], ["P", "F"], ["F", "A"], ["A", "L"]])
@@ -66,3 +68,39 @@ def test_another_plane_is_no_frontal_view(orientation: list[str]) -> None:
 def test_an_orientation_that_makes_no_sense_is_a_warning() -> None:
     found = read_radiograph(file_of(radiograph(marked(), PatientOrientation=["L", "R"])), LIMITS, 128)
     assert found.warnings == ("The PatientOrientation cannot be understood; the image was taken as it lies.",)
+
+
+@pytest.mark.parametrize("letters", _WORDS)
+def test_what_was_turned_can_be_had_as_it_is_stored(letters: str) -> None:
+    turn = orientation_of(radiograph(marked(), PatientOrientation=list(letters))).turn
+    assert np.array_equal(as_stored(upright(lying(*letters), turn), turn), lying(*letters))
+
+
+_UNEQUAL = [
+    ({"PixelAspectRatio": [2, 1]}, slice(None, None, 2), slice(None)),
+    ({"PixelAspectRatio": [1, 2]}, slice(None), slice(None, None, 2)),
+    ({"ImagerPixelSpacing": [0.4, 0.2]}, slice(None, None, 2), slice(None)),
+    ({"PixelSpacing": [0.1, 0.2]}, slice(None), slice(None, None, 2)),
+]
+
+
+@pytest.mark.parametrize(("attributes", "rows", "columns"), _UNEQUAL, ids=str)
+def test_pixels_that_are_not_square_are_brought_to_the_patients_proportions(
+    attributes: dict[str, object], rows: slice, columns: slice
+) -> None:
+    square = np.kron(marked(), np.ones((2, 2), np.uint8))
+    expected = read_radiograph(file_of(radiograph(square)), LIMITS, 64).pixels.astype(int)
+    found = read_radiograph(file_of(radiograph(square[rows, columns].copy(), **attributes)), LIMITS, 64)
+    assert np.abs(found.pixels.astype(int) - expected).mean() < 3
+    assert "not square" in found.warnings[0]
+
+
+@pytest.mark.parametrize("value", [[1, 1], [0, 1], None, [1000, 1001]])
+def test_a_ratio_that_says_nothing_changes_nothing(value: list[int] | None) -> None:
+    attributes = {} if value is None else {"PixelAspectRatio": value}
+    assert read_radiograph(file_of(radiograph(marked(), **attributes)), LIMITS, 64).warnings == ()
+
+
+def test_a_ratio_of_no_detector_is_refused() -> None:
+    with pytest.raises(UnusableImage):
+        read_radiograph(file_of(radiograph(marked(), PixelAspectRatio=[100, 1])), LIMITS, 64)

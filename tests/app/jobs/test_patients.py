@@ -23,6 +23,19 @@ def held(file: str | None = "file", **attributes: Any) -> HeldInstance:
         ({"PatientID": "A1", "IssuerOfPatientID": "X"}, {"PatientID": "A1", "IssuerOfPatientID": "Y"}),
         ({"PatientName": "Alpha^Ann"}, {"PatientName": "Beta^Bob"}),
         ({"PatientName": "Doe^Jane"}, {"PatientName": "Doe^Robert"}),
+        ({"PatientID": "A1", "PatientName": "Doe^Jane"}, {"PatientName": "Beta^Bob"}),
+        (
+            {"PatientName": "Doe^Jane", "PatientBirthDate": "19500101"},
+            {"PatientName": "Doe^Jane", "PatientBirthDate": "20010101"},
+        ),
+        (
+            {"PatientID": "0", "PatientName": "Mueller^Hans", "PatientBirthDate": "19700101", "PatientSex": "F"},
+            {"PatientID": "0", "PatientName": "Kim^Yuna", "PatientBirthDate": "20010101", "PatientSex": "M"},
+        ),
+        (
+            {"PatientID": "UNKNOWN", "PatientName": "Mueller^Hans", "PatientSex": "F"},
+            {"PatientID": "UNKNOWN", "PatientName": "Kim^Yuna", "PatientSex": "M"},
+        ),
     ],
 )
 def test_two_patients_end_the_job_without_naming_them(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -37,7 +50,11 @@ def test_two_patients_end_the_job_without_naming_them(one: dict[str, Any], other
     ("one", "other"),
     [
         ({"PatientID": "A1", "PatientName": "Doe^Jane"}, {"PatientID": "A1 ", "PatientName": "Miller^Jane"}),
-        ({"PatientID": "A1", "PatientName": "Doe^Jane"}, {"PatientName": "Beta^Bob"}),
+        ({"PatientID": "A1", "PatientName": "Doe^Jane"}, {"PatientName": "Doe^J"}),
+        ({"PatientID": "A1", "PatientName": "Unknown^Emergency"}, {"PatientID": "A1", "PatientName": "Doe^Jane"}),
+        ({"PatientID": "12345"}, {"PatientID": "0012345"}),
+        ({"PatientID": "abc1", "IssuerOfPatientID": "KH A"}, {"PatientID": "ABC1", "IssuerOfPatientID": "kh a"}),
+        ({"PatientID": "A1", "PatientSex": "O"}, {"PatientID": "A1", "PatientSex": "M"}),
         ({"PatientID": "A1", "IssuerOfPatientID": "X"}, {"PatientID": "A1"}),
         ({"PatientName": "Müller^Änne"}, {"PatientName": "MULLER^ANNE"}),
         ({"PatientName": "Doe^Jane"}, {"PatientName": "Doe^J"}),

@@ -140,11 +140,13 @@ def test_a_mirrored_film_is_never_turned_round() -> None:
     assert "mirrored" in screened.warnings[1]
 
 
-def test_what_screen_and_own_models_both_doubt_is_refused() -> None:
-    doubted = look(frontal=0.7, other_radiograph=0.3)
+def test_what_the_screen_doubts_is_refused_where_the_own_models_are_sure_and_warned_about_where_they_are_not() -> None:
+    doubted = look(frontal=0.7, lateral=0.3)
     with pytest.raises(RefusedByScreen) as refused:
-        decide(PIXELS, Sight(doubted, comparison=UNLIKE), DEFAULT)
-    assert refused.value.code == "not_chest"
+        decide(PIXELS, Sight(doubted, comparison=replace(UNLIKE, remote=True)), DEFAULT)
+    assert (refused.value.code, "unlike" in refused.value.detail) == ("not_a_radiograph", True)
+    warned, _ = decide(PIXELS, Sight(doubted, comparison=UNLIKE), DEFAULT)
+    assert ["unlike" in warned.warnings[0], "doubtful" in warned.warnings[1]] == [True, True]
     screened, _ = decide(PIXELS, Sight(doubted, comparison=FILM), DEFAULT)
     assert ["doubtful" in warning for warning in screened.warnings] == [True]
 

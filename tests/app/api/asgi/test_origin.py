@@ -126,7 +126,7 @@ async def test_its_own_page_and_clients_that_are_no_browsers_are_answered(
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 async def test_a_link_from_another_site_opens_a_page(settings: Settings, headers: dict[str, str]) -> None:
     async with running(settings) as service:
-        assert (await service.client.get("/ui", headers=headers)).status_code == 200
+        assert (await service.client.get("/version", headers=headers)).status_code == 200
 
 
 async def test_a_page_of_a_named_host_may_post_from_any_port(settings: Settings) -> None:

@@ -110,3 +110,14 @@ def test_a_region_with_a_neighbour_is_read_with_a_warning() -> None:
     assert any(
         "more than the chest" in one for one in warnings_of(evidence_of(header(BodyPartExamined="CHESTABDOMEN")))
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rückgrat ap", "Rachide dorsale", "mâchoire", "Kalkaneus", "Ganzbeinaufnahme", "Säugling Babygramm",
+        "Knöcherner Hemithorax", "SI Gelenk", "Iliosakralgelenke", "Mastoid", "IVU", "Kolon-Kontrasteinlauf",
+    ],
+)  # fmt: skip
+def test_a_description_of_another_part_is_no_chest(text: str) -> None:
+    assert anatomy_of(header(ProtocolName=text)).kind == "other"

@@ -4,27 +4,30 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
+from pydicom.tag import Tag
 
 from app.dicom.evidence import Side, View, evidence_of, refusal_of, warnings_of
+from app.dicom.evidence.stored import dataset_of, kept_of
 from tests.support.radiographs import sequence_item
 
 _POSITIONS = {
-    "PA": "PA|pa|PA ERECT|PA 180|POSTERO-ANTERIOR|PosteroAnterior|P.A.|PA CHEST",
-    "AP": "AP|AP SUPINE|ANTERO-POSTERIOR|AP PORTABLE|AP_SITTING|ANTEROPOSTERIOR",
+    "PA": "PA|pa|PA ERECT|PA 180|POSTERO-ANTERIOR|PosteroAnterior|P.A.|PA CHEST|DV|d.v.",
+    "AP": "AP|AP SUPINE|ANTERO-POSTERIOR|AP PORTABLE|AP_SITTING|ANTEROPOSTERIOR|VD|V.D.|AP TABLE|AP BUCKY",
     "FRONTAL": "FRONTAL|FRONT|AP/PA|FACE",
     "LATERAL": "LL|RL|LAT|LATERAL|L LAT|R LAT|XTABLE LAT|XTABLE|CROSS-TABLE LATERAL|SWIMMERS|LEFT LATERAL|PROFIL",
     "OBLIQUE": "RLO|LLO|LPO|RPO|LAO|RAO|OBL|AP OBLIQUE|OBLIQUE",
-    "OTHER": "RLD|LLD|DECUB|AP LLD|LORDOTIC|AP LORDOTIC|AXIAL|AP AXIAL|LAT DECUB|XYZZY|AP LAT|CC|MLO",
-    "UNSTATED": "|UNKNOWN|ERECT|PORTABLE",
+    "OTHER": "RLD|LLD|DECUB|AP LORDO|AP LLDECUB|AP LDECUB|AP RLDECUB|AP LATDECUB|AP LLD"
+    "|LORDOTIC|AP LORDOTIC|AXIAL|AP AXIAL|LAT DECUB|XYZZY|AP LAT|CC|MLO",
+    "UNSTATED": "|UNKNOWN|ERECT|PORTABLE|STAND|WALL|TABLE|BUCKY",
 }
 _DESCRIPTIONS = {
     "PA": "Chest PA|Thorax p.a.|Thorax PA stehend|Rx tórax PA|Torace PA|Thorax pa bilateral",
     "AP": "Chest AP portable|Thorax a.p. liegend|Tórax AP en decúbito supino|Thorax AP décubitus dorsal",
     "FRONTAL": "Thorax de face|Radiographie du thorax face|Tórax frente|Torace frontale",
     "LATERAL": "Chest LAT|Chest lateral|Thorax seitlich|Thorax seitl.|Thorax profil|Tórax perfil|Torace laterale"
-    "|Thorax Profil gauche|ThoraxLAT|Torace latero-laterale|Tórax lateral|X-table",
+    "|Thorax Profil gauche|ThoraxLAT|Torace latero-laterale|Tórax lateral|X-table|Thorax links anl.",
     "OBLIQUE": "Chest oblique|Thorax schräg|Tórax oblicua|Torace obliquo|Chest RAO",
-    "OTHER": "Chest decub|Left lateral decubitus|Chest apical lordotic",
+    "OTHER": "Chest decub|Thorax Seitenlage|Linksseitenlage|Left lateral decubitus|Chest apical lordotic",
     "UNSTATED": "Chest 2 views|bilateral|Chest PA and LAT|PA/LAT|Thorax face et profil|Tórax PA y lateral|2 hours later"
     "|Thorax in 2 Ebenen|laterality marker",
 }
@@ -116,3 +119,38 @@ def test_a_lateral_is_refused_with_its_source() -> None:
     assert refusal.code == "not_frontal"
     assert refusal.detail == "The view is LATERAL, not frontal (PA or AP), as SeriesDescription says."
     assert Side.PA.is_frontal
+
+
+_LIES = [
+    {"PatientPosition": "HFDL"},
+    {"PatientPosition": "HFDR"},
+    {"PatientPosition": "FFDL"},
+    {"PatientPosition": "FFDR"},
+    {"PatientOrientationCodeSequence": ("PatientOrientationModifierCodeSequence", "102536004", "SCT", "")},
+    {"PatientOrientationCodeSequence": ("PatientOrientationModifierCodeSequence", "102535000", "SCT", "")},
+    {"PatientOrientationCodeSequence": ("PatientOrientationModifierCodeSequence", "X", "99L", "links Seitenlage")},
+    {"ViewCodeSequence": ("ViewModifierCodeSequence", "111069", "DCM", "Crosstable")},
+    {"ViewCodeSequence": ("ViewModifierCodeSequence", "272476000", "SCT", "Transthoracic")},
+    {"ViewCodeSequence": ("ViewModifierCodeSequence", "260450008", "SCT", "Lordotic")},
+]
+
+
+@pytest.mark.parametrize("lies", _LIES, ids=str)
+def test_a_patient_on_the_side_or_a_modified_view_is_not_frontal_on_any_path(lies: dict[str, object]) -> None:
+    attributes: dict[str, object] = {"ViewPosition": "AP"}
+    for keyword, value in lies.items():
+        if isinstance(value, tuple):
+            nested, *code = value
+            item = coded("399348003" if keyword == "ViewCodeSequence" else "102538003")
+            setattr(item[0], nested, coded(*code))
+            attributes[keyword] = item
+        else:
+            attributes[keyword] = value
+    assert not view(**attributes).side.is_frontal
+    kept = {f"{Tag(keyword):08X}": kept_of(sequence_item(**attributes), keyword) for keyword in attributes}
+    assert not evidence_of(dataset_of(kept)).view.side.is_frontal
+
+
+@pytest.mark.parametrize("position", ["HFS", "HFP", "FFS", ""])
+def test_a_patient_on_the_back_or_belly_is_frontal(position: str) -> None:
+    assert view(ViewPosition="AP", PatientPosition=position).side.is_frontal
