@@ -20,7 +20,7 @@ STORED = gradient(256, 256)
 
 def near(one: np.ndarray, other: np.ndarray) -> bool:
     """The same but for the window, which leaves out the last thousandths of the grey range."""
-    return bool(np.abs(one.astype(int) - other.astype(int)).max() <= 2)
+    return bool(np.abs(one.astype(int) - other.astype(int)).max() <= 5)
 
 
 async def reported(settings: Settings, *sights: Sight) -> tuple[list[str], np.ndarray]:
