@@ -19,8 +19,8 @@ STORED = gradient(256, 256)
 
 
 def near(one: np.ndarray, other: np.ndarray) -> bool:
-    """The same but for the window, which leaves out the last thousandths of the grey range."""
-    return bool(np.abs(one.astype(int) - other.astype(int)).max() <= 5)
+    """The same but for the window, which leaves out the ends of the grey range."""
+    return bool(np.abs(one.astype(int) - other.astype(int)).mean() < 6)
 
 
 async def reported(settings: Settings, *sights: Sight) -> tuple[list[str], np.ndarray]:
