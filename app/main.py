@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
+import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
@@ -37,6 +38,8 @@ from app.telemetry import tracing
 from app.telemetry.metrics import BUNDLE_INFO
 from models import bundle as bundles
 from models.bundle import Bundle, BundleError
+
+log = structlog.get_logger(__name__)
 
 DESCRIPTION = """Reads and draws chest radiographs with one language model.
 
@@ -147,6 +150,8 @@ def create_app(
         tracing.configure(settings.otlp, _version())
         state.guard = Guard(settings, Pseudonyms.from_state_dir(settings.state_dir))
         audit = state.audit = AuditLog(audit_file(settings.state_dir))
+        for doubt in settings.webhook.doubts:
+            log.warning("webhook", doubt=doubt)
         audit.note("service", "start", "ok", node=settings.node, version=_version())
         lifecycle = state.lifecycle
         lifecycle.start(before=open_studies if durable else None)

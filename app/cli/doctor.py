@@ -18,9 +18,8 @@ from app.cli.console import console
 from app.cli.options import BundleOption, ConfigOption, StateOption, settings_of
 from app.cli.preflight import problems
 from app.errors import CxrError, DeliveryFailed
-from app.security.guard import LOOPBACK
 from app.security.keys import Keys
-from app.settings import Settings
+from app.settings import LOOPBACK, Settings
 
 _MEMORY_GIB = 6.0
 _DISK_GIB = 5.0
@@ -65,9 +64,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _bundle(settings.bundle)
     yield _decoders(settings)
     yield _port("port", settings.host, settings.port)
+    yield from _open_doors(settings)
     if settings.dimse.port is not None:
         yield _port("DIMSE port", settings.dimse.host or settings.host, settings.dimse.port)
-        yield from _dimse_access(settings)
     yield _database(settings)
     yield _keys(settings)
     yield from _destinations(settings)
@@ -146,12 +145,12 @@ def _port(what: str, host: str, port: int) -> Finding:
     return Finding(what, Mark.OK, f"{host}:{port} is free")
 
 
-def _dimse_access(settings: Settings) -> Iterator[Finding]:
+def _open_doors(settings: Settings) -> Iterator[Finding]:
     dimse = settings.dimse
-    if (dimse.host or settings.host) not in LOOPBACK and not dimse.allowed_aes and dimse.tls_client_ca is None:
-        yield Finding(
-            "DIMSE access", Mark.NOTE, "any AE is let in: set CXR_DIMSE__ALLOWED_AES or CXR_DIMSE__TLS_CLIENT_CA"
-        )
+    if dimse.open_to_all:
+        yield Finding("DIMSE access", Mark.NOTE, "any AE is let in, as CXR_DIMSE__OPEN_TO_ALL says")
+    for doubt in settings.webhook.doubts:
+        yield Finding("webhook", Mark.NOTE, doubt)
 
 
 def _database(settings: Settings) -> Finding:

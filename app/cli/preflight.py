@@ -5,15 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.errors import CxrError
-from app.security.guard import LOOPBACK
 from app.security.keys import Keys
-from app.settings import Settings
+from app.settings import LOOPBACK, Settings
 from app.store import sqlite_compat
 
 
 def problems(settings: Settings) -> list[str]:
     """One line a problem, each with the setting that it is about; empty where the service can be started."""
-    return [*_files(settings), *_access(settings), *_state(settings), *_database(settings)]
+    return [
+        *_files(settings),
+        *_access(settings),
+        *filter(None, [settings.dimse_refusal]),
+        *_state(settings),
+        *_database(settings),
+    ]
 
 
 def _files(settings: Settings) -> Iterator[str]:

@@ -12,21 +12,16 @@ import httpx
 
 from app.errors import DeliveryFailed
 from app.settings import WebhookSettings
+from app.settings.studies import signing_key
 from app.telemetry import tracing
 
 _RETRIED = {408, 409, 425, 429}
 
 
-def _key(secret: str) -> bytes:
-    if secret.startswith("whsec_"):
-        return base64.b64decode(secret.removeprefix("whsec_"))
-    return secret.encode()
-
-
 def signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
     """The `webhook-signature` of a message: v1, HMAC-SHA256 over id, timestamp and body, joined by dots."""
     signed = b".".join((message_id.encode(), timestamp.encode(), body))
-    return "v1," + base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
+    return "v1," + base64.b64encode(hmac.new(signing_key(secret), signed, hashlib.sha256).digest()).decode()
 
 
 class Webhook:

@@ -109,6 +109,8 @@ class StudyService:
         reconciler = self._engine.reconciler(self._jobs)
         loops = (self._retention.run(), self._engine.nodes.run(), self._watch.run(), reconciler.run())
         self._background = [asyncio.create_task(loop) for loop in loops]
+        if self._settings.dimse_refusal is not None:
+            raise CxrError(self._settings.dimse_refusal, code="dimse_refused")
         if self._settings.dimse.port is not None:
             max_bytes = self._settings.limits.max_instance_mb * 1_000_000
             self.scp = StorageScp(self._settings.dimse, self._settings.host, self._ingestor, max_bytes, self._audit)

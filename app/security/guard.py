@@ -7,11 +7,9 @@ from app.security.identity import ANONYMOUS, Identity, Pseudonyms, Scope
 from app.security.keys import Keys
 from app.security.limiter import Limiter
 from app.security.oidc import Oidc
-from app.settings import Settings
+from app.settings import LOOPBACK, Settings
 
 log = structlog.get_logger(__name__)
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Guard:

@@ -6,7 +6,15 @@ from typing import Any, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from app.settings.access import AuthSettings, DrainSettings, HttpSettings, LimitsSettings, OtlpSettings, TlsSettings
+from app.settings.access import (
+    LOOPBACK,
+    AuthSettings,
+    DrainSettings,
+    HttpSettings,
+    LimitsSettings,
+    OtlpSettings,
+    TlsSettings,
+)
 from app.settings.serving import CodecSettings, EngineSettings, ImagingSettings, ScreenSettings
 from app.settings.studies import (
     DestinationSettings,
@@ -18,6 +26,7 @@ from app.settings.studies import (
 from models.bundles import DEMO_BUNDLE
 
 __all__ = [
+    "LOOPBACK",
     "AuthSettings",
     "CodecSettings",
     "DestinationSettings",
@@ -83,6 +92,18 @@ class Settings(BaseSettings):
     def keys_file(self) -> Path:
         """Where the API keys are."""
         return self.auth.keys_file or self.state_dir / "keys.json"
+
+    @property
+    def dimse_refusal(self) -> str | None:
+        """Why DIMSE is not started: on a network, AE titles or certificates decide who may store, or nobody does."""
+        host = self.dimse.host or self.host
+        closed = self.dimse.allowed_aes or self.dimse.tls_client_ca is not None or self.dimse.open_to_all
+        if self.dimse.port is None or host in LOOPBACK or closed:
+            return None
+        return (
+            f"CXR_DIMSE__PORT: {host} is open to a network and any AE may store: list them in CXR_DIMSE__ALLOWED_AES, "
+            "ask for certificates of CXR_DIMSE__TLS_CLIENT_CA, or set CXR_DIMSE__OPEN_TO_ALL=true"
+        )
 
     @classmethod
     def settings_customise_sources(

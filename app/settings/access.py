@@ -8,6 +8,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from app.settings.group import Group
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 class LimitsSettings(Group):
     """What one request may ask for."""

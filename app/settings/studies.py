@@ -1,11 +1,15 @@
 """Settings of studies: what becomes of them, DIMSE, destinations, webhook."""
 
+import base64
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
 from app.settings.group import Group
+
+# Of a key that cannot be guessed (Standard Webhooks: 24 to 64 bytes).
+_LEAST_SECRET = 24
 
 DocumentName = Literal["basic_text", "measurement", "capture"]
 
@@ -37,6 +41,10 @@ class DimseSettings(Group):
     host: str | None = Field(default=None, description="address to listen on; unset: that of the HTTP service")
     ae_title: str = Field(default="LLMCXR", min_length=1, max_length=16)
     allowed_aes: tuple[str, ...] = Field(default=(), description="calling AE titles that are let in; empty: all")
+    open_to_all: bool = Field(
+        default=False,
+        description="start on a network address though any AE title is let in and no client certificate asked for",
+    )
     check_called_ae: bool = Field(default=True, description="refuse associations for another AE title")
     max_associations: PositiveInt = Field(default=10, description="associations at once")
     max_associations_per_ae: PositiveInt | None = Field(
@@ -100,5 +108,35 @@ class WebhookSettings(Group):
     """Tells another service that a study is done or has failed."""
 
     url: str | None = Field(default=None, pattern=r"^https?://")
-    secret: SecretStr | None = Field(default=None, description="signs each message (Standard Webhooks, HMAC-SHA256)")
+    secret: SecretStr | None = Field(
+        default=None,
+        description="signs each message (Standard Webhooks, HMAC-SHA256): 24 bytes at least, as they are or as `whsec_`"
+        " and base64",
+    )
     timeout_seconds: PositiveFloat = 10.0
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(signing_key(secret.get_secret_value())) < _LEAST_SECRET:
+            raise ValueError(f"a webhook's secret needs {_LEAST_SECRET} bytes at least")
+        return secret
+
+    @property
+    def doubts(self) -> list[str]:
+        """What a receiver cannot rely on, in sentences."""
+        if self.url is None:
+            return []
+        unsigned = [] if self.secret else ["CXR_WEBHOOK__SECRET: messages are not signed; anybody can send such ones"]
+        plain = self.url.startswith("http://")
+        return unsigned + (["CXR_WEBHOOK__URL: messages are sent by plain http"] if plain else [])
+
+
+def signing_key(secret: str) -> bytes:
+    """The bytes that sign messages: those of base64 behind `whsec_`, else the secret's own. Raises ValueError."""
+    if not secret.startswith("whsec_"):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        raise ValueError("a webhook's secret needs valid base64 behind whsec_") from None

@@ -13,7 +13,8 @@ from app.api.request_scope import request_scope
 from app.api.rules import Rule
 from app.api.state import ServiceState
 from app.errors import CxrError, Overloaded
-from app.security.guard import LOOPBACK, Guard
+from app.security.guard import Guard
+from app.settings import LOOPBACK
 
 # No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
 _HEADERS = {

@@ -11,7 +11,7 @@ from app.cli import app
 from app.cli.preflight import problems
 from app.security.identity import Scope
 from app.security.keys import Keys
-from app.settings import AuthSettings, Settings, TlsSettings
+from app.settings import AuthSettings, DimseSettings, Settings, TlsSettings
 
 
 def test_the_defaults_have_no_problem(settings: Settings) -> None:
@@ -79,3 +79,23 @@ def test_doctor_shows_what_is_there_and_fails_where_something_is_not(
     bad = run.invoke(app, ["doctor", "--state-dir", str(tmp_path)])
     assert bad.exit_code == 1
     assert "could not be reached" in bad.output
+
+
+@pytest.mark.parametrize(
+    ("dimse", "refused"),
+    [
+        ({"port": 11112}, True),
+        ({"port": 11112, "host": "0.0.0.0"}, True),
+        ({"port": 11112, "host": "::"}, True),
+        ({"port": 11112, "host": "127.0.0.1"}, False),
+        ({"port": 11112, "allowed_aes": ("PACS",)}, False),
+        ({"port": 11112, "tls_client_ca": Path("/etc/hostname")}, False),
+        ({"port": 11112, "open_to_all": True}, False),
+        ({}, False),
+    ],
+)
+def test_dimse_on_a_network_needs_to_know_who_may_store(
+    settings: Settings, dimse: dict[str, object], refused: bool
+) -> None:
+    chosen = settings.model_copy(update={"host": "10.1.2.3", "dimse": DimseSettings(**dimse)})  # type: ignore[arg-type]
+    assert any("CXR_DIMSE__ALLOWED_AES" in line for line in problems(chosen)) is refused

@@ -45,3 +45,21 @@ async def test_only_refusals_that_will_not_change_are_permanent(status: int, per
     with pytest.raises(DeliveryFailed) as caught:
         await Webhook(WebhookSettings(url="http://receiver"), transport).send("job.done", {}, "1")
     assert caught.value.permanent is permanent
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "short", "whsec_", "whsec_abc", "whsec_" + "A" * 16, "whsec_no base64 at all, not a bit", "x" * 23]
+)
+def test_a_secret_that_can_be_guessed_or_is_no_base64_is_refused_at_the_start(secret: str) -> None:
+    with pytest.raises(ValueError, match="webhook's secret"):
+        WebhookSettings(url="https://receiver/hook", secret=secret)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("secret", ["x" * 24, "whsec_" + "A" * 32])
+def test_a_secret_of_24_bytes_is_taken(secret: str) -> None:
+    assert WebhookSettings(url="https://receiver/hook", secret=secret).doubts == []  # type: ignore[arg-type]
+
+
+def test_what_a_receiver_cannot_rely_on_is_said() -> None:
+    assert len(WebhookSettings(url="http://receiver/hook").doubts) == 2
+    assert WebhookSettings().doubts == []
