@@ -17,7 +17,7 @@ class Guard:
 
     def __init__(self, settings: Settings, pseudonyms: Pseudonyms, oidc: Oidc | None = None) -> None:
         self._keys = Keys(settings.keys_file)
-        self._oidc = oidc or (Oidc(settings.auth) if settings.auth.oidc_issuer else None)
+        self._oidc = oidc or (Oidc(settings.auth, pseudonyms) if settings.auth.oidc_issuer else None)
         self._asked = settings.auth.mode == "auto"
         # Decided once. What happens to the file of keys later closes the door, and never opens it.
         self._open = settings.auth.mode == "off" or (

@@ -1,6 +1,9 @@
 """Bearer tokens of an identity provider."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -9,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app.errors import Unauthenticated, Unavailable
-from app.security.identity import Scope
+from app.security import jwks
+from app.security.identity import Pseudonyms, Scope
 from app.security.oidc import Oidc
 from app.settings import AuthSettings
 
@@ -47,7 +51,7 @@ class Provider:
 
     @property
     def oidc(self) -> Oidc:
-        return Oidc(SETTINGS, httpx.MockTransport(self.respond))
+        return Oidc(SETTINGS, Pseudonyms(b"secret"), httpx.MockTransport(self.respond))
 
 
 async def test_a_token_gives_its_scopes_and_a_pseudonym_of_its_subject() -> None:
@@ -92,7 +96,7 @@ async def test_a_new_key_is_fetched_and_unknown_ones_do_not_make_us_ask_again_an
     with pytest.raises(Unauthenticated):
         await oidc.find(provider.token())
     assert provider.fetches == 1
-    oidc._fetched -= 11
+    oidc.keys._fetched -= 11
     assert (await oidc.find(provider.token())).may(Scope.INFER)
     assert provider.fetches == 2
 
@@ -103,7 +107,125 @@ async def test_a_provider_that_is_down_is_503_until_its_keys_are_known_and_then_
     provider.down = True
     with pytest.raises(Unavailable):
         await oidc.find(provider.token())
-    provider.down, oidc._fetched = False, float("-inf")
+    provider.down, oidc.keys._fetched = False, float("-inf")
     await oidc.find(provider.token())
-    provider.down, oidc._fetched = True, float("-inf")
+    provider.down, oidc.keys._fetched = True, float("-inf")
     assert (await oidc.find(provider.token())).may(Scope.INFER)
+
+
+async def test_a_known_key_is_answered_while_a_slow_provider_is_asked_for_an_invented_one() -> None:
+    provider = Provider()
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        if provider.fetches:
+            begun.set()
+            await release.wait()
+        return provider.respond(request)
+
+    oidc = Oidc(SETTINGS, Pseudonyms(b"secret"), httpx.MockTransport(slow))
+    good = provider.token()
+    await oidc.find(good)
+    oidc.keys._fetched = float("-inf")
+    provider.kid = "invented"
+    invented = asyncio.create_task(oidc.find(provider.token()))
+    await begun.wait()
+    assert [(await oidc.find(good)).may(Scope.INFER) for _ in range(3)] == [True] * 3
+    provider.kid = "one"
+    release.set()
+    with pytest.raises(Unauthenticated):
+        await invented
+    assert provider.fetches == 2
+
+
+async def test_a_provider_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "_FETCH_SECONDS", 0.3)
+
+    async def drip() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0.05)
+            yield b" "
+
+    oidc = Oidc(SETTINGS, Pseudonyms(b"secret"), httpx.MockTransport(lambda _: httpx.Response(200, content=drip())))
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable):
+            await oidc.find(Provider().token())
+
+
+async def test_a_key_set_without_an_end_is_not_read_to_it() -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 100_000
+            yield b" " * 100_000
+
+    oidc = Oidc(SETTINGS, Pseudonyms(b"secret"), httpx.MockTransport(lambda _: httpx.Response(200, content=endless())))
+    with pytest.raises(Unavailable):
+        await oidc.find(Provider().token())
+    assert sent < 2_000_000
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"null", b"5", b'"x"', b"{}", b'{"keys": 5}', b'{"keys": [5]}', b"[" * 100_000, b"<html>", b"\xff"]
+)
+async def test_a_damaged_key_set_is_401_in_words_and_known_keys_stay_good(body: bytes) -> None:
+    provider, damaged = Provider(), False
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=body) if damaged else provider.respond(request)
+
+    oidc = Oidc(SETTINGS, Pseudonyms(b"secret"), httpx.MockTransport(respond))
+    await oidc.find(provider.token())
+    damaged, oidc.keys._fetched = True, float("-inf")
+    await oidc.find(provider.token())
+    provider.kid = "other"
+    oidc.keys._fetched = float("-inf")
+    with pytest.raises(Unauthenticated):
+        await oidc.find(provider.token())
+    provider.kid = "one"
+    assert (await oidc.find(provider.token())).may(Scope.INFER)
+    fresh = Oidc(SETTINGS, Pseudonyms(b"secret"), httpx.MockTransport(respond))
+    with pytest.raises(Unauthenticated):
+        await fresh.find(provider.token())
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"scope": 5}, {"scope": {"a": 1}}, {"scope": [1, 2]}, {"scope": True}, {"sub": 5}, {"aud": 5}, {"exp": "soon"},
+        {"exp": 1e400}, {"nbf": []}, {"iat": {}}, {"nonce": "n"}, {"at_hash": "h"}, {"typ": "ID"}, {"token_use": "id"},
+    ],
+)  # fmt: skip
+async def test_odd_claims_and_id_tokens_are_401(claims: dict[str, Any]) -> None:
+    provider = Provider()
+    with pytest.raises(Unauthenticated):
+        await provider.oidc.find(provider.token(**claims))
+
+
+async def test_a_key_for_encryption_signs_nothing() -> None:
+    provider = Provider()
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        (key,) = provider.respond(request).json()["keys"]
+        return httpx.Response(200, json={"keys": [{**key, "use": "enc"}]})
+
+    with pytest.raises(Unauthenticated):
+        await Oidc(SETTINGS, Pseudonyms(b"secret"), httpx.MockTransport(respond)).find(provider.token())
+
+
+async def test_invented_keys_are_asked_for_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, now = Provider(), 1000.0
+    monkeypatch.setattr(jwks, "time", SimpleNamespace(monotonic=lambda: now))
+    oidc = provider.oidc
+    good = provider.token()
+    provider.kid = "invented"
+    invented = provider.token()
+    provider.kid = "one"
+    for second in range(600):
+        now = 1000.0 + second
+        assert (await oidc.find(good)).may(Scope.INFER)
+        with pytest.raises(Unauthenticated):
+            await oidc.find(invented)
+    assert provider.fetches <= 8
