@@ -1,7 +1,7 @@
 """Builds the application: parts that are not passed in are made from the settings."""
 
 import asyncio
-import contextlib
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -85,9 +85,14 @@ def _prepare_state(settings: Settings) -> None:
     It holds patients' images and names, so it is closed to other users; one that another user owns stays as it is (a
     volume, say), and `cxr doctor` says who may read it.
     """
+    os.umask(0o077)
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with contextlib.suppress(PermissionError):
-        settings.state_dir.chmod(0o700)
+    if settings.state_dir.stat().st_mode & 0o077:
+        try:
+            settings.state_dir.chmod(0o700)
+            log.warning("the state folder was open to other users and is closed now")
+        except PermissionError:
+            log.warning("the state folder is open to other users, and another user owns it")
     temporary = settings.state_dir / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(temporary.resolve())

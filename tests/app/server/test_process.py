@@ -1,5 +1,6 @@
 """Threads share the allocator's arenas; neither memory nor files are for other users."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -7,8 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from app.settings import Settings
 from tests.support.process import ServiceProcess
+from tests.support.service import running
 from tests.support.studies import instance, multipart
 
 _COUNT = """
@@ -65,3 +69,20 @@ def test_the_state_folder_and_all_that_lies_in_it_is_for_its_owner_alone(tmp_pat
         made = [path for path in state.rglob("*") if path != state / "spool"]
         assert {"cxr.sqlite", "spool", "tmp", "audit"} <= {path.name for path in state.iterdir()}
         assert [path for path in made if path.lstat().st_mode & 0o077 and not path.is_socket()] == []
+
+
+async def test_a_state_folder_that_is_open_to_others_is_closed_and_said_whoever_starts_the_application(
+    settings: Settings,
+) -> None:
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    settings.state_dir.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        with capture_logs() as logs:
+            async with running(settings):
+                made = settings.state_dir / "made"
+                made.write_text("")
+    finally:
+        os.umask(before)
+    assert [settings.state_dir.stat().st_mode & 0o077, made.stat().st_mode & 0o077] == [0, 0]
+    assert any("open to other users" in line["event"] for line in logs)
