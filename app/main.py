@@ -168,6 +168,7 @@ def create_app(
                 await state.studies.close()
             await lifecycle.close()
             await asyncio.to_thread(state.headers.close)
+            audit.hand_on_refusals()
             audit.note("service", "stop", lifecycle.phase.value, node=settings.node)
             await asyncio.to_thread(audit.close)
             await asyncio.to_thread(tracing.flush)

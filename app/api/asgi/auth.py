@@ -13,7 +13,9 @@ from app.api.request_scope import request_scope
 from app.api.rules import Rule
 from app.api.state import ServiceState
 from app.errors import CxrError, Overloaded
+from app.security.audit import AuditLog
 from app.security.guard import Guard
+from app.security.identity import Identity
 from app.settings import LOOPBACK
 
 # No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
@@ -92,12 +94,7 @@ class AuthMiddleware:
         finally:
             if state.audit is not None and rule.audited and not context.shed:
                 route = getattr(scope.get("route"), "path", rule.prefix)
-                state.audit.note(
-                    "unknown" if identity is None else identity.id,
-                    f"{scope['method']} {route}",
-                    str(status or "aborted"),
-                    request_id=context.request_id,
-                )
+                _audited(state.audit, scope, identity, f"{scope['method']} {route}", str(status or "aborted"))
 
     def _check_sender(self, scope: Scope, rule: Rule, guard: Guard | None) -> None:
         """Raises Misdirected, ForeignOrigin, MalformedInput."""
@@ -105,6 +102,15 @@ class AuthMiddleware:
         if rule.task != "operations" and (self._named or guard is None or guard.open):
             check_host(scope, self._names)
         check_origin(scope, self._pages)
+
+
+def _audited(audit: AuditLog, scope: Scope, identity: Identity | None, what: str, outcome: str) -> None:
+    request_id = request_scope(scope).request_id
+    if identity is not None:
+        audit.note(identity.id, what, outcome, request_id=request_id)
+        return
+    address = (scope.get("client") or ("unknown",))[0]
+    audit.refuse(address, what, outcome, request_id=request_id)
 
 
 @cache

@@ -2,10 +2,12 @@
 
 import json
 import multiprocessing
+import time
 from pathlib import Path
 
 import pytest
 
+from app.security import audit
 from app.security.audit import AuditBroken, AuditLog, append, records
 
 
@@ -67,3 +69,75 @@ def test_several_processes_append_to_one_chain(path: Path) -> None:
     for process in processes:
         process.join(60)
     assert len(list(records(path))) == 120
+
+
+def test_refusals_of_unknown_clients_are_one_event_a_second_a_source(path: Path) -> None:
+    log = AuditLog(path)
+    for number in range(3000):
+        log.refuse(f"10.0.0.{number % 3}", "POST /v1/reports", "401", request_id=str(number))
+    log.refuse("10.0.0.9", "GET /metrics", "403", request_id="alone")
+    log.close()
+    found = {record["source"]: record for record in records(path)}
+    assert [found[f"10.0.0.{number}"]["requests"] for number in range(3)] == [1000] * 3
+    assert (found["10.0.0.9"]["what"], found["10.0.0.9"]["request_id"]) == ("GET /metrics", "alone")
+    assert path.stat().st_size < 2000
+
+
+def test_a_second_passes_and_refusals_are_written_without_another(path: Path) -> None:
+    log = AuditLog(path)
+    log.refuse("10.0.0.1", "POST /v1/reports", "401")
+    deadline = time.monotonic() + 10
+    while not (path.exists() and path.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [record["source"] for record in records(path)] == ["10.0.0.1"]
+    log.close()
+
+
+def test_sources_without_number_are_counted_together(path: Path) -> None:
+    log = AuditLog(path)
+    for number in range(5000):
+        log.refuse(f"10.{number // 250}.{number % 250}.1", "POST /v1/reports", "401")
+    log.close()
+    found = list(records(path))
+    assert len(found) <= 65
+    assert sum(record.get("requests", 1) for record in found) == 5000
+
+
+def test_events_of_a_folder_that_was_away_are_written_when_it_is_back(path: Path) -> None:
+    log = AuditLog(path)
+    path.parent.rmdir()
+    path.parent.write_text("")
+    for number in range(7):
+        log.note("key:1", "GET /dicom-web/studies", "200", request_id=str(number))
+        time.sleep(0.06)
+    path.parent.unlink()
+    log.note("key:1", "GET /dicom-web/studies", "200", request_id="7")
+    log.close()
+    assert [record["request_id"] for record in records(path)] == [str(number) for number in range(8)]
+
+
+def test_what_could_not_be_held_is_an_event_of_its_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "_MOST_HELD", 3)
+    log = AuditLog(path)
+    path.parent.rmdir()
+    path.parent.write_text("")
+    for number in range(10):
+        log.note("key:1", "GET", "200", request_id=str(number))
+    time.sleep(0.3)
+    path.parent.unlink()
+    log.note("key:1", "GET", "200", request_id="last")
+    log.close()
+    *kept, lost = records(path)
+    assert [record["request_id"] for record in kept] == ["0", "1", "2"]
+    assert (lost["what"], lost["events"]) == ("lost", 8)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "{}", "5", '{"hash": 1}', "\x00"])
+def test_a_line_that_is_none_is_named_without_a_traceback(path: Path, line: str) -> None:
+    written(path, 2)
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(AuditBroken) as broken:
+        list(records(path))
+    assert broken.value.line == 3
+    written(path, 1)
