@@ -5,7 +5,6 @@ prompt only as a hash, since a prompt may name a patient.
 """
 
 import datetime
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,20 +18,15 @@ from app.dicom.equipment import MANUFACTURER, contributing_equipment
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a synthetic image comes from. `bundle_sha256` identifies the model to the byte."""
+    """Where a synthetic image comes from. `bundle_sha256` identifies the model to the byte.
+
+    A prompt may name a patient and is short enough to be guessed: only this installation's pseudonym stands for it.
+    """
 
     model: str
     bundle_sha256: str
-    seed: int | None
-    prompt_sha256: str | None
-
-    @classmethod
-    def from_prompt(
-        cls, model: str, bundle_sha256: str, seed: int | None = None, prompt: str | None = None
-    ) -> "Provenance":
-        """Provenance of a drawing; the prompt is hashed here and goes no further."""
-        digest = None if prompt is None else hashlib.sha256(prompt.encode()).hexdigest()
-        return cls(model, bundle_sha256, seed, digest)
+    seed: int | None = None
+    prompt_pseudonym: str | None = None
 
     @property
     def sentence(self) -> str:
@@ -40,8 +34,8 @@ class Provenance:
         parts = [f"Synthetic image drawn by {self.model}", f"bundle sha256 {self.bundle_sha256}"]
         if self.seed is not None:
             parts.append(f"seed {self.seed}")
-        if self.prompt_sha256 is not None:
-            parts.append(f"prompt sha256 {self.prompt_sha256}")
+        if self.prompt_pseudonym is not None:
+            parts.append(f"prompt pseudonym {self.prompt_pseudonym}")
         return "; ".join(parts)
 
 

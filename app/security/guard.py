@@ -59,3 +59,7 @@ class Guard:
     def salt(self, identity: Identity) -> str | None:
         """The salt of a client's prefix cache: the speed of a shared one would reveal what other clients asked."""
         return None if identity is ANONYMOUS else self._pseudonyms(f"cache {identity.id}")
+
+    def pseudonym(self, prompt: str) -> str:
+        """The same for the same prompt on this installation; it cannot be found by guessing prompts elsewhere."""
+        return self._pseudonyms(f"prompt {prompt}")

@@ -68,6 +68,10 @@ class Context:
             state.audit.note(scope.identity.id, "screen off", "ok", request_id=scope.request_id)
         return replace(self.caller, screening="off")
 
+    def pseudonym(self, prompt: str) -> str:
+        """What stands for a prompt outside the service."""
+        return state_of(self.request).started_guard.pseudonym(prompt)
+
     async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, an interactive request, which ends when the client leaves or the deadline passes.
 

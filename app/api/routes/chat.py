@@ -118,7 +118,9 @@ class ChatTask:
 
     def _drawn(self, drawing: Drawing) -> ChatBody:
         bundle = self.context.backend.bundle
-        provenance = Provenance.from_prompt(bundle.manifest.label, bundle.sha256, drawing.seed, self.turn.text)
+        provenance = Provenance(
+            bundle.manifest.label, bundle.sha256, drawing.seed, self.context.pseudonym(self.turn.text)
+        )
         data = base64.b64encode(render(drawing.pixels, "png", provenance)).decode()
         part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"))
         return self._body([part], "stop", drawing.usage, drawing.seed)

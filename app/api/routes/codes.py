@@ -65,7 +65,7 @@ async def create_pixels(body: PixelsRequest, request: Request) -> Response:
         highest = bundle.vocabulary.codebook_size - 1
         raise InvalidRequest(f"tokens: every token must lie in 0..{highest}", code="token_range") from error
     pixels = await context.while_connected(context.backend.codec.decode(body.tokens))
-    provenance = Provenance.from_prompt(bundle.manifest.label, bundle.sha256)
+    provenance = Provenance(bundle.manifest.label, bundle.sha256)
     file = await asyncio.to_thread(render, pixels, body.output_format, provenance)
     return Response(file, media_type=MEDIA_TYPES[body.output_format])
 

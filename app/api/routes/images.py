@@ -78,7 +78,9 @@ class ImagesTask:
 
     def _file(self, drawing: Drawing | PartialImage, output_format: OutputFormat) -> str:
         bundle = self.context.backend.bundle
-        provenance = Provenance.from_prompt(bundle.manifest.label, bundle.sha256, drawing.seed, self.body.prompt)
+        provenance = Provenance(
+            bundle.manifest.label, bundle.sha256, drawing.seed, self.context.pseudonym(self.body.prompt)
+        )
         return base64.b64encode(render(drawing.pixels, output_format, provenance)).decode()
 
     async def respond(self, result: list[Drawing]) -> Response:

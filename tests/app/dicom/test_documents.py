@@ -81,9 +81,7 @@ def test_a_document_on_a_real_image_passes_dciodvfy(tmp_path: Path, write: Write
 
 def test_a_synthetic_capture_passes_dciodvfy(tmp_path: Path) -> None:
     path = tmp_path / "synthetic.dcm"
-    path.write_bytes(
-        to_bytes(synthetic_capture(np.zeros((256, 256), np.uint8), Provenance.from_prompt("m-1", "ab" * 32, 1, "x")))
-    )
+    path.write_bytes(to_bytes(synthetic_capture(np.zeros((256, 256), np.uint8), Provenance("m-1", "ab" * 32, 1, "x"))))
     assert dciodvfy_errors(path) == []
 
 

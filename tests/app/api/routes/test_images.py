@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import io
 
 import numpy as np
@@ -63,7 +64,11 @@ async def test_pictures_say_that_they_are_synthetic(service: Service, output_for
     assert image.format == output_format.upper()
     assert "Synthetic image drawn by fake-1" in said
     assert "seed 1" in said
+    assert "prompt pseudonym " in said
     assert b"Secret" not in data
+    for name in ("sha256", "sha1", "md5", "sha512", "blake2b"):
+        # A digest without a key is found again by guessing.
+        assert hashlib.new(name, b"Secret").hexdigest()[:12].encode() not in data
 
 
 async def test_dicom_output_is_a_synthetic_secondary_capture(service: Service) -> None:
