@@ -1,5 +1,6 @@
 """One generation: what a client may ask of it, its ids as they come, timed and accounted."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -18,13 +19,14 @@ BACKGROUND = 10  # vLLM's priority of a study's generation: interactive requests
 
 @dataclass(frozen=True)
 class Caller:
-    """Whom a generation is for: what keeps its prefix cache apart, its priority, where its tokens are counted, and
-    whether its images are looked at: `off` was asked for, `unneeded` where nothing is reported on them.
+    """Whom a generation is for: what keeps its prefix cache apart, its priority, what sets its tokens aside and is then
+    told how many they were, and whether its images are looked at: `off` was asked for, `unneeded` where nothing is
+    reported on them.
     """
 
     cache_salt: str | None = None
     priority: int = 0
-    spend: Callable[[int], None] | None = None
+    reserve: Callable[[int], Callable[[int], None]] | None = None
     screening: Screening = "on"
 
 
@@ -61,9 +63,13 @@ class Usage:
 async def stream(
     engine: Engine, prompt: Sequence[int], kind: Kind, sampling: Sampling, caller: Caller, timings: Timings
 ) -> AsyncGenerator[Delta]:
-    """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted."""
+    """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted.
+
+    Raises RateLimited where the client's tokens of the day do not reach for the longest answer, and as the engine does.
+    """
     generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
-    started, written = time.perf_counter(), 0
+    settle = caller.reserve(len(prompt) + sampling.max_tokens) if caller.reserve is not None else None
+    started, written, given_up = time.perf_counter(), 0, False
     try:
         async with aclosing(engine.generate(generation)) as deltas:
             async for delta in deltas:
@@ -73,9 +79,13 @@ async def stream(
                         timings.note("queue", delta.queue_seconds)
                 written += len(delta.ids)
                 yield delta
+    except (GeneratorExit, asyncio.CancelledError):
+        given_up = True
+        raise
     finally:
-        if caller.spend is not None and written:
-            caller.spend(len(prompt) + written)
+        if settle is not None:
+            # Who gives up has been computed for, as far as anybody knows; whom the engine refuses has not.
+            settle(len(prompt) + written if written or given_up else 0)
 
 
 async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:

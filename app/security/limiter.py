@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.storage import storage_from_string
@@ -13,15 +13,19 @@ from app.errors import Overloaded, RateLimited
 from app.security.identity import ANONYMOUS, Identity
 from app.settings import LimitsSettings
 
+Settle = Callable[[int], None]
+# Seconds by which a window's end may differ as it is reckoned from what the storage says is left.
+_SAME_WINDOW = 60.0
+
 
 class Limiter:
     """Admission: lets requests in up to their limits, or says when to retry."""
 
     def __init__(self, settings: LimitsSettings) -> None:
         self._settings = settings
-        storage = storage_from_string(settings.storage)
-        self._minute = MovingWindowRateLimiter(storage)
-        self._day = FixedWindowRateLimiter(storage)
+        self._storage = storage_from_string(settings.storage)
+        self._minute = MovingWindowRateLimiter(self._storage)
+        self._day = FixedWindowRateLimiter(self._storage)
         self._under_way: Counter[str] = Counter()
 
     @property
@@ -57,11 +61,26 @@ class Limiter:
             if not self._under_way[identity.id]:
                 del self._under_way[identity.id]
 
-    def spend(self, identity: Identity, tokens: int) -> None:
-        """Count tokens that were read and written for a client; what it has begun it may finish."""
+    def reserve(self, identity: Identity, tokens: int) -> Settle:
+        """Set aside the most tokens that a generation can read and write; the result is told how many they were, and
+        gives the others back. Many at once together never take more than there are. Raises RateLimited.
+        """
         day = self._daily(identity)
-        if day is not None and tokens > 0:
-            self._day.hit(day, identity.id, cost=tokens)
+        if day is None:
+            return lambda used: None
+        key, life = day.key_for(identity.id), day.get_expiry()
+        if self._storage.incr(key, life, amount=tokens) > day.amount:
+            self._storage.incr(key, life, amount=-tokens)
+            raise self._exhausted(day, identity, "The tokens of the day that this key has left are too few for this.")
+        window = self._day.get_window_stats(day, identity.id).reset_time
+
+        def settle(used: int) -> None:
+            unused = tokens - used
+            # What was set aside yesterday is not given back today.
+            if unused > 0 and abs(self._day.get_window_stats(day, identity.id).reset_time - window) < _SAME_WINDOW:
+                self._storage.incr(key, life, amount=-unused)
+
+        return settle
 
     def _daily(self, identity: Identity) -> RateLimitItem | None:
         if identity is ANONYMOUS:

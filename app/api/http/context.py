@@ -50,7 +50,7 @@ class Context:
             lifecycle=state.lifecycle,
             gate=state.gate,
             limits=state.settings.limits,
-            caller=Caller(cache_salt=guard.salt(identity), spend=partial(guard.limiter.spend, identity)),
+            caller=Caller(cache_salt=guard.salt(identity), reserve=partial(guard.limiter.reserve, identity)),
             seconds=seconds,
             deadline=asyncio.get_running_loop().time() + seconds,
         )

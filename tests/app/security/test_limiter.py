@@ -1,5 +1,7 @@
 """How much one client may do."""
 
+import contextlib
+
 import pytest
 
 from app.errors import Overloaded, RateLimited
@@ -45,14 +47,41 @@ def test_a_request_that_fails_gives_its_place_back() -> None:
     assert limiter.under_way == 0
 
 
-def test_tokens_of_the_day_run_out_and_what_was_begun_is_finished() -> None:
+def test_tokens_of_the_day_run_out() -> None:
     limiter = Limiter(LimitsSettings(tokens_per_day=100))
-    with limiter.admitted(client()):
-        limiter.spend(client(), 60)
-        limiter.spend(client(), 60)
+    limiter.reserve(client(), 60)(60)
+    limiter.reserve(client(), 40)(40)
     with pytest.raises(RateLimited, match="tokens") as refused, limiter.admitted(client()):
         pass
     assert refused.value.code == "quota_exhausted"
     assert refused.value.retry_after <= 86_401
     with limiter.admitted(client("b")):
-        limiter.spend(ANONYMOUS, 10_000)
+        limiter.reserve(ANONYMOUS, 10_000)(10_000)
+
+
+def test_many_at_once_never_take_more_than_there_is() -> None:
+    limiter, taken = Limiter(LimitsSettings(tokens_per_day=1000)), []
+    for _ in range(40):
+        with contextlib.suppress(RateLimited):
+            taken.append(limiter.reserve(client(), 300))
+    assert len(taken) == 3
+    with pytest.raises(RateLimited):
+        limiter.reserve(client(), 101)
+    limiter.reserve(client(), 100)
+
+
+def test_what_was_not_used_is_given_back() -> None:
+    limiter = Limiter(LimitsSettings(tokens_per_day=1000))
+    for _ in range(25):
+        limiter.reserve(client(), 500)(20)
+    with pytest.raises(RateLimited):
+        limiter.reserve(client(), 501)
+    limiter.reserve(client(), 500)
+
+
+def test_a_refused_reservation_takes_nothing() -> None:
+    limiter = Limiter(LimitsSettings(tokens_per_day=100))
+    for _ in range(10):
+        with pytest.raises(RateLimited):
+            limiter.reserve(client(), 101)
+    limiter.reserve(client(), 100)

@@ -113,7 +113,7 @@ async def test_a_body_is_not_read_before_its_sender_is_known(locked: Service) ->
 
 async def test_a_key_at_its_limit_is_429_with_retry_after_and_the_others_go_on(settings: Settings, keys: Keys) -> None:
     first = keys.create("a", (Scope.INFER,), requests_per_minute=1)
-    second = keys.create("b", (Scope.INFER,), tokens_per_day=1)
+    second = keys.create("b", (Scope.INFER,), tokens_per_day=1000)
     async with running(settings) as service:
         assert (await report(service, **bearer(first))).status_code == 200
         refused = await report(service, **bearer(first))
@@ -121,6 +121,20 @@ async def test_a_key_at_its_limit_is_429_with_retry_after_and_the_others_go_on(s
         assert int(refused.headers["Retry-After"]) >= 1
         assert (await report(service, **bearer(second))).status_code == 200
         assert (await report(service, **bearer(second))).json()["code"] == "quota_exhausted"
+
+
+async def test_many_requests_at_once_stay_within_the_tokens_of_the_day(settings: Settings, keys: Keys) -> None:
+    token = keys.create("a", (Scope.INFER,), tokens_per_day=1000)
+    body = {"prompt": "Normal.", "n": 2}
+    async with running(settings) as service:
+        service.engine.step_seconds = 0.005
+        drawn = [service.client.post("/v1/images/generations", json=body, headers=bearer(token)) for _ in range(20)]
+        answers = await asyncio.gather(*drawn)
+        used = sum(answer.json()["usage"]["total_tokens"] for answer in answers if answer.is_success)
+        refused = [answer.json()["error"]["code"] for answer in answers if not answer.is_success]
+    assert 0 < used <= 1000
+    assert set(refused) <= {"quota_exhausted", "rate_limited"}
+    assert "quota_exhausted" in refused
 
 
 async def test_requests_past_the_limit_are_429_and_health_still_answers(settings: Settings) -> None:
