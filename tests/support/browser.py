@@ -18,10 +18,10 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not in
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """A headless browser."""
+def browser(*arguments: str) -> Iterator[Browser]:
+    """A headless browser, started with further arguments."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *arguments])
         try:
             yield started
         finally:
