@@ -4,9 +4,10 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
-from limits.storage import storage_from_string
+from limits.storage import Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
 from app.errors import Overloaded, RateLimited
@@ -23,7 +24,7 @@ class Limiter:
 
     def __init__(self, settings: LimitsSettings) -> None:
         self._settings = settings
-        self._storage = storage_from_string(settings.storage)
+        self._storage = cast(Storage, storage_from_string(settings.storage))
         self._minute = MovingWindowRateLimiter(self._storage)
         self._day = FixedWindowRateLimiter(self._storage)
         self._under_way: Counter[str] = Counter()
