@@ -1,7 +1,7 @@
 """A synthetic radiograph as a Secondary Capture Image (PS3.3 A.8.1).
 
 It never joins a real patient's study, says that it is synthetic wherever the standard has a place for it, and holds the
-prompt only as a hash, since a prompt may name a patient.
+prompt only as a pseudonym, since a prompt may name a patient.
 """
 
 import datetime

@@ -31,7 +31,7 @@ class Radiograph:
     """A decoded radiograph after the reference preprocessing.
 
     `pixels` is uint8 (size, size), grey, bright where the beam was absorbed. `sha256` is that of the received bytes,
-    `width` and `height` those of the image as received. `warnings` are sentences without patient data. `turn` is
+    `width` and `height` those of the image with square pixels. `warnings` are sentences without patient data. `turn` is
     what the header made of the image as it is stored.
     """
 

@@ -65,3 +65,9 @@ def test_two_patients_end_the_job_without_naming_them(one: dict[str, Any], other
 )
 def test_one_patient_written_in_two_ways_is_one(one: dict[str, Any], other: dict[str, Any]) -> None:
     check_one_patient([held(**one), held(**other)])
+
+
+def test_a_patient_behind_many_spellings_of_another_is_not_left_out() -> None:
+    spellings = [held(PatientID="A1", PatientName=f"Doe^Jane {number}") for number in range(80)]
+    with pytest.raises(JobFailed):
+        check_one_patient([*spellings, held(PatientID="B2", PatientName="Beta^Bob")])
