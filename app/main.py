@@ -142,8 +142,9 @@ def create_app(
     )
 
     async def open_studies() -> None:
+        limiter = state.started_guard.limiter
         opened = await asyncio.to_thread(
-            StudyService, settings, state.lifecycle, state.gate, state.headers, state.audit
+            StudyService, settings, state.lifecycle, state.gate, state.headers, state.audit, limiter
         )
         # Known before it has started: a start that fails is closed, too.
         state.studies = opened

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
+from tests.support.ingest import Held
 from tests.support.service import Service, running
 
 
@@ -31,6 +32,15 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     """The application on fakes, ready."""
     async with running(settings) as started:
         yield started
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Held]:
+    """An ingestor on an empty database, started."""
+    made = Held(tmp_path)
+    made.ingestor.start()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -4,14 +4,32 @@ from dataclasses import dataclass
 
 from app.security.identity import Scope
 
+_READING = ("GET", "HEAD")
+_STUDIES = (Scope.DICOM_READ, Scope.JOBS_MANAGE, Scope.DICOM_STORE)
+
 
 @dataclass(frozen=True)
 class Rule:
-    """Paths that begin with `prefix`: the scope they need (None: open to all), and what metrics count them as."""
+    """Paths that begin with `prefix`: the scopes of which a client needs one (none: open to all), for reading and for
+    every other method, and what metrics count them as.
+    """
 
     prefix: str
-    scope: Scope | None
+    read: tuple[Scope, ...]
     task: str
+    write: tuple[Scope, ...] | None = None
+    delete: tuple[Scope, ...] | None = None
+
+    def scopes(self, method: str) -> tuple[Scope, ...]:
+        """The scopes of which a request needs one; none: it is open to all."""
+        if method in _READING or self.write is None:
+            return self.read
+        return self.delete if method == "DELETE" and self.delete is not None else self.write
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody is let in."""
+        return not self.read
 
     @property
     def audited(self) -> bool:
@@ -19,24 +37,24 @@ class Rule:
         return self.task not in ("operations", "models")
 
 
-# The first prefix that fits counts.
+# The first prefix that fits counts. Of jobs, a client sees what `app.api.http.access` says.
 RULES = (
-    Rule("/v1/reports", Scope.INFER, "report"),
-    Rule("/v1/answers", Scope.INFER, "answer"),
-    Rule("/v1/images/generations", Scope.INFER, "draw"),
-    Rule("/v1/images/edits", Scope.INFER, "draw"),
-    Rule("/v1/images/", Scope.INFER, "codes"),
-    Rule("/v1/chat/", Scope.INFER, "chat"),
-    Rule("/v1/models", Scope.INFER, "models"),
-    Rule("/v1/jobs", Scope.DICOM, "studies"),
-    Rule("/v1/", Scope.ADMIN, "other"),
-    Rule("/dicom-web/", Scope.DICOM, "dicomweb"),
-    Rule("/metrics", Scope.METRICS, "operations"),
-    Rule("/livez", None, "operations"),
-    Rule("/readyz", None, "operations"),
-    Rule("/startupz", None, "operations"),
+    Rule("/v1/reports", (Scope.INFER,), "report"),
+    Rule("/v1/answers", (Scope.INFER,), "answer"),
+    Rule("/v1/images/generations", (Scope.INFER,), "draw"),
+    Rule("/v1/images/edits", (Scope.INFER,), "draw"),
+    Rule("/v1/images/", (Scope.INFER,), "codes"),
+    Rule("/v1/chat/", (Scope.INFER,), "chat"),
+    Rule("/v1/models", (Scope.INFER,), "models"),
+    Rule("/v1/jobs", _STUDIES, "studies", write=(Scope.JOBS_MANAGE,)),
+    Rule("/v1/", (Scope.ADMIN,), "other"),
+    Rule("/dicom-web/", (Scope.DICOM_READ,), "dicomweb", write=(Scope.DICOM_STORE,), delete=(Scope.ADMIN,)),
+    Rule("/metrics", (Scope.METRICS,), "operations"),
+    Rule("/livez", (), "operations"),
+    Rule("/readyz", (), "operations"),
+    Rule("/startupz", (), "operations"),
 )
-_OPEN = Rule("/", None, "other")
+_OPEN = Rule("/", (), "other")
 
 
 def rule_of(path: str) -> Rule:

@@ -13,9 +13,9 @@ from app.cli.console import console, errors, fail
 from app.cli.options import ServiceStateOption, settings_of
 from app.errors import CxrError
 from app.security import audit
-from app.security.identity import Scope
+from app.security.identity import Scope, is_tenant
 from app.security.keys import Keys
-from app.settings import Settings
+from app.settings import DEFAULT_TENANT, Settings
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. A running service sees it.")
 
@@ -53,16 +53,20 @@ def create(
     requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
     max_requests: Annotated[int | None, typer.Option(min=1, help="Under way at once.")] = None,
     tokens_per_day: Annotated[int | None, typer.Option(min=1)] = None,
+    tenant: Annotated[str, typer.Option(help="Whose studies it sees and sends; '*': it sees all.")] = DEFAULT_TENANT,
     keys_file: FileOption = None,
     state_dir: ServiceStateOption = None,
 ) -> None:
     """Make a key and print it, once."""
     keys, settings = _keys(state_dir, keys_file)
     ends = None if expires is None else time.time() + _seconds(expires)
+    if not is_tenant(tenant):
+        fail(f"{tenant!r} is no tenant: give letters, digits, `.`, `_` and `-`, or '*'.")
     token = keys.create(
         name,
         tuple(dict.fromkeys(scope)),
         ends,
+        tenant,
         requests_per_minute=requests_per_minute,
         max_requests=max_requests,
         tokens_per_day=tokens_per_day,
@@ -75,12 +79,12 @@ def create(
 def list_(keys_file: FileOption = None, state_dir: ServiceStateOption = None) -> None:
     """Show the keys."""
     keys, _ = _keys(state_dir, keys_file)
-    table = Table("id", "name", "scopes", "created", "expires")
+    table = Table("id", "name", "scopes", "tenant", "created", "expires")
     for key in keys.list():
         expires = "never" if key.expires is None else _day(key.expires)
         if key.has_expired(time.time()):
             expires = f"[red]{expires}[/]"
-        table.add_row(key.id, key.name, ", ".join(key.scopes), _day(key.created), expires)
+        table.add_row(key.id, key.name, ", ".join(key.scopes), key.tenant, _day(key.created), expires)
     console.print(table)
 
 

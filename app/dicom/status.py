@@ -29,10 +29,14 @@ class FailureReason(IntEnum):
 
 
 class WarningReason(IntEnum):
-    """Warning Reason (0008,1196), PS3.18 Table I.2-1."""
+    """Warning Reason (0008,1196), PS3.18 Table I.2-1, and two of ours: B0xx is a warning to every sender (PS3.7 C)."""
 
     COERCED = 0xB000
     SOP_CLASS_MISMATCH = 0xB007
+    # Stored in a study that holds another patient's images of the same sender.
+    PATIENT_CONFLICT = 0xB0A0
+    # Stored beside the study, not in it.
+    KEPT_APART = 0xB0A1
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Receipt:
 
     UIDs are None where the instance could not be read so far. `detail` is a sentence without patient data. A receipt
     without a failure is given only once the instance is durable and its study's work is enqueued. `busy` says that the
-    cause of a failure passes: the same instance is taken later.
+    cause of a failure passes: the same instance is taken later. `opened` is the job that began with it.
     """
 
     sop_class_uid: str | None
@@ -52,8 +56,11 @@ class Receipt:
     warning: WarningReason | None = None
     detail: str = ""
     busy: bool = False
+    opened: str | None = None
 
     @property
     def outcome(self) -> str:
         """The outcome as a word for metrics and logs."""
-        return "stored" if self.failure is None else self.failure.name.lower()
+        if self.failure is not None:
+            return self.failure.name.lower()
+        return "kept_apart" if self.warning is WarningReason.KEPT_APART else "stored"

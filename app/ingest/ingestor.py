@@ -1,56 +1,38 @@
 """Makes received instances durable: checked, synced, recorded with their study's work, then acknowledged."""
 
 import contextlib
-import os
 import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from app.dicom.digest import content_digest
-from app.dicom.header import Header, NotStorable
+from app.dicom.header import NotStorable
 from app.dicom.opening import Opening
 from app.dicom.status import FailureReason, Receipt
+from app.errors import RateLimited
 from app.imaging.headers import Headers
+from app.ingest.incoming import Incoming, Ready, prepend
 from app.ingest.refusals import fault, refusal
+from app.ingest.study_tokens import Reserve, StudyTokens
 from app.queues import batches
+from app.store.arrivals import Arrival
 from app.store.database import Database
 from app.store.integrity import is_whole
-from app.store.recording import Arrival, Enqueue, NotLookedAt, record
+from app.store.owners import NOBODY, Owner
+from app.store.recording import Enqueue, HeldByAnother, NotLookedAt, record
 from app.store.spool import Spool, sync_file
 from app.store.transient import is_transient
 from app.telemetry import tracing
 
 _THREADS, _SLOW_THREADS = 4, 2
 _BATCH = 64
-_CHUNK = 1_000_000
 _HELD_SECONDS = 60.0
 # A commit costs as much as this many seconds of a processor: what is nearly ready shares it.
 _LINGER_SECONDS = 0.005
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A file that was handed over, and the promise of its receipt."""
-
-    file: Path
-    sender: str
-    study: str | None
-    instance: str | None
-    receipt: "Future[Receipt]"
-    trace: str | None
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A file that was checked and synced, and what is to be recorded of it."""
-
-    incoming: Incoming
-    arrival: Arrival
 
 
 class Ingestor:
@@ -58,10 +40,14 @@ class Ingestor:
 
     Threads check what has arrived and sync it; what is deflated is checked on threads of its own, as inflating may take
     seconds. One thread drains what is ready into a batch (group commit) and records it in one transaction, so that
-    senders share the cost. `enqueue` puts a job's workflow into the same transaction.
+    senders share the cost. `enqueue` puts a job's workflow into the same transaction. `tokens` counts a report's for
+    who sent its study.
     """
 
-    def __init__(self, spool: Spool, database: Database, enqueue: Enqueue, headers: Headers) -> None:
+    def __init__(
+        self, spool: Spool, database: Database, enqueue: Enqueue, headers: Headers, tokens: StudyTokens | None = None
+    ) -> None:
+        self._tokens = tokens
         self._spool = spool
         self._database = database
         self._enqueue = enqueue
@@ -92,14 +78,40 @@ class Ingestor:
         return self._spool.new_file()
 
     def accept(
-        self, file: Path, *, sender: str, study: str | None = None, instance: str | None = None
+        self,
+        file: Path,
+        *,
+        sender: str,
+        owner: Owner = NOBODY,
+        reserve: Reserve | None = None,
+        study: str | None = None,
+        instance: str | None = None,
     ) -> "Future[Receipt]":
         """Take a written file over; see Ingest."""
         receipt: Future[Receipt] = Future()
         # From here on it cannot be cancelled: the sender may leave, and what it handed over is still recorded.
         receipt.set_running_or_notify_cancel()
-        self._threads.submit(self._open, Incoming(file, sender, study, instance, receipt, tracing.traceparent()))
+        try:
+            settle = self._tokens.set_aside(reserve) if self._tokens is not None else None
+        except RateLimited as error:
+            file.unlink(missing_ok=True)
+            refused = Receipt(None, None, failure=FailureReason.OUT_OF_RESOURCES, detail=error.detail, busy=True)
+            receipt.set_result(refused)
+            return receipt
+        trace = tracing.traceparent()
+        self._threads.submit(self._open, Incoming(file, sender, owner, settle, study, instance, receipt, trace))
         return receipt
+
+    def _answer(self, one: Incoming, receipt: Receipt, *, kept: bool = False) -> None:
+        """Give the receipt; what was set aside stays so where a job began."""
+        if not kept:
+            one.file.unlink(missing_ok=True)
+        if one.settle is not None:
+            if receipt.opened is None:
+                one.settle(0)
+            elif self._tokens is not None:
+                self._tokens.hold(receipt.opened, one.settle)
+        one.receipt.set_result(receipt)
 
     @contextlib.contextmanager
     def sending(self, sender: str) -> Iterator[None]:
@@ -133,29 +145,29 @@ class Ingestor:
             else:
                 self._check(one, opening)
         except NotStorable as refused:
-            _drop(one, refusal(refused.header, refused.reason, refused.detail))
+            self._answer(one, refusal(refused.header, refused.reason, refused.detail))
         except BaseException as error:  # every outcome is a receipt
-            _drop(one, fault(error, None))
+            self._answer(one, fault(error, None))
 
     def _check(self, one: Incoming, opening: Opening) -> None:
         """Check and sync a file, and hand it to the committer."""
         header = None
         try:
             header = self._headers.read(one.file, opening)
-            _check_identity(header, one)
+            one.check_identity(header)
             if header.prefix:
-                _prepend(header.prefix, one.file)
+                prepend(header.prefix, one.file)
             digest = content_digest(one.file, len(header.prefix) + header.start)
             sync_file(one.file)
-            arrival = Arrival(header, one.file.name, digest, one.file.stat().st_size, one.sender, one.trace)
+            arrival = Arrival(header, one.file.name, digest, one.file.stat().st_size, one.sender, one.owner, one.trace)
             with self._lock:
                 if one.sender in self._senders:
                     self._sent.setdefault(one.sender, {})[header.study_instance_uid] = time.monotonic()
             self._ready.put(Ready(one, arrival))
         except NotStorable as refused:
-            _drop(one, refusal(refused.header, refused.reason, refused.detail))
+            self._answer(one, refusal(refused.header, refused.reason, refused.detail))
         except BaseException as error:  # as above
-            _drop(one, fault(error, header))
+            self._answer(one, fault(error, header))
 
     def _ingest_batches(self) -> None:
         for batch in batches(self._ready, _BATCH, linger_seconds=_LINGER_SECONDS):
@@ -164,15 +176,12 @@ class Ingestor:
             except Exception as error:  # the thread must survive unexpected errors
                 for one in batch:
                     if not one.incoming.receipt.done():
-                        one.incoming.receipt.set_result(fault(error, None))
+                        self._answer(one.incoming, fault(error, None), kept=True)
 
     def _ingest(self, batch: Sequence[Ready]) -> None:
         recorded = self._commit([one.arrival for one in batch])
         for one, (receipt, kept) in zip(batch, recorded, strict=True):
-            if kept:
-                one.incoming.receipt.set_result(receipt)
-            else:
-                _drop(one.incoming, receipt)
+            self._answer(one.incoming, receipt, kept=kept)
 
     def _commit(self, arrivals: Sequence[Arrival]) -> list[tuple[Receipt, bool]]:
         lost: dict[str, str] = {}
@@ -198,36 +207,8 @@ class Ingestor:
             try:
                 with self._database.transaction() as connection:
                     return record(self._database, connection, arrivals, self._enqueue, lost.keys(), looked_at)
+            except HeldByAnother:
+                continue  # what it is now recorded as says so from the first look
             except NotLookedAt as again:  # outside of the transaction: reading a file takes a while
                 looked_at |= {row.sop_instance_uid for row in again.rows}
                 lost |= {row.sop_instance_uid: row.file for row in again.rows if not is_whole(self._spool, row)}
-
-
-def _check_identity(header: Header, one: Incoming) -> None:
-    if one.study is not None and header.study_instance_uid != one.study:
-        detail = "The instance belongs to another study than the request."
-        raise NotStorable(FailureReason.STUDY_MISMATCH, detail, header)
-    if one.instance is not None and header.sop_instance_uid != one.instance:
-        # PS3.4 B.2.3: the data set does not match what the request names.
-        detail = "The data set has another SOP Instance UID than its request."
-        raise NotStorable(FailureReason.STUDY_MISMATCH, detail, header)
-
-
-def _drop(one: Incoming, receipt: Receipt) -> None:
-    one.file.unlink(missing_ok=True)
-    one.receipt.set_result(receipt)
-
-
-def _prepend(prefix: bytes, file: Path) -> None:
-    """Make a Part 10 file of bytes that came without preamble or File Meta Information."""
-    whole = file.with_suffix(".whole")
-    try:
-        with whole.open("wb") as target, file.open("rb") as source:
-            target.write(prefix)
-            while chunk := source.read(_CHUNK):
-                target.write(chunk)
-            target.flush()
-            os.fsync(target.fileno())
-        whole.replace(file)
-    finally:
-        whole.unlink(missing_ok=True)

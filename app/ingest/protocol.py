@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from app.dicom.status import Receipt
+from app.ingest.study_tokens import Reserve
+from app.store.owners import NOBODY, Owner
 
 
 class Ingest(Protocol):
@@ -18,13 +20,21 @@ class Ingest(Protocol):
         """
 
     def accept(
-        self, file: Path, *, sender: str, study: str | None = None, instance: str | None = None
+        self,
+        file: Path,
+        *,
+        sender: str,
+        owner: Owner = NOBODY,
+        reserve: Reserve | None = None,
+        study: str | None = None,
+        instance: str | None = None,
     ) -> "Future[Receipt]":
         """Take a written, closed file over: check it, make it durable, enqueue its study.
 
         The future never raises: every outcome is a Receipt. A file that is not kept is deleted. `study` and `instance`
         are the Study and the SOP Instance UID that the request named, which the instance has to match. `sender` names
-        where it came from (an AE title, or `stow`). May be called from any thread.
+        the association or request that it came by, `owner` whose it is from then on. `reserve` sets the tokens of a
+        report aside for that owner. May be called from any thread.
         """
 
     def sending(self, sender: str) -> AbstractContextManager[None]:

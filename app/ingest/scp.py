@@ -4,6 +4,7 @@ import contextlib
 import copy
 import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
-from app.dicom.status import FailureReason, Receipt
+from app.dicom.status import FailureReason, Receipt, WarningReason
 from app.ingest.connections import Connections
 from app.ingest.listener import Listener
 from app.ingest.messages import DataSet
 from app.ingest.protocol import Audit, Ingest
-from app.settings import DimseSettings
+from app.ingest.study_tokens import Reserve
+from app.settings import DEFAULT_TENANT, DimseSettings
+from app.store.owners import Owner
 from app.telemetry import tracing
 from app.telemetry.metrics import INSTANCES
 from app.third_parties import set_up_pynetdicom
@@ -35,13 +38,21 @@ class StorageScp:
     """A storage SCP that answers success only for what is durable, of data sets of at most `max_bytes`."""
 
     def __init__(
-        self, settings: DimseSettings, host: str, ingest: Ingest, max_bytes: int, audit: Audit | None = None
+        self,
+        settings: DimseSettings,
+        host: str,
+        ingest: Ingest,
+        max_bytes: int,
+        audit: Audit | None = None,
+        reserve: Callable[[str], Reserve | None] = lambda owner: None,
     ) -> None:
+        """`reserve` gives an owner's means to set tokens aside."""
         self._settings = settings
         self._host = settings.host or host
         self._ingest = ingest
         self._max_bytes = max_bytes
         self._audit = audit
+        self._reserve = reserve
         self._server: Listener | None = None
         self._connections = Connections(settings)
         set_up_pynetdicom()
@@ -146,18 +157,21 @@ class StorageScp:
         sender = self._sender(event.assoc)
         try:
             with tracing.span("C-STORE", {}, SpanKind.SERVER):
-                receipt = self._received(event, self._connection(event.assoc))
+                receipt = self._received(event)
         finally:
             event.assoc.dimse.connection.opened()
         if self._audit is not None:
-            self._audit.note(f"ae:{sender}", "C-STORE", receipt.outcome)
+            source = event.assoc.dimse.connection.address
+            self._audit.note(f"ae:{sender}", "C-STORE", receipt.outcome, source=source)
         INSTANCES.labels(source="dimse", outcome=receipt.outcome).inc()
         if receipt.failure is not None:
             log.warning("instance refused", ae=sender, reason=receipt.outcome)
             return _answer(receipt.failure.in_dimse, receipt.detail)
-        return 0x0000 if receipt.warning is None else _answer(receipt.warning, "")
+        if receipt.warning is WarningReason.KEPT_APART:
+            log.warning("an instance was kept apart", ae=sender)
+        return 0x0000 if receipt.warning is None else _answer(receipt.warning, receipt.detail)
 
-    def _received(self, event: Any, sender: str) -> Receipt:
+    def _received(self, event: Any) -> Receipt:
         data_set = event.request.DataSet
         assert isinstance(data_set, DataSet)
         path = data_set.take()
@@ -167,13 +181,22 @@ class StorageScp:
             return _refused(data_set.fault or FailureReason.CANNOT_UNDERSTAND)
         named = str(event.request.AffectedSOPInstanceUID).strip(" \0")
         try:
-            return self._accept(path, sender, named)
+            return self._accept(path, event.assoc, named)
         except TimeoutError:
             # The file is handed over; a sender that repeats it meets what became of it.
             return Receipt(None, None, failure=FailureReason.PROCESSING_FAILURE, detail="It was not stored in time.")
 
-    def _accept(self, path: Path, sender: str, named: str) -> Receipt:
-        return self._ingest.accept(path, sender=sender, instance=named).result(_RECEIPT_SECONDS)
+    def _accept(self, path: Path, association: Any, named: str) -> Receipt:
+        ae = self._sender(association)
+        owner = Owner(f"ae:{ae}", self._settings.tenants.get(ae, DEFAULT_TENANT))
+        promised = self._ingest.accept(
+            path,
+            sender=self._connection(association),
+            owner=owner,
+            reserve=self._reserve(f"ae:{ae}"),
+            instance=named,
+        )
+        return promised.result(_RECEIPT_SECONDS)
 
 
 _DETAILS = {

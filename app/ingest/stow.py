@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace, TooLarge
-from app.ingest.protocol import Ingest
 
 _UNDER_WAY = 32
 # A part beyond the first is written on a thread, by so many bytes at a time: disks may hold a writer up for a second.
@@ -20,10 +19,11 @@ _SHORTEST = 16  # bytes: preambles are optional to readers, an element of a grou
 class StowReceiver:
     """The sink of one request: writes each part into the spool and gathers its receipt."""
 
-    def __init__(self, ingest: Ingest, sender: str, study: str | None, max_bytes: int, max_parts: int) -> None:
-        self._ingest = ingest
-        self._sender = sender
-        self._study = study
+    def __init__(
+        self, new_file: Callable[[], Path], accept: Callable[[Path], "Future[Receipt]"], max_bytes: int, max_parts: int
+    ) -> None:
+        self._new_file = new_file
+        self._accept = accept
         self._max_bytes = max_bytes
         self._max_parts = max_parts
         self._open: _Bounded | None = None
@@ -37,7 +37,7 @@ class StowReceiver:
         if len(self.receipts) + len(self._pending) >= self._max_parts:
             raise TooLarge(f"A request holds at most {self._max_parts} instances.", code="too_many_instances")
         if content_type == "application/dicom":
-            self._open = _Bounded(self._ingest.new_file, self._max_bytes)
+            self._open = _Bounded(self._new_file, self._max_bytes)
             return self._open  # type: ignore[return-value]
         self._refusal = _refused(FailureReason.CANNOT_UNDERSTAND, "The part is not application/dicom.")
         return None
@@ -50,7 +50,7 @@ class StowReceiver:
             if not complete:
                 self._refusal = _refused(FailureReason.CANNOT_UNDERSTAND, "The part broke off.")
             if path is not None and self._refusal is None:
-                self._pending.append(self._ingest.accept(path, sender=self._sender, study=self._study))
+                self._pending.append(self._accept(path))
                 return
             if path is not None:
                 path.unlink(missing_ok=True)
@@ -208,8 +208,12 @@ def _sequence(items: Any) -> dict[str, Any]:
 
 def warning_of(receipts: Sequence[Receipt]) -> str | None:
     """A Warning header in words (RFC 7234 5.5): clients often drop the body of a failure."""
-    details = dict.fromkeys(receipt.detail for receipt in receipts if receipt.failure is not None and receipt.detail)
-    if not details:
-        return None
+    failed = _details(receipt for receipt in receipts if receipt.failure is not None)
     failures = sum(receipt.failure is not None for receipt in receipts)
-    return f'299 llm-cxr "{failures} of {len(receipts)} instances failed: {" ".join(list(details)[:3])}"'
+    parts = [f"{failures} of {len(receipts)} instances failed: {' '.join(failed)}"] if failed else []
+    parts += _details(receipt for receipt in receipts if receipt.failure is None)
+    return f'299 llm-cxr "{" ".join(parts)}"' if parts else None
+
+
+def _details(receipts: Iterable[Receipt]) -> list[str]:
+    return list(dict.fromkeys(receipt.detail for receipt in receipts if receipt.detail))[:3]

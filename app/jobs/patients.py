@@ -1,94 +1,19 @@
-"""Whether the images of a study are one patient's: modalities have sent two under one Study Instance UID."""
+"""Whether the images of a study are one patient's: nothing of a study of two is read."""
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import combinations
-from typing import Any
 
+from app.dicom.patient import Patient
 from app.jobs.steps import JobFailed
 from app.store.records import HeldInstance
-from app.store.rows import value_of
 
-_ID, _ISSUER, _NAME, _BIRTH_DATE, _SEX = "00100020", "00100021", "00100010", "00100030", "00100040"
 # Identities that are compared, each with each.
 _MOST = 64
-_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
-_SEXES = ("F", "M")
-
-
-@dataclass(frozen=True)
-class _Patient:
-    """What a header tells of who a patient is; empty where it does not."""
-
-    identity: str
-    issuer: str
-    name: tuple[tuple[str, str], ...]
-    birth_date: str
-    sex: str
 
 
 def check_one_patient(held: Iterable[HeldInstance]) -> None:
     """Raise JobFailed where held images name two patients."""
-    patients = {_patient(instance.attributes): None for instance in held if instance.file is not None}
+    patients = {Patient.from_attributes(instance.attributes): None for instance in held if instance.file is not None}
     # Nobody writes one patient in so many ways, and none is left out of the comparison.
-    if len(patients) > _MOST or any(_are_two(one, other) for one, other in combinations(patients, 2)):
+    if len(patients) > _MOST or any(one.is_another(other) for one, other in combinations(patients, 2)):
         raise JobFailed("two_patients", "The study holds images of two patients; none of them was read.")
-
-
-def _patient(attributes: Mapping[str, Any]) -> _Patient:
-    sex = value_of(attributes, _SEX).strip().upper()
-    return _Patient(
-        # Systems pad an ID with zeros and change its case; the issuer's too.
-        value_of(attributes, _ID).strip().casefold().lstrip("0"),
-        value_of(attributes, _ISSUER).strip().casefold(),
-        tuple(sorted(_name(attributes).items())),
-        value_of(attributes, _BIRTH_DATE).strip(),
-        sex if sex in _SEXES else "",
-    )
-
-
-def _are_two(one: _Patient, other: _Patient) -> bool:
-    """Whether they are two patients: by another ID, or the same of two issuers; by name where one has no ID.
-
-    An ID may be a placeholder: where it is the same, another name together with another birth date or sex tells.
-    """
-    if one.identity and other.identity and one.identity != other.identity:
-        return True
-    if one.identity and one.identity == other.identity and one.issuer and other.issuer and one.issuer != other.issuer:
-        return True
-    renamed = _are_two_names(dict(one.name), dict(other.name))
-    reborn = bool(one.birth_date and other.birth_date and one.birth_date != other.birth_date)
-    resexed = bool(one.sex and other.sex and one.sex != other.sex)
-    if one.identity and one.identity == other.identity:
-        return renamed and (reborn or resexed)
-    return renamed or reborn
-
-
-def _name(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """The component groups of the name, folded; families and given names stay apart by `^`."""
-    values = attributes.get(_NAME, {}).get("Value") or [{}]
-    groups = values[0] if isinstance(values[0], dict) else {"Alphabetic": str(values[0] or "")}
-    return {group: folded for group in _GROUPS if (folded := _folded(str(groups.get(group) or "")))}
-
-
-def _folded(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return re.sub(r"[^\w^]+", " ", "".join(one for one in plain if not unicodedata.combining(one))).strip(" ^")
-
-
-def _are_two_names(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether names are clearly different: no word in common, or the same family and given names that begin otherwise.
-
-    A name that is cut, abbreviated, or in another order is not.
-    """
-    groups = [group for group in _GROUPS if group in one and group in other]
-    return bool(groups) and all(_differ(one[group], other[group]) for group in groups)
-
-
-def _differ(one: str, other: str) -> bool:
-    if not set(re.split(r"[\s^]+", one)) & set(re.split(r"[\s^]+", other)):
-        return True
-    (family, _, given), (other_family, _, other_given) = one.partition("^"), other.partition("^")
-    return family == other_family and bool(given and other_given) and given[0] != other_given[0]

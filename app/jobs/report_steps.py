@@ -20,6 +20,7 @@ from app.inference.backend import Backend
 from app.inference.generation import BACKGROUND, Caller, Options
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
+from app.ingest.study_tokens import StudyTokens
 from app.jobs import documents, selection
 from app.jobs.patients import check_one_patient
 from app.jobs.steps import JobFailed, retry_transient
@@ -54,6 +55,7 @@ class ReportSteps:
         spool: Spool,
         headers: Headers,
         delivers: bool,
+        tokens: StudyTokens,
     ) -> None:
         self._study = settings
         self._lifecycle = lifecycle
@@ -63,6 +65,7 @@ class ReportSteps:
         self._spool = spool
         self._headers = headers
         self._delivers = delivers
+        self._tokens = tokens
 
     async def encode(self, run: Run) -> bool:
         """Find the first candidate that is a usable frontal radiograph and encode it; False where there is none."""
@@ -125,6 +128,7 @@ class ReportSteps:
             # The seed follows from the key: a step that runs again writes the same report.
             options = Options(seed=int(key[:8], 16) % 2**31, caller=Caller(priority=BACKGROUND))
             text = await pipelines.report_on(backend, image.codes, options)
+            self._tokens.settle(run.job_id, text.usage.prompt_tokens + text.usage.completion_tokens)
             named = sections(text.text)
             return StoredReport(
                 key=key,
@@ -139,6 +143,10 @@ class ReportSteps:
             )
 
         await self._jobs.update(run, report=await self._with_model(generate))
+
+    def over(self, run: Run) -> None:
+        """Nothing more is read for the run."""
+        self._tokens.settle(run.job_id, 0)
 
     async def write(self, run: Run) -> None:
         """Write the documents. A revision that read the same image as a previous one has its report already."""

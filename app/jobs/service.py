@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.inference.priority import PriorityGate
 from app.ingest.ingestor import Ingestor
 from app.ingest.protocol import Ingest
 from app.ingest.scp import StorageScp
+from app.ingest.study_tokens import Reserve, StudyTokens
 from app.jobs import documents
 from app.jobs.cancellation import CancellationWatch
 from app.jobs.dbos import WorkflowEngine
@@ -25,12 +27,15 @@ from app.jobs.retention import Retention
 from app.jobs.steps import StepRunner
 from app.jobs.workflow import StudyWorkflow
 from app.security.audit import AuditLog
+from app.security.identity import Identity
+from app.security.limiter import Limiter
 from app.settings import Settings
 from app.store import state_folder
 from app.store.database import Database, database_url
 from app.store.deliveries import Deliveries
 from app.store.integrity import verify
 from app.store.jobs import Jobs
+from app.store.owners import EVERYTHING, Viewer
 from app.store.records import Delivery, Job, JobCounts
 from app.store.results import Results
 from app.store.search import Query, Search, StoredInstance
@@ -60,10 +65,13 @@ class StudyService:
         gate: PriorityGate,
         headers: Headers,
         audit: AuditLog | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         """Open the database and the spool. Raises CxrError. Blocks: to be called off the event loop."""
         self._settings = settings
         self._audit = audit
+        self._limiter = limiter
+        self._tokens = StudyTokens(settings.limits.study_tokens)
         self._headers = headers
         self._lock = NodeLock(settings.state_dir, settings.node)
         self._lock.acquire()
@@ -84,7 +92,7 @@ class StudyService:
         self._search = Search(self.database)
         self._results = Results(self.database, self._spool)
         self._engine = WorkflowEngine(settings, self.database)
-        self._ingestor = Ingestor(self._spool, self.database, self._engine.enqueue_reading, headers)
+        self._ingestor = Ingestor(self._spool, self.database, self._engine.enqueue_reading, headers, self._tokens)
         self._retention = Retention(settings.study, self.database, self._spool)
         self._watch = CancellationWatch(self._jobs)
         self._workflow = self._build_workflow(lifecycle, gate)
@@ -95,7 +103,9 @@ class StudyService:
     def _build_workflow(self, lifecycle: Lifecycle, gate: PriorityGate) -> StudyWorkflow:
         study, jobs, results = self._settings.study, self._jobs, self._results
         outbox = Outbox.from_settings(self._settings)
-        report = ReportSteps(study, lifecycle, gate, jobs, results, self._spool, self._headers, bool(outbox.names))
+        report = ReportSteps(
+            study, lifecycle, gate, jobs, results, self._spool, self._headers, bool(outbox.names), self._tokens
+        )
         webhook = Webhook.from_settings(self._settings.webhook)
         delivery = DeliverySteps(study, jobs, self._deliveries, results, outbox, webhook, self._audit)
         runner = StepRunner(jobs, self._watch)
@@ -113,48 +123,60 @@ class StudyService:
             raise CxrError(self._settings.dimse_refusal, code="dimse_refused")
         if self._settings.dimse.port is not None:
             max_bytes = self._settings.limits.max_instance_mb * 1_000_000
-            self.scp = StorageScp(self._settings.dimse, self._settings.host, self._ingestor, max_bytes, self._audit)
+            dimse, host = self._settings.dimse, self._settings.host
+            self.scp = StorageScp(dimse, host, self._ingestor, max_bytes, self._audit, self._reserve)
             try:
                 await asyncio.to_thread(self.scp.start)
             except (OSError, ValueError) as error:
                 raise CxrError("The DIMSE port or its TLS files cannot be used.", code="dimse_refused") from error
         self.accepting = True
 
+    def _reserve(self, owner: str) -> Reserve | None:
+        return None if self._limiter is None else partial(self._limiter.reserve, Identity(owner, frozenset()))
+
     @property
     def ingest(self) -> Ingest:
         """Where received instances go."""
         return self._ingestor
 
-    async def get(self, job_id: str) -> Job:
-        """One job. Raises NotFound."""
-        return await self._jobs.get(job_id)
+    async def get(self, job_id: str, viewer: Viewer = EVERYTHING) -> Job:
+        """One job that the viewer sees. Raises NotFound."""
+        return await self._jobs.get(job_id, viewer)
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
         """How far each destination of a job has come."""
         return await self._deliveries.of_job(job_id)
 
     async def find(
-        self, *, states: Sequence[str] = (), study_uid: str | None = None, limit: int = 50, offset: int = 0
+        self,
+        *,
+        states: Sequence[str] = (),
+        study_uid: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+        viewer: Viewer = EVERYTHING,
     ) -> tuple[list[Job], int]:
-        """Jobs, newest first, and how many there are in all."""
-        return await self._jobs.find(states=states, study_uid=study_uid, limit=limit, offset=offset)
+        """Jobs that the viewer sees, newest first, and how many there are in all."""
+        return await self._jobs.find(states=states, study_uid=study_uid, limit=limit, offset=offset, viewer=viewer)
 
-    async def cancel(self, job_id: str) -> None:
+    async def cancel(self, job_id: str, viewer: Viewer = EVERYTHING) -> None:
         """Cancel a job: the step under way is ended, nothing further is generated, written or delivered.
 
         Raises NotFound, Conflict.
         """
+        await self._jobs.get(job_id, viewer)
         await self._jobs.cancel(job_id)
         await self._watch.look()
 
-    async def retry(self, job_id: str) -> None:
+    async def retry(self, job_id: str, viewer: Viewer = EVERYTHING) -> None:
         """Run a failed or cancelled job again. Raises NotFound, Conflict."""
+        await self._jobs.get(job_id, viewer)
         await self._jobs.retry(job_id, self._engine.enqueue_retry)
         await self._watch.look()
 
-    async def document(self, job_id: str) -> tuple[Job, Path | None]:
+    async def document(self, job_id: str, viewer: Viewer = EVERYTHING) -> tuple[Job, Path | None]:
         """A job with a report, and the file of its first document. Raises NotFound, Gone."""
-        job = await self._jobs.get(job_id)
+        job = await self._jobs.get(job_id, viewer)
         if job.report is None:
             raise NotFound("The job has no report.")
         return job, (await self._results.files(job.documents[:1]))[0] if job.documents else None
@@ -169,13 +191,13 @@ class StudyService:
         return await self._search.find(query)
 
     async def instances(
-        self, study: str, series: str | None = None, sop: str | None = None
+        self, study: str, series: str | None = None, sop: str | None = None, viewer: Viewer = EVERYTHING
     ) -> list[tuple[StoredInstance, Path]]:
-        """A study's, a series' or one instance with their files.
+        """A study's, a series' or one instance that the viewer sees, with their files.
 
         Raises NotFound where no file is held, Gone where one is missing or damaged.
         """
-        found = await self._search.instances(study, series, sop)
+        found = await self._search.instances(study, series, sop, viewer)
         held = [instance for instance in found if instance.file is not None]
         if not held:
             raise NotFound("Nothing of it is held." if not found else "The retention time of its pixel data is over.")

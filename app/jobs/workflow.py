@@ -57,6 +57,8 @@ class StudyWorkflow:
                 await self._fail(run, failure.reason)
         except Conflict:
             return
+        finally:
+            self._report.over(run)
         state = await self._state(run)
         if state is JobState.DELIVERING:
             await self._enqueue_delivery(run)

@@ -51,10 +51,10 @@ class Guard:
             raise Unauthenticated("The API key is not valid here.")
         return found
 
-    def authorise(self, identity: Identity, scope: Scope) -> None:
-        """Raises Forbidden where the client lacks the scope."""
-        if not identity.may(scope):
-            raise Forbidden(f"This key lacks the scope {scope.value}.")
+    def authorise(self, identity: Identity, *scopes: Scope) -> None:
+        """Raises Forbidden where the client has none of the scopes."""
+        if not any(identity.may(scope) for scope in scopes):
+            raise Forbidden(f"This key lacks the scope {' or '.join(scope.value for scope in scopes)}.")
 
     def salt(self, identity: Identity) -> str | None:
         """The salt of a client's prefix cache: the speed of a shared one would reveal what other clients asked."""

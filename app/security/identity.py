@@ -3,19 +3,34 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from app.settings import DEFAULT_TENANT, TENANT
+
 
 class Scope(StrEnum):
-    """What a key may do. `admin` may do everything."""
+    """What a key may do. `admin` may do everything; `dicom` is the three after it, as it was in the first release."""
 
     INFER = "infer"
     DICOM = "dicom"
+    DICOM_STORE = "dicom:store"
+    DICOM_READ = "dicom:read"
+    JOBS_MANAGE = "jobs:manage"
     METRICS = "metrics"
     ADMIN = "admin"
+
+
+_PARTS_OF_DICOM = (Scope.DICOM_STORE, Scope.DICOM_READ, Scope.JOBS_MANAGE)
+ALL_TENANTS = "*"
+
+
+def is_tenant(name: str) -> bool:
+    """Whether it is a tenant's name, or `*` for all."""
+    return name == ALL_TENANTS or re.fullmatch(TENANT, name) is not None
 
 
 @dataclass(frozen=True)
@@ -29,15 +44,24 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Identity:
-    """A client. `id` is stable over the life of its key and holds nothing personal."""
+    """A client. `id` is stable over the life of its key and holds nothing personal; `tenant` is whose studies it sees,
+    `*` every tenant's.
+    """
 
     id: str
     scopes: frozenset[Scope]
     allowance: Allowance = field(default_factory=Allowance)
+    tenant: str = DEFAULT_TENANT
 
     def may(self, scope: Scope) -> bool:
         """Whether the client has a scope."""
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+        whole = Scope.ADMIN in self.scopes or (scope in _PARTS_OF_DICOM and Scope.DICOM in self.scopes)
+        return whole or scope in self.scopes
+
+    @property
+    def sees_all_tenants(self) -> bool:
+        """Whether no tenant's studies are hidden from it."""
+        return self.tenant == ALL_TENANTS or Scope.ADMIN in self.scopes
 
 
 ANONYMOUS = Identity("anonymous", frozenset(Scope))

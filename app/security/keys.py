@@ -10,17 +10,25 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import CxrError, NotFound, Unavailable
-from app.security.identity import Allowance, Identity, Scope
+from app.security.identity import Allowance, Identity, Scope, is_tenant
+from app.settings import DEFAULT_TENANT
 
 log = structlog.get_logger(__name__)
 
 _PREFIX = "cxr"
 _CHECK_SECONDS = 1.0
+
+
+def _tenant(name: str) -> str:
+    if not is_tenant(name):
+        raise ValueError("this is no tenant")
+    return name
 
 
 class Key(BaseModel):
@@ -37,11 +45,12 @@ class Key(BaseModel):
     requests_per_minute: int | None = None
     max_requests: int | None = None
     tokens_per_day: int | None = None
+    tenant: Annotated[str, AfterValidator(_tenant)] = DEFAULT_TENANT
 
     def identity(self) -> Identity:
         """The client that shows this key."""
         allowance = Allowance(self.requests_per_minute, self.max_requests, self.tokens_per_day)
-        return Identity(f"key:{self.id}", frozenset(self.scopes), allowance)
+        return Identity(f"key:{self.id}", frozenset(self.scopes), allowance, self.tenant)
 
     def has_expired(self, now: float) -> bool:
         """Whether its time is over."""
@@ -95,10 +104,17 @@ class Keys:
             return None
         return None if key.has_expired(time.time()) else key.identity()
 
-    def create(self, name: str, scopes: tuple[Scope, ...], expires: float | None = None, **limits: int | None) -> str:
-        """Add a key; returns its token, which is shown this once."""
+    def create(
+        self,
+        name: str,
+        scopes: tuple[Scope, ...],
+        expires: float | None = None,
+        tenant: str = DEFAULT_TENANT,
+        **limits: int | None,
+    ) -> str:
+        """Add a key; returns its token, which is shown this once. Raises ValueError where `tenant` is no name."""
         with self._changing() as keys:
-            return _add(keys, name, scopes, expires, **limits)
+            return _add(keys, name, scopes, expires, tenant, **limits)
 
     def rotate(self, identity: str, overlap_seconds: float) -> str:
         """A new key like an old one, which ends after `overlap_seconds`; returns its token. Raises NotFound."""
@@ -109,7 +125,7 @@ class Keys:
             keys[identity] = old.model_copy(update={"expires": ends})
             life = None if old.expires is None else time.time() + (old.expires - old.created)
             limits = old.model_dump(include={"requests_per_minute", "max_requests", "tokens_per_day"})
-            return _add(keys, old.name, old.scopes, life, **limits)
+            return _add(keys, old.name, old.scopes, life, old.tenant, **limits)
 
     def revoke(self, identity: str) -> None:
         """Remove a key. Raises NotFound."""
@@ -156,7 +172,8 @@ class Keys:
             fcntl.flock(lock, fcntl.LOCK_EX)
             keys = _read(self._path) if self._path.exists() else {}
             yield keys
-            whole = _File(keys=[*keys.values()]).model_dump_json(indent=1)
+            # Without what is as in the release before: its nodes read the file, too.
+            whole = _File(keys=[*keys.values()]).model_dump_json(indent=1, exclude_defaults=True)
             fresh = self._path.with_suffix(".new")
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as file:
@@ -167,12 +184,24 @@ class Keys:
 
 
 def _add(
-    keys: dict[str, Key], name: str, scopes: tuple[Scope, ...], expires: float | None, **limits: int | None
+    keys: dict[str, Key],
+    name: str,
+    scopes: tuple[Scope, ...],
+    expires: float | None,
+    tenant: str,
+    **limits: int | None,
 ) -> str:
     identity, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     digest = hashlib.sha256(secret.encode()).hexdigest()
     keys[identity] = Key(
-        id=identity, name=name, sha256=digest, scopes=scopes, created=time.time(), expires=expires, **limits
+        id=identity,
+        name=name,
+        sha256=digest,
+        scopes=scopes,
+        created=time.time(),
+        expires=expires,
+        tenant=tenant,
+        **limits,
     )
     return f"{_PREFIX}_{identity}_{secret}"
 

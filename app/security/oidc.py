@@ -7,9 +7,9 @@ import httpx
 import jwt
 
 from app.errors import Unauthenticated
-from app.security.identity import Identity, Scope
+from app.security.identity import Identity, Scope, is_tenant
 from app.security.jwks import KeySet
-from app.settings import AuthSettings
+from app.settings import DEFAULT_TENANT, AuthSettings
 
 # Signatures by public keys only: a token signed with the published key as a shared secret is refused (RFC 8725 3.1).
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -35,6 +35,7 @@ class Oidc:
         self._audience = str(settings.oidc_audience)
         self._claim = settings.oidc_scope_claim
         self._prefix = settings.oidc_scope_prefix
+        self._tenant_claim = settings.oidc_tenant_claim
         self._pseudonym = pseudonym
         self.keys = KeySet(str(settings.oidc_jwks_url), transport)
 
@@ -59,7 +60,16 @@ class Oidc:
         bare = {name.removeprefix(self._prefix) for name in self._names(claims) if name.startswith(self._prefix)}
         scopes = frozenset(scope for scope in Scope if scope.value in bare)
         subject = self._pseudonym(f"{self._issuer} {claims['sub']}")
-        return Identity(f"oidc:{subject}", scopes)
+        return Identity(f"oidc:{subject}", scopes, tenant=self._tenant(claims))
+
+    def _tenant(self, claims: Mapping[str, Any]) -> str:
+        """The tenant of a token. Raises Unauthenticated where it should name one and does not."""
+        if self._tenant_claim is None:
+            return DEFAULT_TENANT
+        given = claims.get(self._tenant_claim)
+        if isinstance(given, str) and is_tenant(given):
+            return given
+        raise Unauthenticated(f"The claim {self._tenant_claim} of the bearer token names no tenant.")
 
     def _names(self, claims: Mapping[str, Any]) -> list[str]:
         """The scopes of a token, a text with blanks between (RFC 8693 4.2) or a list. Raises Unauthenticated."""

@@ -7,7 +7,9 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from app.settings.access import (
+    DEFAULT_TENANT,
     LOOPBACK,
+    TENANT,
     AuthSettings,
     DrainSettings,
     HttpSettings,
@@ -26,7 +28,9 @@ from app.settings.studies import (
 from models.bundles import DEMO_BUNDLE
 
 __all__ = [
+    "DEFAULT_TENANT",
     "LOOPBACK",
+    "TENANT",
     "AuthSettings",
     "CodecSettings",
     "DestinationSettings",

@@ -9,6 +9,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from app.settings.group import Group
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+TENANT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+DEFAULT_TENANT = "default"
 
 
 class LimitsSettings(Group):
@@ -30,7 +32,10 @@ class LimitsSettings(Group):
     max_requests_per_key: PositiveInt = Field(default=48, description="requests of one key under way at once")
     requests_per_minute: PositiveInt | None = Field(default=None, description="of one key; unset: no limit")
     tokens_per_day: PositiveInt | None = Field(
-        default=None, description="of one key, read and written; unset: no limit"
+        default=None, description="of one key or AE title, read and written, those of its studies too; unset: no limit"
+    )
+    study_tokens: PositiveInt = Field(
+        default=1_024, description="set aside of a sender's tokens per study, until its report is there"
     )
     storage: str = Field(
         default="memory://", description="where the limits count (a URL of the limits library); replicas share redis://"
@@ -67,6 +72,9 @@ class AuthSettings(Group):
     oidc_jwks_url: str | None = Field(default=None, pattern=r"^https?://")
     oidc_scope_claim: str = "scope"
     oidc_scope_prefix: str = Field(default="", description="cut off a token's scopes, such as `cxr.`")
+    oidc_tenant_claim: str | None = Field(
+        default=None, description="names a token's tenant, `*` for all; unset: every token is of the tenant `default`"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

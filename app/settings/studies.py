@@ -2,10 +2,11 @@
 
 import base64
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
+from app.settings.access import TENANT
 from app.settings.group import Group
 
 # Of a key that cannot be guessed (Standard Webhooks: 24 to 64 bytes).
@@ -41,6 +42,10 @@ class DimseSettings(Group):
     host: str | None = Field(default=None, description="address to listen on; unset: that of the HTTP service")
     ae_title: str = Field(default="LLMCXR", min_length=1, max_length=16)
     allowed_aes: tuple[str, ...] = Field(default=(), description="calling AE titles that are let in; empty: all")
+    tenants: dict[str, Annotated[str, Field(pattern=f"^{TENANT}$")]] = Field(
+        default={},
+        description="whose studies an AE title sends, as a JSON object of tenants; titles not named: `default`",
+    )
     open_to_all: bool = Field(
         default=False,
         description="start on a network address though any AE title is let in and no client certificate asked for",

@@ -1,70 +1,19 @@
 """Jobs: one revision of a study from its first instance to its delivered report."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.errors import Conflict, NotFound
-from app.store.database import Database
-from app.store.records import (
-    DOCUMENT_LOST,
-    OPEN,
-    HeldInstance,
-    Job,
-    JobCounts,
-    JobState,
-    Reason,
-    Run,
-    Step,
-    column_values,
-)
-from app.store.tables import instances, jobs, studies
+from app.errors import Conflict
+from app.store.job_reader import JobReader, job_of
+from app.store.records import DOCUMENT_LOST, OPEN, JobState, Reason, Run, Step, column_values
+from app.store.tables import jobs, studies
 from app.store.transitions import OPERATOR, WORKFLOW, before
 
 
-class Jobs:
+class Jobs(JobReader):
     """Reads and moves jobs. What a workflow writes carries its run, and is refused once the run is over."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def get(self, job_id: str) -> Job:
-        """One job. Raises NotFound."""
-        return await self._database.read(lambda connection: _get(connection, job_id))
-
-    async def find(
-        self, *, states: Sequence[str] = (), study_uid: str | None = None, limit: int = 50, offset: int = 0
-    ) -> tuple[list[Job], int]:
-        """Jobs, newest first, and how many there are in all."""
-        wanted: list[sa.ColumnElement[bool]] = [jobs.c.state.in_(states)] if states else []
-        if study_uid is not None:
-            wanted.append(jobs.c.study_uid == study_uid)
-        query = sa.select(jobs).where(*wanted).order_by(jobs.c.created.desc(), jobs.c.id).limit(limit).offset(offset)
-
-        def find(connection: sa.Connection) -> tuple[list[Job], int]:
-            total = connection.execute(sa.select(sa.func.count()).select_from(jobs).where(*wanted)).scalar_one()
-            return [Job.from_row(row) for row in connection.execute(query)], total
-
-        return await self._database.read(find)
-
-    async def count(self) -> JobCounts:
-        """How many jobs there are by state, and how old the oldest open one is."""
-        # Two queries: the first reads the index of the states alone, the second no job that is over, as most are.
-        counts = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
-        oldest = sa.select(self._database.clock - sa.func.min(jobs.c.created)).where(jobs.c.state.in_(OPEN))
-
-        def count(connection: sa.Connection) -> JobCounts:
-            found = {state: int(number) for state, number in connection.execute(counts)}
-            return JobCounts(found, connection.execute(oldest).scalar_one())
-
-        return await self._database.read(count)
-
-    async def held_bytes(self) -> int:
-        """Bytes of all files that are held."""
-        query = sa.select(sa.func.coalesce(sa.func.sum(instances.c.bytes), 0)).where(instances.c.file.is_not(None))
-        return await self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
 
     async def move(self, run: Run, state: JobState, **values: Any) -> None:
         """As the workflow of `run`: enter a state and set columns with it. Raises Conflict where it may not."""
@@ -104,7 +53,7 @@ class Jobs:
             _lock_study(connection, job_id)
             mine = (jobs.c.id == job_id, jobs.c.state.in_(before(OPERATOR, JobState.CANCELLED)))
             change = sa.update(jobs).where(*mine).values(state=JobState.CANCELLED, updated=self._database.clock)
-            if not connection.execute(change).rowcount and _get(connection, job_id).state is not JobState.CANCELLED:
+            if not connection.execute(change).rowcount and job_of(connection, job_id).state is not JobState.CANCELLED:
                 raise Conflict("The job is over and cannot be cancelled.")
             _close_revision(connection, job_id)
 
@@ -117,7 +66,7 @@ class Jobs:
         """
 
         def retry(connection: sa.Connection) -> None:
-            job = _get(connection, job_id)
+            job = job_of(connection, job_id)
             # Documents whose files are lost are written again.
             lost = job.reason is not None and job.reason.code == DOCUMENT_LOST
             run, delivers = Run(job_id, job.runs + 1), bool(job.documents) and not lost
@@ -132,45 +81,23 @@ class Jobs:
 
         await self._database.write(retry)
 
-    async def open_runs(self, quiet_seconds: float) -> list[Run]:
-        """Runs of jobs that are not over and have not changed for a while, oldest first.
-
-        One that was changed in the future is among them: the clock was set back since.
-        """
-        now = self._database.clock
-        unchanged = sa.or_(jobs.c.updated < now - quiet_seconds, jobs.c.updated > now + quiet_seconds)
-        query = sa.select(jobs.c.id, jobs.c.runs).where(jobs.c.state.in_(OPEN), unchanged).order_by(jobs.c.created)
-        return await self._database.read(
-            lambda connection: [Run(row.id, row.runs) for row in connection.execute(query)]
-        )
-
     async def take_up(self, run: Run, enqueue: Callable[[sa.Connection, Run, bool], None]) -> None:
         """Begin another run of an open job whose run has no workflow any more. Raises Conflict where it has moved."""
 
         def take_up(connection: sa.Connection) -> None:
-            documents = _get(connection, run.job_id).documents
+            documents = job_of(connection, run.job_id).documents
             state = JobState.DELIVERING if documents else JobState.WAITING
             self._change(connection, run, list(OPEN), state=state, runs=run.number + 1)
             enqueue(connection, Run(run.job_id, run.number + 1), bool(documents))
 
         await self._database.write(take_up)
 
-    async def over(self, runs: Sequence[Run]) -> set[Run]:
-        """Those of the runs that are not to go on: their job was cancelled, or has begun another run."""
-        query = sa.select(jobs.c.id, jobs.c.runs, jobs.c.state).where(jobs.c.id.in_([run.job_id for run in runs]))
-
-        def over(connection: sa.Connection) -> set[Run]:
-            going = {Run(row.id, row.runs) for row in connection.execute(query) if row.state != JobState.CANCELLED}
-            return set(runs) - going
-
-        return await self._database.read(over)
-
     async def begin_attempt(self, run: Run) -> int:
         """Count an attempt before it begins, so that one which kills the process is counted too."""
 
         def begin(connection: sa.Connection) -> int:
             self._change(connection, run, list(OPEN), attempts=jobs.c.attempts + 1)
-            return _get(connection, run.job_id).attempts
+            return job_of(connection, run.job_id).attempts
 
         return await self._database.write(begin)
 
@@ -211,30 +138,6 @@ class Jobs:
         left = await self._database.read(remaining)
         # Without a lock that arrivals would wait for.
         return left if 0.0 < left <= quiet_seconds else await self._database.write(close)
-
-    async def inputs(self, study_uid: str) -> list[HeldInstance]:
-        """The instances that were received of a study, in the order of their arrival."""
-        table = instances.c
-        query = (
-            sa.select(*(table[field.name] for field in fields(HeldInstance)))
-            .where(table.study_uid == study_uid, table.origin == "input")
-            .order_by(table.received, table.sop_instance_uid)
-        )
-        return await self._database.read(
-            lambda connection: [HeldInstance(**row._mapping) for row in connection.execute(query)]
-        )
-
-    async def previous_revisions(self, job: Job) -> list[Job]:
-        """Finished jobs of the same study with a report, latest first."""
-        found, _ = await self.find(states=(JobState.DONE,), study_uid=job.study_uid, limit=20)
-        return [other for other in found if other.revision < job.revision and other.report is not None]
-
-
-def _get(connection: sa.Connection, job_id: str) -> Job:
-    row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one_or_none()
-    if row is None:
-        raise NotFound("There is no such job.")
-    return Job.from_row(row)
 
 
 def _lock_study(connection: sa.Connection, job_id: str) -> str | None:

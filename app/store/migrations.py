@@ -64,6 +64,27 @@ def _state_folder(connection: sa.Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS cxr_state_folder (id VARCHAR(64) NOT NULL PRIMARY KEY)")
 
 
+_OWNERS = (
+    "ALTER TABLE cxr_studies ADD COLUMN owner VARCHAR(128)",
+    "ALTER TABLE cxr_studies ADD COLUMN tenant VARCHAR(64)",
+    "CREATE INDEX ix_cxr_studies_tenant ON cxr_studies (tenant)",
+    """CREATE TABLE cxr_apart (
+        id VARCHAR(32) NOT NULL PRIMARY KEY, reason VARCHAR(32) NOT NULL, study_uid VARCHAR(64) NOT NULL,
+        sop_instance_uid VARCHAR(64) NOT NULL, patient_id TEXT NOT NULL, transfer_syntax_uid VARCHAR(64) NOT NULL,
+        sha256 VARCHAR(64) NOT NULL, bytes BIGINT NOT NULL, file VARCHAR(128) NOT NULL, sender VARCHAR(64) NOT NULL,
+        owner VARCHAR(128), tenant VARCHAR(64) NOT NULL, received FLOAT NOT NULL)""",
+    *(
+        f"CREATE INDEX ix_cxr_apart_{column} ON cxr_apart ({column})"
+        for column in ("study_uid", "sop_instance_uid", "patient_id")
+    ),
+)
+
+
+def _owners(connection: sa.Connection) -> None:
+    for statement in _OWNERS:
+        connection.exec_driver_sql(statement)
+
+
 @dataclass(frozen=True)
 class Migration:
     """One step from a version of the schema to the next."""
@@ -77,6 +98,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("tables of the first release", _first_release),
     Migration("index of held files", _index_held_files),
     Migration("id of the state folder", _state_folder),
+    Migration("owners of studies, instances kept apart", _owners),
 )
 
 

@@ -1,31 +1,19 @@
 """What one transaction records of instances that have arrived."""
 
+import secrets
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.dicom.equipment import MANUFACTURER
-from app.dicom.header import Header
 from app.dicom.status import FailureReason, Receipt
+from app.store.apart import Foreign, Holder, apart_row, receipt_of_apart
+from app.store.arrivals import Arrival, is_ours, receipt_of
 from app.store.database import Database
-from app.store.records import OPEN, JobState
-from app.store.rows import instance_row, job_id, job_row, study_row
-from app.store.tables import instances, jobs, studies
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """An instance whose file is synced: its header, its name in the spool, its sender and the trace of its arrival."""
-
-    header: Header
-    file: str
-    sha256: str
-    bytes: int
-    sender: str
-    trace: str | None = None
-
+from app.store.records import OPEN, Apart, JobState
+from app.store.rows import instance_row, job_row, study_row
+from app.store.tables import apart, instances, jobs, studies
 
 Enqueue = Callable[[sa.Connection, str, str | None], None]
 
@@ -38,9 +26,14 @@ class NotLookedAt(Exception):
         self.rows = rows
 
 
+class HeldByAnother(Exception):
+    """A study that was not there has come meanwhile, by another replica, and refuses an instance."""
+
+
 def held_files(connection: sa.Connection) -> set[str]:
-    """Names of the spool's files that belong to an instance."""
-    return set(connection.execute(sa.select(instances.c.file).where(instances.c.file.is_not(None))).scalars())
+    """Names of the spool's files that belong to an instance, or to one that is kept apart."""
+    held = sa.select(instances.c.file).where(instances.c.file.is_not(None))
+    return set(connection.execute(held.union_all(sa.select(apart.c.file))).scalars())
 
 
 def record(
@@ -56,45 +49,61 @@ def record(
     A study's first instance opens a revision and enqueues its job, later ones join it while it is open. `lost` are SOP
     Instance UIDs whose held file is missing or damaged, of those `looked_at`. One that arrives again for such a file,
     or after retention has removed it, takes its place; it opens a revision only where the study's latest job came to no
-    good end. Raises NotLookedAt, before it writes, where the file of one that arrives again was not looked at.
+    good end. What belongs to another tenant or patient is kept apart. Raises NotLookedAt, before it writes, where the
+    file of one that arrives again was not looked at, and HeldByAnother, which rolls all of it back.
     """
-    rows = held_of(connection, [arrival.header.sop_instance_uid for arrival in arrivals])
+    uids = [arrival.header.sop_instance_uid for arrival in arrivals]
+    rows = held_of(connection, uids)
     sent = {(arrival.header.sop_instance_uid, arrival.sha256) for arrival in arrivals}
     again = [row for row in rows if row.file and (row.sop_instance_uid, row.sha256) in sent]
     if unknown := [row for row in again if row.sop_instance_uid not in looked_at]:
         raise NotLookedAt(unknown)
     known = _known(rows)
     lost = {*lost, *known.removed}
+    foreign = Foreign(connection, arrivals, rows)
     fresh: list[Arrival] = []
+    kept_apart: list[tuple[Arrival, Apart]] = []
     outcomes: list[tuple[Receipt, bool]] = []
     for arrival in arrivals:
         uid = arrival.header.sop_instance_uid
+        if reason := foreign.reason(arrival):
+            is_new = foreign.is_new(arrival)
+            kept_apart += [(arrival, reason)] if is_new else []
+            outcomes.append((receipt_of_apart(arrival, reason), is_new))
+            continue
         held = known.setdefault(uid, arrival.sha256)
         is_held = uid in known.held and not (uid in lost and held == arrival.sha256)
         # What we wrote may come back as a PACS has changed it; ours stands.
         if held != arrival.sha256 and not (is_ours(arrival.header) and uid not in known.received):
-            outcomes.append((_receipt(arrival, FailureReason.DUPLICATE_INSTANCE), False))
+            outcomes.append((receipt_of(arrival, FailureReason.DUPLICATE_INSTANCE), False))
         elif is_held or any(other.header.sop_instance_uid == uid for other in fresh):
-            outcomes.append((_receipt(arrival), False))
+            outcomes.append((receipt_of(arrival), False))
         else:
             fresh.append(arrival)
-            outcomes.append((_receipt(arrival), True))
+            outcomes.append((foreign.admit(arrival, receipt_of(arrival)), True))
+    # The database's clock: a replica with another time would close revisions too early or too late.
+    now = database.now(connection) if fresh or kept_apart else 0.0
+    if kept_apart:
+        connection.execute(sa.insert(apart), [apart_row(arrival, reason, now) for arrival, reason in kept_apart])
     if fresh:
-        # The database's clock: a replica with another time would close revisions too early or too late.
-        now = database.now(connection)
         new = {one.header.study_instance_uid for one in fresh if one.header.sop_instance_uid not in known.held}
-        open_jobs = _join_studies(database, connection, fresh, new, now, enqueue)
+        open_jobs, opened = _join_studies(database, connection, fresh, new, now, enqueue)
         for arrival in fresh:
             if (uid := arrival.header.sop_instance_uid) in known.held:
                 connection.execute(sa.delete(instances).where(instances.c.sop_instance_uid == uid))
         connection.execute(sa.insert(instances), [_row(arrival, open_jobs, now) for arrival in fresh])
+        outcomes = [
+            (replace(receipt, opened=opened.get(arrival.file)), kept)
+            for arrival, (receipt, kept) in zip(arrivals, outcomes, strict=True)
+        ]
     return outcomes
 
 
 def held_of(connection: sa.Connection, uids: Sequence[str]) -> Sequence[Any]:
     """What is recorded of those instances, their attributes excepted."""
     table = instances.c
-    query = sa.select(table.sop_instance_uid, table.transfer_syntax_uid, table.sha256, table.file, table.origin)
+    columns = (table.sop_instance_uid, table.study_uid, table.transfer_syntax_uid, table.sha256, table.file)
+    query = sa.select(*columns, table.origin)
     found: Sequence[Any] = connection.execute(query.where(table.sop_instance_uid.in_(uids))).all()
     return found
 
@@ -117,11 +126,6 @@ def _known(rows: Sequence[Any]) -> _Known:
     return found
 
 
-def is_ours(header: Header) -> bool:
-    """Whether this service wrote the instance: it comes back from a PACS and is not to be read again."""
-    return header.manufacturer == MANUFACTURER
-
-
 def _join_studies(
     database: Database,
     connection: sa.Connection,
@@ -129,21 +133,26 @@ def _join_studies(
     new: Set[str],
     now: float,
     enqueue: Enqueue,
-) -> dict[str, str | None]:
-    """Open jobs by study, with new revisions where none is open and the study is `new` or its latest job not done."""
+) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Open jobs by study, with new revisions where none is open and the study is `new` or its latest job not done; and
+    those that begin, by the file of the instance that they begin with.
+    """
     first = {arrival.header.study_instance_uid: arrival for arrival in reversed(fresh)}
     work = {arrival.header.study_instance_uid for arrival in fresh if not is_ours(arrival.header)}
-    database.insert_new(
-        connection, studies, [study_row(uid, first[uid].header.attributes, now) for uid in sorted(first)]
-    )
+    rows = [study_row(uid, one.header.attributes, one.owner, now) for uid, one in sorted(first.items())]
+    database.insert_new(connection, studies, rows)
     # In order, so that two replicas that record the same studies wait for one another instead of for ever.
     query = sa.select(studies).where(studies.c.study_uid.in_(sorted(first))).order_by(studies.c.study_uid)
     locked = connection.execute(query.with_for_update()).all()
+    holders = {study.study_uid: Holder.from_row(study) for study in locked}
+    if any(holders[one.header.study_instance_uid].refuses(one.owner, one.patient) for one in fresh):
+        raise HeldByAnother
     # A job that is over takes no instance, although its study still names it: it would be acknowledged and never read.
     named = sa.select(jobs.c.id).where(jobs.c.id.in_([study.job for study in locked]), jobs.c.state.in_(OPEN))
     going = set(connection.execute(named).scalars())
     done = _done(connection, [study.study_uid for study in locked if study.study_uid not in new])
     open_jobs: dict[str, str | None] = {}
+    opened: dict[str, str] = {}
     for study in locked:
         uid = study.study_uid
         open_jobs[uid] = study.job if study.job in going else None
@@ -151,7 +160,8 @@ def _join_studies(
             continue
         if open_jobs[uid] is None:
             revision = study.revision + 1
-            identity = open_jobs[uid] = job_id(uid, revision)
+            # Random: a UID is made of a root, a date and a counter, and would be found again by its hash.
+            identity = open_jobs[uid] = opened[first[uid].file] = secrets.token_hex(16)
             connection.execute(sa.insert(jobs), [job_row(identity, uid, revision, now)])
             connection.execute(
                 sa.update(studies).where(studies.c.study_uid == uid).values(job=identity, revision=revision)
@@ -159,7 +169,7 @@ def _join_studies(
             enqueue(connection, identity, first[uid].trace)
         else:
             connection.execute(sa.update(jobs).where(jobs.c.id == study.job).values(last_received=now))
-    return open_jobs
+    return open_jobs, opened
 
 
 def _done(connection: sa.Connection, uids: Sequence[str]) -> set[str]:
@@ -178,16 +188,3 @@ def _row(arrival: Arrival, open_jobs: dict[str, str | None], now: float) -> dict
         "job": open_jobs[arrival.header.study_instance_uid],
         "received": now,
     }
-
-
-def _receipt(arrival: Arrival, failure: FailureReason | None = None) -> Receipt:
-    header = arrival.header
-    return Receipt(
-        header.sop_class_uid,
-        header.sop_instance_uid,
-        header.study_instance_uid,
-        header.series_instance_uid,
-        failure,
-        None if failure else header.warning,
-        "The UID is held already, with other content." if failure else "",
-    )

@@ -183,6 +183,17 @@ class HeldInstance:
     received: float
 
 
+class Apart(StrEnum):
+    """Why an instance was kept apart. The values are names in the database, in logs and in metrics."""
+
+    # Of the study that its header names, by another sender.
+    OTHER_PATIENT = "other_patient"
+    # The study, or the SOP Instance UID, is another tenant's.
+    OTHER_TENANT = "other_tenant"
+    # The SOP Instance UID is held for another patient, from another sender.
+    UID_TAKEN = "uid_taken"
+
+
 @dataclass(frozen=True)
 class JobCounts:
     """Jobs by state, and the age in seconds of the oldest one that is open (None where none is)."""

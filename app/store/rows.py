@@ -1,33 +1,19 @@
 """Rows of the tables as they are first written: studies, jobs, instances."""
 
-import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
+from app.dicom.attributes import value_of
 from app.dicom.header import STUDY_KEYWORDS, Header
+from app.store.owners import Owner
 from app.store.records import JobState
 
-_STUDY_TAGS = tuple(f"{tag_for_keyword(keyword):08X}" for keyword in STUDY_KEYWORDS)
+_STUDY_TAGS = tuple(f"{tag_for_keyword(keyword):08X}" for keyword in (*STUDY_KEYWORDS, "IssuerOfPatientID"))
 
 
-def job_id(study_uid: str, revision: int) -> str:
-    """The id of a revision's job: no UID of a patient's study can be read from it."""
-    return hashlib.sha256(f"{study_uid}/{revision}".encode()).hexdigest()[:32]
-
-
-def value_of(attributes: Mapping[str, Any], tag: str) -> str:
-    """The first value of an attribute in DICOM JSON as text; a person name is its first component group that is set."""
-    values = attributes.get(tag, {}).get("Value") or [""]
-    first = values[0]
-    if isinstance(first, dict):
-        return str(first.get("Alphabetic") or first.get("Ideographic") or first.get("Phonetic") or "")
-    return "" if first is None else str(first)
-
-
-def study_row(uid: str, attributes: dict[str, Any], now: float) -> dict[str, Any]:
-    """A study as its first instance describes it."""
+def study_row(uid: str, attributes: dict[str, Any], owner: Owner, now: float) -> dict[str, Any]:
+    """A study as its first instance describes it, and whose sender it is."""
     return {
         "study_uid": uid,
         "patient_id": value_of(attributes, "00100020"),
@@ -38,6 +24,8 @@ def study_row(uid: str, attributes: dict[str, Any], now: float) -> dict[str, Any
         "revision": 0,
         "job": None,
         "created": now,
+        "owner": owner.id,
+        "tenant": owner.tenant,
     }
 
 

@@ -10,6 +10,7 @@ from pydicom.datadict import tag_for_keyword
 from app.dicom.header import INSTANCE_KEYWORDS, SERIES_KEYWORDS
 from app.errors import InvalidRequest
 from app.store.database import Database
+from app.store.owners import EVERYTHING, Viewer
 from app.store.tables import instances, studies
 
 Level = Literal["studies", "series", "instances"]
@@ -39,6 +40,7 @@ class Query:
     matches: Mapping[str, str]
     limit: int
     offset: int
+    viewer: Viewer = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,12 @@ class Search:
         return found[: query.limit], len(found) > query.limit
 
     async def instances(
-        self, study: str, series: str | None = None, sop: str | None = None
+        self, study: str, series: str | None = None, sop: str | None = None, viewer: Viewer = EVERYTHING
     ) -> Sequence[StoredInstance]:
-        """A study's, a series' or one instance, in the order of their arrival."""
+        """A study's, a series' or one instance that the viewer sees, in the order of their arrival."""
         wanted = [instances.c.study_uid == study]
+        if viewer != EVERYTHING:
+            wanted.append(instances.c.study_uid.in_(viewer.studies))
         if series is not None:
             wanted.append(instances.c.series_uid == series)
         if sop is not None:
@@ -81,7 +85,7 @@ class Search:
         )
 
     def _studies(self, connection: sa.Connection, query: Query) -> list[dict[str, Any]]:
-        conditions = list(_conditions(query.matches, _STUDY_COLUMNS))
+        conditions = [query.viewer.condition, *_conditions(query.matches, _STUDY_COLUMNS)]
         inner = list(_conditions(query.matches, _INSTANCE_COLUMNS))
         if inner:
             conditions.append(studies.c.study_uid.in_(sa.select(instances.c.study_uid).where(*inner)))
@@ -111,7 +115,11 @@ class Search:
         joined = sa.select(instances, studies.c.attributes.label("study_attributes")).join(
             studies, studies.c.study_uid == instances.c.study_uid
         )
-        conditions = [*_conditions(query.matches, _STUDY_COLUMNS), *_conditions(query.matches, _INSTANCE_COLUMNS)]
+        conditions = [
+            query.viewer.condition,
+            *_conditions(query.matches, _STUDY_COLUMNS),
+            *_conditions(query.matches, _INSTANCE_COLUMNS),
+        ]
         if query.level == "series":
             first = (
                 sa.select(sa.func.min(instances.c.sop_instance_uid).label("uid"), sa.func.count().label("count"))

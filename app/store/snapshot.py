@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.errors import CxrError
 from app.store.database import create_engine
 from app.store.spool import sync_file
-from app.store.tables import instances, state_folder
+from app.store.tables import apart, instances, state_folder
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 FILES = {SQLITE: "database.sqlite", POSTGRESQL: "database.dump"}
@@ -73,11 +73,15 @@ def _dump(engine: sa.Engine, target: Path) -> Snapshot:
 
 
 def _held(connection: sa.Connection) -> Snapshot:
-    columns = [instances.c[field.name] for field in fields(HeldFile)]
-    query = sa.select(*columns).where(instances.c.file.is_not(None))
-    held = [HeldFile(**row._mapping) for row in connection.execute(query)]
+    def named_by(table: sa.Table) -> list[HeldFile]:
+        columns = [table.c[field.name] for field in fields(HeldFile)]
+        query = sa.select(*columns).where(table.c.file.is_not(None))
+        return [HeldFile(**row._mapping) for row in connection.execute(query)]
+
     # The schema may be of a release before, which is backed up as it is.
-    has_identity = sa.inspect(connection).has_table(state_folder.name)
+    there = sa.inspect(connection)
+    held = named_by(instances) + (named_by(apart) if there.has_table(apart.name) else [])
+    has_identity = there.has_table(state_folder.name)
     return Snapshot(connection.execute(sa.select(state_folder.c.id)).scalar() if has_identity else None, held)
 
 

@@ -19,6 +19,9 @@ studies = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("job", sa.String(64)),
     sa.Column("created", sa.Float, nullable=False, index=True),
+    # Who sent its first instance; null where a release before took it.
+    sa.Column("owner", sa.String(128)),
+    sa.Column("tenant", sa.String(64), index=True),
 )
 
 # One row an instance: received (`origin` input), written here (result), or written here and sent back by a PACS (ours).
@@ -39,6 +42,25 @@ instances = sa.Table(
     sa.Column("origin", sa.String(8), nullable=False),
     sa.Column("sender", sa.String(64), nullable=False),
     sa.Column("job", sa.String(64), index=True),
+    sa.Column("received", sa.Float, nullable=False),
+)
+
+# One row an instance that was taken and is kept apart (records.Apart): no study, search or report knows of it.
+apart = sa.Table(
+    "cxr_apart",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("reason", sa.String(32), nullable=False),
+    sa.Column("study_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("sop_instance_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("patient_id", sa.Text, nullable=False, index=True),
+    sa.Column("transfer_syntax_uid", sa.String(64), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("file", sa.String(128), nullable=False),
+    sa.Column("sender", sa.String(64), nullable=False),
+    sa.Column("owner", sa.String(128)),
+    sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("received", sa.Float, nullable=False),
 )
 

@@ -2,14 +2,17 @@
 
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from app.dicom.status import Receipt
 from app.imaging.headers import Headers
 from app.ingest.ingestor import Ingestor
+from app.ingest.study_tokens import StudyTokens
 from app.settings import ImagingSettings
 from app.store.database import Database
+from app.store.owners import NOBODY, Owner
 from app.store.spool import Spool
 
 
@@ -21,7 +24,8 @@ class Held:
         self.spool = Spool(folder / "spool", 0)
         self.database = Database(f"sqlite:///{folder / 'x.sqlite'}")
         self.headers = Headers(ImagingSettings())
-        self.ingestor = Ingestor(self.spool, self.database, self._enqueue, self.headers)
+        self.tokens = StudyTokens(100)
+        self.ingestor = Ingestor(self.spool, self.database, self._enqueue, self.headers, self.tokens)
         self.fault: Exception | None = None
 
     def _enqueue(self, connection: sa.Connection, job: str, trace: str | None) -> None:
@@ -29,12 +33,22 @@ class Held:
             raise self.fault
         self.enqueued.append(job)
 
-    def accept(self, data: bytes, sender: str = "A", named: str | None = None) -> Receipt:
+    def accept(
+        self, data: bytes, sender: str = "A", named: str | None = None, owner: Owner = NOBODY, **options: Any
+    ) -> Receipt:
         """What becomes of an instance."""
-        return self.hand_over(data, sender, named).result(30)
+        return self.hand_over(data, sender, named, owner, **options).result(30)
 
-    def hand_over(self, data: bytes, sender: str = "A", named: str | None = None) -> "Future[Receipt]":
+    def hand_over(
+        self, data: bytes, sender: str = "A", named: str | None = None, owner: Owner = NOBODY, **options: Any
+    ) -> "Future[Receipt]":
         """Hand an instance over, whose request names a SOP Instance UID."""
         path = self.spool.new_file()
         path.write_bytes(data)
-        return self.ingestor.accept(path, sender=sender, instance=named)
+        return self.ingestor.accept(path, sender=sender, instance=named, owner=owner, **options)
+
+    def close(self) -> None:
+        """Finish what was accepted, and close what is open."""
+        self.ingestor.close()
+        self.headers.close()
+        self.database.close()

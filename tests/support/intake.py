@@ -13,6 +13,7 @@ from app.errors import OutOfSpace
 from app.imaging.headers import Headers
 from app.ingest.scp import StorageScp
 from app.settings import DimseSettings, ImagingSettings
+from app.store.owners import NOBODY, Owner
 
 
 class FakeIntake:
@@ -23,6 +24,7 @@ class FakeIntake:
         self.kept: list[Path] = []
         self.full = False
         self.senders: list[str] = []
+        self.owners: list[Owner] = []
 
     def new_file(self) -> Path:
         if self.full:
@@ -30,8 +32,9 @@ class FakeIntake:
         return self.folder / f"{uuid.uuid4().hex}.dcm"
 
     def accept(
-        self, file: Path, *, sender: str, study: str | None = None, instance: str | None = None
+        self, file: Path, *, sender: str, owner: Owner = NOBODY, instance: str | None = None, **_: Any
     ) -> "Future[Receipt]":
+        self.owners.append(owner)
         done: Future[Receipt] = Future()
         try:
             headers = Headers(ImagingSettings())

@@ -64,13 +64,13 @@ class AuthMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 ours = _protection(
-                    docs=scope["path"].startswith(_DOCS), tls=scope["scheme"] == "https", private=rule.scope is not None
+                    docs=scope["path"].startswith(_DOCS), tls=scope["scheme"] == "https", private=not rule.is_open
                 )
                 message["headers"] = replaced(message["headers"], ours)
             await send(message)
 
         state: ServiceState = scope["app"].state.service
-        if rule.scope is None:
+        if rule.is_open:
             try:
                 self._check_sender(scope, rule, state.guard)
             except CxrError as error:
@@ -83,7 +83,7 @@ class AuthMiddleware:
         try:
             self._check_sender(scope, rule, guard)
             identity = await guard.identify(header_of(scope, b"authorization"), header_of(scope, b"x-api-key"))
-            guard.authorise(identity, rule.scope)
+            guard.authorise(identity, *rule.scopes(scope["method"]))
             context.identity = identity
             with guard.limiter.admitted(identity):
                 admitted = True

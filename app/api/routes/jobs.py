@@ -1,5 +1,6 @@
 """Study jobs: list, detail, result, retry, cancel."""
 
+import contextlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -7,17 +8,20 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import problems
+from app.api.http.visibility import reader_of, viewer_of
 from app.api.routes.dicomweb.common import Studies
 from app.api.schemas.jobs import DeliveryBody, JobBody, JobItem, JobList, ReasonBody, SkippedBody, StepBody
 from app.api.schemas.reports import ReportText
 from app.errors import NotFound
 from app.jobs.documents import DICOM, FHIR
 from app.jobs.service import StudyService
+from app.security.identity import Scope
 from app.store.records import Job, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["studies"])
 
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+_SEE = (Scope.DICOM_READ, Scope.JOBS_MANAGE)
 _RESPONSES = problems(400, 404, 409, 500, 503)
 
 
@@ -33,9 +37,9 @@ def _item(job: Job) -> dict[str, Any]:
     }
 
 
-async def _body(studies: StudyService, job_id: str) -> JobBody:
-    job = await studies.get(job_id)
-    report = job.report
+async def _body(request: Request, studies: StudyService, job_id: str) -> JobBody:
+    job = await studies.get(job_id, viewer_of(request, *_SEE))
+    report = job.report if await _reads(request, studies, job_id) else None
     return JobBody(
         **_item(job),
         attempts=job.attempts,
@@ -53,23 +57,35 @@ async def _body(studies: StudyService, job_id: str) -> JobBody:
     )
 
 
+async def _reads(request: Request, studies: StudyService, job_id: str) -> bool:
+    """Whether the client may read what was found: who only manages jobs may not."""
+    with contextlib.suppress(NotFound):
+        await studies.get(job_id, reader_of(request))
+        return True
+    return False
+
+
 @router.get("", responses=problems(400, 500, 503), summary="List jobs")
 async def find(
+    request: Request,
     studies: Studies,
     state: Annotated[list[JobState] | None, Query(description="may be repeated")] = None,
     study: Annotated[str | None, Query(max_length=64, description="Study Instance UID")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> JobList:
-    """Jobs, newest first."""
-    found, total = await studies.find(states=state or (), study_uid=study, limit=limit, offset=offset)
+    """Jobs that the client sees, newest first: its tenant's by `dicom:read` or `jobs:manage`, else those of its own
+    studies.
+    """
+    viewer = viewer_of(request, *_SEE)
+    found, total = await studies.find(states=state or (), study_uid=study, limit=limit, offset=offset, viewer=viewer)
     return JobList(data=[JobItem(**_item(job)) for job in found], total=total)
 
 
 @router.get("/{job_id}", responses=_RESPONSES, summary="A job with its steps, report and deliveries")
-async def detail(job_id: JobId, studies: Studies) -> JobBody:
-    """What has become of a revision of a study so far."""
-    return await _body(studies, job_id)
+async def detail(request: Request, job_id: JobId, studies: Studies) -> JobBody:
+    """What has become of a revision of a study so far; its report by `dicom:read`, or where the client has sent it."""
+    return await _body(request, studies, job_id)
 
 
 @router.get(
@@ -87,7 +103,7 @@ async def detail(job_id: JobId, studies: Studies) -> JobBody:
 async def report(request: Request, job_id: JobId, studies: Studies) -> Response:
     """The report by content negotiation."""
     kind = negotiate(request, ("text/plain", DICOM, FHIR))
-    job, document = await studies.document(job_id)
+    job, document = await studies.document(job_id, reader_of(request))
     assert job.report is not None
     if kind == "text/plain":
         return PlainTextResponse("\n".join([*(f"WARNING: {one}" for one in job.warnings), job.report.text]))
@@ -100,14 +116,14 @@ async def report(request: Request, job_id: JobId, studies: Studies) -> Response:
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=_RESPONSES, summary="Run a failed or cancelled job again")
-async def retry(job_id: JobId, studies: Studies) -> JobBody:
+async def retry(request: Request, job_id: JobId, studies: Studies) -> JobBody:
     """From its documents where it has some, else from the beginning."""
-    await studies.retry(job_id)
-    return await _body(studies, job_id)
+    await studies.retry(job_id, viewer_of(request, Scope.JOBS_MANAGE))
+    return await _body(request, studies, job_id)
 
 
 @router.delete("/{job_id}", status_code=202, responses=_RESPONSES, summary="Cancel a job")
-async def cancel(job_id: JobId, studies: Studies) -> JobBody:
+async def cancel(request: Request, job_id: JobId, studies: Studies) -> JobBody:
     """The step under way is ended; nothing further is generated, written or delivered. What is stored stays."""
-    await studies.cancel(job_id)
-    return await _body(studies, job_id)
+    await studies.cancel(job_id, viewer_of(request, Scope.JOBS_MANAGE))
+    return await _body(request, studies, job_id)

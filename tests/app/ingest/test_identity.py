@@ -1,8 +1,6 @@
 """What an instance is: its SOP Instance UID, its request's words about it, and its data set wherever that begins."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,16 +8,6 @@ from app.dicom.status import FailureReason
 from benchmarks.hostile import deflated_bomb, radiograph_header, under_a_lie, with_elements
 from tests.support.ingest import Held
 from tests.support.studies import instance, parsed
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    made = Held(tmp_path)
-    made.ingestor.start()
-    yield made
-    made.ingestor.close()
-    made.headers.close()
-    made.database.close()
 
 
 @pytest.mark.parametrize("length", [0, 4, 100_000, 0xFFFFFFF0])

@@ -1,8 +1,6 @@
 """Ingest: what is held back, what is cleaned up, what is enqueued once."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -14,15 +12,6 @@ from app.store.records import FINAL, JobState
 from app.store.tables import jobs
 from tests.support.ingest import Held
 from tests.support.studies import instance, parsed
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    made = Held(tmp_path)
-    made.ingestor.start()
-    yield made
-    made.ingestor.close()
-    made.database.close()
 
 
 async def test_a_studys_work_is_enqueued_once_with_its_first_instance(held: Held) -> None:

@@ -6,13 +6,24 @@ from pathlib import Path
 import pytest
 
 from app.errors import CxrError, NotFound
-from app.security.identity import Scope
+from app.security.identity import Identity, Scope
 from app.security.keys import Keys
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Keys:
-    return Keys(tmp_path / "state" / "keys.json")
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "keys.json"
+
+
+@pytest.fixture
+def keys(file: Path) -> Keys:
+    return Keys(file)
+
+
+def found(file: Path, token: str) -> Identity:
+    identity = Keys(file).find(token)
+    assert identity is not None
+    return identity
 
 
 def test_a_key_is_known_by_its_token_and_the_file_holds_only_a_hash(keys: Keys, tmp_path: Path) -> None:
@@ -69,3 +80,21 @@ def test_a_file_that_is_no_keys_file_is_refused(keys: Keys, tmp_path: Path) -> N
     (tmp_path / "state" / "keys.json").write_text('{"keys": [{"id": 1}]}')
     with pytest.raises(CxrError, match="cannot be read"):
         keys.list()
+
+
+def test_a_key_carries_its_tenant_and_its_file_is_readable_to_the_release_before(keys: Keys, file: Path) -> None:
+    plain, ward = keys.create("a", (Scope.DICOM,)), keys.create("b", (Scope.DICOM_READ,), tenant="ward-3")
+    fresh = keys.rotate(ward.split("_")[1], 60.0)
+    assert [found(file, token).tenant for token in (plain, ward, fresh)] == ["default", "ward-3", "ward-3"]
+    assert file.read_text().count("tenant") == 2
+    with pytest.raises(ValueError, match="tenant"):
+        keys.create("c", (Scope.DICOM,), tenant="a b")
+
+
+@pytest.mark.parametrize("part", [Scope.DICOM_STORE, Scope.DICOM_READ, Scope.JOBS_MANAGE])
+def test_the_scope_of_the_first_release_is_its_three_parts(keys: Keys, file: Path, part: Scope) -> None:
+    whole, one = keys.create("a", (Scope.DICOM,)), keys.create("b", (part,))
+    assert found(file, whole).may(part)
+    assert found(file, one).may(part)
+    assert not found(file, one).may(Scope.DICOM)
+    assert not found(file, whole).may(Scope.INFER)

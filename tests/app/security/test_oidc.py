@@ -229,3 +229,28 @@ async def test_invented_keys_are_asked_for_less_and_less(monkeypatch: pytest.Mon
         with pytest.raises(Unauthenticated):
             await oidc.find(invented)
     assert provider.fetches <= 8
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        ("ward-3", "ward-3"),
+        ("*", "*"),
+        (None, None),
+        ("", None),
+        ("a b", None),
+        (["ward-3"], None),
+        (3, None),
+        ({}, None),
+    ],
+)
+async def test_a_token_names_its_tenant_where_a_claim_is_set_for_it(claim: Any, expected: str | None) -> None:
+    provider = Provider()
+    settings = SETTINGS.model_copy(update={"oidc_tenant_claim": "ward"})
+    oidc = Oidc(settings, Pseudonyms(b"secret"), httpx.MockTransport(provider.respond))
+    if expected is None:
+        with pytest.raises(Unauthenticated, match="ward"):
+            await oidc.find(provider.token(ward=claim))
+    else:
+        assert (await oidc.find(provider.token(ward=claim))).tenant == expected
+    assert (await provider.oidc.find(provider.token(ward=claim))).tenant == "default"

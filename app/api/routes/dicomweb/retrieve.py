@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS
+from app.api.http.visibility import reader_of
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
 from app.api.state import state_of
 from app.dicom.multipart import write_parts
@@ -71,19 +72,19 @@ def _uri(place: str, instance: StoredInstance) -> str:
 @router.get("/studies/{study}", responses=_BYTES, response_class=Response, summary="Retrieve a study")
 async def study(request: Request, study: Uid, studies: Studies) -> Response:
     """All instances of a study, results included."""
-    return await _bytes(request, await studies.instances(study))
+    return await _bytes(request, await studies.instances(study, viewer=reader_of(request)))
 
 
 @router.get("/studies/{study}/metadata", responses=_METADATA, response_class=DicomJson, summary="A study's metadata")
 async def study_metadata(request: Request, study: Uid, studies: Studies) -> Response:
     """Headers of all instances of a study."""
-    return await _metadata(request, await studies.instances(study))
+    return await _metadata(request, await studies.instances(study, viewer=reader_of(request)))
 
 
 @router.get("/studies/{study}/series/{series}", responses=_BYTES, response_class=Response, summary="Retrieve a series")
 async def series(request: Request, study: Uid, series: Uid, studies: Studies) -> Response:
     """All instances of a series."""
-    return await _bytes(request, await studies.instances(study, series))
+    return await _bytes(request, await studies.instances(study, series, viewer=reader_of(request)))
 
 
 @router.get(
@@ -94,7 +95,7 @@ async def series(request: Request, study: Uid, series: Uid, studies: Studies) ->
 )
 async def series_metadata(request: Request, study: Uid, series: Uid, studies: Studies) -> Response:
     """Headers of all instances of a series."""
-    return await _metadata(request, await studies.instances(study, series))
+    return await _metadata(request, await studies.instances(study, series, viewer=reader_of(request)))
 
 
 @router.get(
@@ -105,7 +106,7 @@ async def series_metadata(request: Request, study: Uid, series: Uid, studies: St
 )
 async def instance(request: Request, study: Uid, series: Uid, instance: Uid, studies: Studies) -> Response:
     """One instance, as multipart/related or as application/dicom."""
-    return await _bytes(request, await studies.instances(study, series, instance))
+    return await _bytes(request, await studies.instances(study, series, instance, viewer=reader_of(request)))
 
 
 @router.get(
@@ -116,4 +117,4 @@ async def instance(request: Request, study: Uid, series: Uid, instance: Uid, stu
 )
 async def instance_metadata(request: Request, study: Uid, series: Uid, instance: Uid, studies: Studies) -> Response:
     """The header of one instance."""
-    return await _metadata(request, await studies.instances(study, series, instance))
+    return await _metadata(request, await studies.instances(study, series, instance, viewer=reader_of(request)))

@@ -9,6 +9,7 @@ from pydicom.datadict import keyword_for_tag
 
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS
+from app.api.http.visibility import reader_of
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid
 from app.errors import InvalidRequest
 from app.jobs.service import StudyService
@@ -46,7 +47,7 @@ async def _find(request: Request, studies: StudyService, level: Level, **fixed: 
             else:
                 unsupported.append("a matching key")
     limit = min(page["limit"], _MOST)
-    found, more = await studies.search(Query(level, matches, limit, page["offset"]))
+    found, more = await studies.search(Query(level, matches, limit, page["offset"], reader_of(request)))
     warnings = []
     if unsupported:
         # PS3.18 8.3.4.1: parameters that are not supported are left out of the search.

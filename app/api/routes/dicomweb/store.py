@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,10 +14,12 @@ from starlette.requests import ClientDisconnect
 from app.api.http.negotiation import negotiate
 from app.api.http.problems import respond
 from app.api.http.responses import PROBLEMS
+from app.api.http.visibility import owner_of
+from app.api.request_scope import request_scope
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
 from app.api.state import state_of
 from app.dicom.multipart import boundary_of, read_parts
-from app.dicom.status import Receipt
+from app.dicom.status import Receipt, WarningReason
 from app.errors import ClientGone, MalformedInput, TooLarge
 from app.ingest.stow import StowReceiver, response_of, status_of, warning_of
 from app.jobs.service import StudyService
@@ -50,8 +53,16 @@ async def _store(request: Request, studies: StudyService, study: str | None) -> 
     negotiate(request, (DICOM_JSON,))
     boundary = boundary_of(request.headers.get("content-type", ""))
     sender = f"stow-{uuid.uuid4().hex}"
-    limits = state_of(request).settings.limits
-    receiver = StowReceiver(studies.ingest, sender, study, limits.max_instance_mb * 1_000_000, limits.max_instances)
+    state, identity = state_of(request), request_scope(request.scope).identity
+    limits = state.settings.limits
+    accept = partial(
+        studies.ingest.accept,
+        sender=sender,
+        owner=owner_of(identity),
+        reserve=partial(state.started_guard.limiter.reserve, identity),
+        study=study,
+    )
+    receiver = StowReceiver(studies.ingest.new_file, accept, limits.max_instance_mb * 1_000_000, limits.max_instances)
     try:
         with studies.ingest.sending(sender):
             well_formed = await read_parts(boundary, request.stream(), receiver, receiver.catch_up)
@@ -87,6 +98,8 @@ def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Re
     refused = Counter(receipt.outcome for receipt in receipts if receipt.failure is not None)
     if refused:
         log.warning("instances refused", source="stow", **refused)
+    if apart := sum(receipt.warning is WarningReason.KEPT_APART for receipt in receipts):
+        log.warning("instances kept apart", source="stow", instances=apart)
     headers = {}
     warning = warning_of(receipts)
     if warning is not None:
