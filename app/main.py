@@ -30,7 +30,8 @@ from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
 from app.screening import Screen
 from app.screening.own_model import OwnModelScreen, SecondOpinion, ServedModels
-from app.security.audit import AuditLog, audit_file
+from app.security.audit import AuditLog, Kind, audit_file
+from app.security.audit.settings import changed
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
 from app.settings import Settings
@@ -148,17 +149,21 @@ def create_app(
         )
         # Known before it has started: a start that fails is closed, too.
         state.studies = opened
+        assert state.audit is not None
+        state.audit.anchor = opened.note_audit_head
         await opened.start()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         _prepare_state(settings)
         tracing.configure(settings.otlp, _version())
-        state.guard = Guard(settings, Pseudonyms.from_state_dir(settings.state_dir))
-        audit = state.audit = AuditLog(audit_file(settings.state_dir))
+        pseudonyms = Pseudonyms.from_state_dir(settings.state_dir)
+        state.guard = Guard(settings, pseudonyms)
+        audit = state.audit = AuditLog(audit_file(settings.state_dir), pseudonyms, settings.audit.max_mb * 1_000_000)
         for doubt in settings.webhook.doubts:
             log.warning("webhook", doubt=doubt)
-        audit.note("service", "start", "ok", node=settings.node, version=_version())
+        facts = {"node": settings.node, "version": _version(), "settings": changed(settings, pseudonyms)}
+        audit.note(Kind.START, "service", "start", "ok", **facts)
         lifecycle = state.lifecycle
         lifecycle.start(before=open_studies if durable else None)
         try:
@@ -166,12 +171,14 @@ def create_app(
         finally:
             lifecycle.drain()
             if state.studies is not None:
-                await state.studies.close()
+                await state.studies.stop()
             await lifecycle.close()
             await asyncio.to_thread(state.headers.close)
             audit.hand_on_refusals()
-            audit.note("service", "stop", lifecycle.phase.value, node=settings.node)
+            audit.note(Kind.STOP, "service", "stop", lifecycle.phase.value, node=settings.node)
             await asyncio.to_thread(audit.close)
+            if state.studies is not None:
+                await state.studies.close()
             await asyncio.to_thread(tracing.flush)
 
     # The documentation page's script comes with the package: hospital networks reach no CDN.

@@ -18,6 +18,7 @@ from app.cli import (
     query,
     serve,
     spool,
+    studies,
     training,
 )
 from app.cli.console import console
@@ -40,6 +41,7 @@ app.add_typer(keys.keys_app, name="keys")
 app.add_typer(audit.audit_app, name="audit")
 app.add_typer(database.database_app, name="db")
 app.add_typer(spool.spool_app, name="spool")
+app.add_typer(studies.studies_app, name="studies")
 app.add_typer(training.manifest_app, name="manifest")
 app.add_typer(evaluation.evaluate_app, name="evaluate")
 

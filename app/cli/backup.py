@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console, fail
+from app.cli.operator import note
 from app.cli.options import ConfigOption, StateOption, settings_of
 from app.errors import CxrError
+from app.security.audit.events import Kind
 from app.store.backup import BackupManifest, back_up, restore
 from app.store.database import database_url, opened
 from app.store.spool import Spool
@@ -37,6 +39,7 @@ def backup(
             made = back_up(engine, spool, inside, state, folder.resolve(), version("llm-cxr-server"))
     except (CxrError, OSError) as error:
         fail(error.detail if isinstance(error, CxrError) else f"The backup failed: {error}", 1)
+    note(settings, Kind.BACKED_UP, "back up", files=len(made.files))
     console.print(f"{len(made.files)} files in {folder}.", soft_wrap=True)
     _tell(made)
 
@@ -55,6 +58,7 @@ def restore_(
         made = restore(folder, settings.state_dir, database_url(settings.database_url, settings.state_dir))
     except (CxrError, OSError) as error:
         fail(error.detail if isinstance(error, CxrError) else f"The restore failed: {error}", 1)
+    note(settings, Kind.BACKED_UP, "restore a backup", files=len(made.files))
     console.print(
         f"Restored what was held on {made.made:%Y-%m-%d %H:%M} UTC into {settings.state_dir}.", soft_wrap=True
     )

@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from app.cli.console import console, errors, fail
+from app.cli.operator import note
 from app.cli.options import ServiceStateOption, settings_of
 from app.errors import CxrError
-from app.security import audit
+from app.security.audit.events import Kind
 from app.security.identity import Scope, is_tenant
 from app.security.keys import Keys
 from app.settings import DEFAULT_TENANT, Settings
@@ -33,11 +34,6 @@ def _seconds(text: str) -> float:
     if found is None:
         fail(f"{text}: give a time such as 30m, 12h or 90d.")
     return int(found.group(1)) * _UNITS[found.group(2)]
-
-
-def _record(settings: Settings, what: str, key: str) -> None:
-    event = {"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"), "who": "operator"}
-    audit.append(audit.audit_file(settings.state_dir), [{**event, "what": what, "outcome": "ok", "key": key}])
 
 
 def _show(token: str) -> None:
@@ -71,14 +67,15 @@ def create(
         max_requests=max_requests,
         tokens_per_day=tokens_per_day,
     )
-    _record(settings, "create key", token.split("_")[1])
+    note(settings, Kind.KEYS_CHANGED, "create key", key=token.split("_")[1], name=name)
     _show(token)
 
 
 @keys_app.command("list")
 def list_(keys_file: FileOption = None, state_dir: ServiceStateOption = None) -> None:
     """Show the keys."""
-    keys, _ = _keys(state_dir, keys_file)
+    keys, settings = _keys(state_dir, keys_file)
+    note(settings, Kind.KEYS_LISTED, "list keys")
     table = Table("id", "name", "scopes", "tenant", "created", "expires")
     for key in keys.list():
         expires = "never" if key.expires is None else _day(key.expires)
@@ -105,7 +102,7 @@ def rotate(
         token = keys.rotate(identity, _seconds(overlap))
     except CxrError as error:
         fail(error.detail, 1)
-    _record(settings, "rotate key", identity)
+    note(settings, Kind.KEYS_CHANGED, "rotate key", key=identity, successor=token.split("_")[1])
     _show(token)
 
 
@@ -121,5 +118,5 @@ def revoke(
         keys.revoke(identity)
     except CxrError as error:
         fail(error.detail, 1)
-    _record(settings, "revoke key", identity)
+    note(settings, Kind.KEYS_CHANGED, "revoke key", key=identity)
     console.print(f"{identity} is revoked.")

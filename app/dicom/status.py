@@ -1,6 +1,6 @@
 """What becomes of a received instance: its receipt, with the reasons of PS3.18 Annex I and PS3.4 B.2.3."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 
@@ -45,7 +45,8 @@ class Receipt:
 
     UIDs are None where the instance could not be read so far. `detail` is a sentence without patient data. A receipt
     without a failure is given only once the instance is durable and its study's work is enqueued. `busy` says that the
-    cause of a failure passes: the same instance is taken later. `opened` is the job that began with it.
+    cause of a failure passes: the same instance is taken later. `opened` is the job that began with it,
+    `patient_id` is for the audit log alone.
     """
 
     sop_class_uid: str | None
@@ -57,6 +58,7 @@ class Receipt:
     detail: str = ""
     busy: bool = False
     opened: str | None = None
+    patient_id: str = field(default="", repr=False)
 
     @property
     def outcome(self) -> str:

@@ -1,12 +1,14 @@
 """The seam between what receives instances (STOW-RS, C-STORE) and what stores them."""
 
+from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.dicom.status import Receipt
 from app.ingest.study_tokens import Reserve
+from app.security.audit.events import Kind
 from app.store.owners import NOBODY, Owner
 
 
@@ -45,7 +47,20 @@ class Ingest(Protocol):
 
 
 class Audit(Protocol):
-    """Where it is recorded who did what."""
+    """Where it is recorded who did what; see `app.security.audit.AuditLog`."""
 
-    def note(self, who: str, what: str, outcome: str, **facts: str | int) -> None:
+    def note(
+        self,
+        kind: Kind,
+        who: str,
+        what: str,
+        outcome: str,
+        *,
+        studies: Iterable[str] = (),
+        patients: Iterable[str] = (),
+        **facts: Any,
+    ) -> None:
         """Record an event."""
+
+    def refuse(self, kind: Kind, source: str, what: str, outcome: str, **facts: str | int) -> None:
+        """Record that nobody known was refused."""

@@ -21,6 +21,7 @@ from app.ingest.listener import Listener
 from app.ingest.messages import DataSet
 from app.ingest.protocol import Audit, Ingest
 from app.ingest.study_tokens import Reserve
+from app.security.audit.events import Kind
 from app.settings import DEFAULT_TENANT, DimseSettings
 from app.store.owners import Owner
 from app.telemetry import tracing
@@ -82,6 +83,7 @@ class StorageScp:
             [
                 (evt.EVT_REQUESTED, self._requested),
                 (evt.EVT_C_STORE, self._store),
+                (evt.EVT_C_ECHO, self._echo),
                 (evt.EVT_ESTABLISHED, self._established),
                 (evt.EVT_REJECTED, self._rejected),
                 (evt.EVT_RELEASED, self._over),
@@ -125,6 +127,7 @@ class StorageScp:
         ae = str(association.requestor.primitive.calling_ae_title).strip()[:16]
         if not self._connections.admit(connection, ae):
             log.warning("association rejected", ae=ae, address=connection.address, reason="its share is taken")
+            self._refused(event.assoc, "its share is taken")
             association.acse.send_reject(*_LOCAL_LIMIT)
             connection.released()
             association.kill()
@@ -138,7 +141,19 @@ class StorageScp:
 
     def _rejected(self, event: Any) -> None:
         log.warning("association rejected", ae=self._sender(event.assoc))
+        self._refused(event.assoc, "not let in")
         self._over(event)
+
+    def _refused(self, association: Any, outcome: str) -> None:
+        if self._audit is not None:
+            address, ae = association.dimse.connection.address, self._sender(association)
+            self._audit.refuse(Kind.NODE_REFUSED, address, "association", outcome, ae=ae)
+
+    def _echo(self, event: Any) -> int:
+        if self._audit is not None:
+            address = event.assoc.dimse.connection.address
+            self._audit.note(Kind.ECHO, f"ae:{self._sender(event.assoc)}", "C-ECHO", "ok", source=address)
+        return 0x0000
 
     def _over(self, event: Any) -> None:
         event.assoc.dimse.connection.released()
@@ -161,8 +176,16 @@ class StorageScp:
         finally:
             event.assoc.dimse.connection.opened()
         if self._audit is not None:
-            source = event.assoc.dimse.connection.address
-            self._audit.note(f"ae:{sender}", "C-STORE", receipt.outcome, source=source)
+            self._audit.note(
+                Kind.RECEIVED,
+                f"ae:{sender}",
+                "C-STORE",
+                receipt.outcome,
+                studies=[receipt.study_instance_uid or ""],
+                patients=[receipt.patient_id],
+                instances=1,
+                source=event.assoc.dimse.connection.address,
+            )
         INSTANCES.labels(source="dimse", outcome=receipt.outcome).inc()
         if receipt.failure is not None:
             log.warning("instance refused", ae=sender, reason=receipt.outcome)

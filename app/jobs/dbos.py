@@ -112,6 +112,11 @@ class WorkflowEngine:
             raise CxrError("The database has never been started on: start the service once.", code="database_new")
         self._client = self._new_client(waits=False)
 
+    @property
+    def client(self) -> DBOSClient | None:
+        """What knows the workflows; None before `start` or `connect`."""
+        return self._client
+
     def reconciler(self, jobs: Jobs) -> Reconciler:
         """What takes up jobs without a workflow; after `start`."""
         assert self._client is not None

@@ -12,7 +12,7 @@ from app.delivery.webhook import Webhook
 from app.errors import DeliveryFailed, Gone
 from app.jobs.documents import event_of
 from app.jobs.steps import JobFailed
-from app.security.audit import AuditLog
+from app.security.audit import AuditLog, Kind
 from app.settings import StudySettings
 from app.store.deliveries import Deliveries
 from app.store.jobs import Jobs
@@ -74,17 +74,29 @@ class DeliverySteps:
             detail = f"A document cannot be delivered. {error.detail} A retry writes it again."
             raise JobFailed(DOCUMENT_LOST, detail) from error
         except DeliveryFailed as error:
-            self._record(job_id, name, error.code)
+            await self._record(job_id, name, error.code)
             await self._deliveries.note(job_id, name, "failed", attempts + 1, error.code)
             return error.code
         await self._deliveries.note(job_id, name, "delivered", attempts + 1)
         metrics.DELIVERIES.labels(destination=name, outcome="delivered").inc()
-        self._record(job_id, name, "delivered")
+        await self._record(job_id, name, "delivered")
         return None
 
-    def _record(self, job_id: str, name: str, outcome: str) -> None:
+    async def _record(self, job_id: str, name: str, outcome: str) -> None:
         if self._audit is not None:
-            self._audit.note("service", f"deliver to {name}", outcome, job=job_id)
+            job = await self._jobs.get(job_id)
+            patients = await self._jobs.patients([job.study_uid])
+            self._audit.note(
+                Kind.DELIVERED,
+                "service",
+                f"deliver to {name}",
+                outcome,
+                studies=[job.study_uid],
+                patients=patients,
+                instances=len(job.documents),
+                job=job_id,
+                destination=name,
+            )
 
     async def notify(self, run: Run) -> None:
         """Send the webhook the event that the job is over."""
@@ -95,6 +107,8 @@ class DeliverySteps:
         for failures in range(1, self._study.max_attempts + 1):
             try:
                 await self._webhook.send(f"job.{job.state}", body, message_id=f"{job.id}-{run.number}")
+                if self._audit is not None:
+                    self._audit.note(Kind.NOTIFIED, "service", "notify", "ok", studies=[job.study_uid], job=job.id)
                 return
             except DeliveryFailed as error:
                 log.warning("webhook failed", job=job.id, code=error.code)

@@ -24,6 +24,7 @@ from app.ingest.study_tokens import StudyTokens
 from app.jobs import documents, selection
 from app.jobs.patients import check_one_patient
 from app.jobs.steps import JobFailed, retry_transient
+from app.security.audit import AuditLog, Kind
 from app.settings import StudySettings
 from app.store.integrity import verify
 from app.store.jobs import Jobs
@@ -56,6 +57,7 @@ class ReportSteps:
         headers: Headers,
         delivers: bool,
         tokens: StudyTokens,
+        audit: AuditLog | None = None,
     ) -> None:
         self._study = settings
         self._lifecycle = lifecycle
@@ -66,6 +68,7 @@ class ReportSteps:
         self._headers = headers
         self._delivers = delivers
         self._tokens = tokens
+        self._audit = audit
 
     async def encode(self, run: Run) -> bool:
         """Find the first candidate that is a usable frontal radiograph and encode it; False where there is none."""
@@ -98,7 +101,15 @@ class ReportSteps:
             await self._jobs.move(run, JobState.DONE, skipped=skipped, reason=reason)
             return False
         await self._jobs.update(run, skipped=skipped, image=found)
+        await self._note(Kind.READ, "read an image", job, 1)
         return True
+
+    async def _note(self, kind: Kind, what: str, job: Job, instances: int) -> None:
+        if self._audit is not None:
+            patients, uids = await self._jobs.patients([job.study_uid]), [job.study_uid]
+            self._audit.note(
+                kind, "service", what, "ok", studies=uids, patients=patients, instances=instances, job=job.id
+            )
 
     async def _encode_one(self, candidate: HeldInstance) -> ReadImage:
         async def encode(backend: Backend) -> ReadImage:
@@ -173,6 +184,7 @@ class ReportSteps:
             self._jobs.move_in(connection, run, state, documents=uids)
 
         await self._results.keep(run.job_id, written, record)
+        await self._note(Kind.WRITTEN, "write documents", job, len(written))
 
     async def _source(self, job: Job) -> Path:
         uid = _image_of(job).sop_instance_uid

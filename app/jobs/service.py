@@ -1,8 +1,7 @@
 """Studies as the routes see them: taken in, found, cancelled, retried. Builds what works on them."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,38 +20,29 @@ from app.jobs import documents
 from app.jobs.cancellation import CancellationWatch
 from app.jobs.dbos import WorkflowEngine
 from app.jobs.delivery_steps import DeliverySteps
+from app.jobs.erasure import Eraser
 from app.jobs.nodes import NodeLock
+from app.jobs.occupancy import Occupancy, occupancy_of
 from app.jobs.report_steps import ReportSteps
 from app.jobs.retention import Retention
 from app.jobs.steps import StepRunner
 from app.jobs.workflow import StudyWorkflow
-from app.security.audit import AuditLog
+from app.security.audit import AuditLog, Head, Kind
 from app.security.identity import Identity
 from app.security.limiter import Limiter
 from app.settings import Settings
 from app.store import state_folder
+from app.store.audit_heads import note_head
 from app.store.database import Database, database_url
 from app.store.deliveries import Deliveries
+from app.store.erasure import Erased, Target
 from app.store.integrity import verify
 from app.store.jobs import Jobs
 from app.store.owners import EVERYTHING, Viewer
-from app.store.records import Delivery, Job, JobCounts
+from app.store.records import Delivery, Job
 from app.store.results import Results
 from app.store.search import Query, Search, StoredInstance
 from app.store.spool import Spool
-
-
-@dataclass(frozen=True)
-class Occupancy:
-    """What the service holds: jobs, bytes of held files, files set aside, free bytes of the spool's disk and its
-    reserve.
-    """
-
-    jobs: JobCounts
-    held_bytes: int
-    unknown_files: int
-    free_bytes: int
-    reserve_bytes: int
 
 
 class StudyService:
@@ -93,7 +83,7 @@ class StudyService:
         self._results = Results(self.database, self._spool)
         self._engine = WorkflowEngine(settings, self.database)
         self._ingestor = Ingestor(self._spool, self.database, self._engine.enqueue_reading, headers, self._tokens)
-        self._retention = Retention(settings.study, self.database, self._spool)
+        self._retention = Retention(settings.study, self.database, self._spool, self._erase, self._note_removal)
         self._watch = CancellationWatch(self._jobs)
         self._workflow = self._build_workflow(lifecycle, gate)
         self._background: list[asyncio.Task[None]] = []
@@ -142,6 +132,10 @@ class StudyService:
     async def get(self, job_id: str, viewer: Viewer = EVERYTHING) -> Job:
         """One job that the viewer sees. Raises NotFound."""
         return await self._jobs.get(job_id, viewer)
+
+    async def patients(self, studies: Collection[str]) -> set[str]:
+        """The Patient IDs of studies."""
+        return await self._jobs.patients(studies)
 
     async def deliveries(self, job_id: str) -> list[Delivery]:
         """How far each destination of a job has come."""
@@ -206,18 +200,33 @@ class StudyService:
     def _verified(self, held: Sequence[StoredInstance]) -> list[tuple[StoredInstance, Path]]:
         return [(instance, verify(self._spool, instance)) for instance in held]
 
+    async def erase(self, target: Target) -> Erased:
+        """Remove all that is held of a target. Raises NotFound, Conflict."""
+        return await self._erase(target)
+
+    async def _erase(self, target: Target) -> Erased:
+        eraser = Eraser(self.database, self._spool, self._headers, self._engine.client)
+        return await eraser.erase(target)
+
+    async def _note_removal(self, what: str, studies: set[str], count: int) -> None:
+        if self._audit is not None:
+            what, patients = f"retention of {what}", await self._jobs.patients(studies)
+            self._audit.note(Kind.EXPIRED, "service", what, "ok", studies=studies, patients=patients, instances=count)
+
     async def occupancy(self) -> Occupancy:
         """What is held, for the gauges. Raises OSError, SQLAlchemyError."""
-        counts, held = await self._jobs.count(), await self._jobs.held_bytes()
-        free = await asyncio.to_thread(self._spool.free_bytes)
-        unknown = len(await asyncio.to_thread(self._spool.unknown_names))
-        return Occupancy(counts, held, unknown, free, self._spool.reserve_bytes)
+        return await occupancy_of(self._jobs, self._spool)
+
+    def note_audit_head(self, head: Head) -> None:
+        """Note the audit log's last event in the database. Raises SQLAlchemyError."""
+        if self._audit is not None:
+            note_head(self.database, self._audit.name, head.number, head.hash)
 
     async def remove_due(self) -> int:
         """Remove the pixel data whose retention is over now; returns how many files."""
         return await self._retention.sweep()
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Stop accepting; what is under way stays as it is recorded and goes on after the next start."""
         self.accepting = False
         if self.scp is not None:
@@ -228,5 +237,8 @@ class StudyService:
         await self._engine.interrupt()
         await asyncio.to_thread(self._ingestor.close)
         await self._engine.close()
+
+    async def close(self) -> None:
+        """Close the database, after `stop` and the last event of the audit log."""
         self.database.close()
         self._lock.release()

@@ -93,6 +93,10 @@ class Pseudonyms:
                 fresh.unlink()
         return cls(path.read_bytes())
 
+    def key(self, purpose: str) -> bytes:
+        """A key of its own for a purpose (HKDF's expansion, RFC 5869 2.3)."""
+        return hmac.new(self._secret, f"key {purpose}\x01".encode(), hashlib.sha256).digest()
+
     def __call__(self, value: str) -> str:
         """Sixteen hexadecimal digits of HMAC-SHA256."""
         return hmac.new(self._secret, value.encode(), hashlib.sha256).hexdigest()[:16]

@@ -10,6 +10,7 @@ from app.settings.access import (
     DEFAULT_TENANT,
     LOOPBACK,
     TENANT,
+    AuditSettings,
     AuthSettings,
     DrainSettings,
     HttpSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "DEFAULT_TENANT",
     "LOOPBACK",
     "TENANT",
+    "AuditSettings",
     "AuthSettings",
     "CodecSettings",
     "DestinationSettings",
@@ -81,6 +83,7 @@ class Settings(BaseSettings):
     webhook: WebhookSettings = WebhookSettings()
     http: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
+    audit: AuditSettings = AuditSettings()
     tls: TlsSettings = TlsSettings()
     otlp: OtlpSettings = OtlpSettings()
     drain: DrainSettings = DrainSettings()

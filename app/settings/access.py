@@ -84,6 +84,23 @@ class AuthSettings(Group):
         return self
 
 
+class AuditSettings(Group):
+    """The audit log, and where its events are sent besides (RFC 5424 over TLS, PS3.15 A.5)."""
+
+    max_mb: PositiveInt = Field(default=64, description="a file of the log that is larger is put aside")
+    syslog_host: str | None = Field(default=None, description="audit record repository; unset: nothing is sent")
+    syslog_port: int = Field(default=6514, ge=1, le=65535)
+    syslog_ca_file: Path | None = Field(default=None, description="PEM of authorities to trust; unset: the system's")
+    syslog_certificate: Path | None = Field(default=None, description="PEM, shown to the repository; with its key")
+    syslog_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.syslog_certificate is None) != (self.syslog_key is None):
+            raise ValueError("give both syslog_certificate and syslog_key")
+        return self
+
+
 class TlsSettings(Group):
     """HTTPS."""
 

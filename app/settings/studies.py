@@ -30,6 +30,12 @@ class StudySettings(Group):
     )
     retention_hours: float = Field(default=24.0, ge=0.0, description="pixel data is kept this long after delivery")
     failed_retention_hours: float = Field(default=168.0, ge=0.0, description="the same for failed or cancelled studies")
+    document_retention_days: PositiveFloat | None = Field(
+        default=None, description="written documents and the text of reports are kept this long; unset: for good"
+    )
+    row_retention_days: PositiveFloat | None = Field(
+        default=None, description="nothing of a study is kept longer than this after its last job; unset: for good"
+    )
     delivery_hours: PositiveFloat = Field(default=24.0, description="a destination is tried this long")
     retry_seconds: PositiveFloat = Field(default=1.0, description="first wait before a repeated attempt; it doubles")
     max_retry_seconds: PositiveFloat = Field(default=60.0, description="longest wait before a repeated attempt")

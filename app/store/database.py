@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from pydantic import SecretStr
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,9 +16,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.errors import CxrError
 from app.store import sqlite_compat
 from app.store.migrations import migrate
+from app.store.tables import metadata
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 _BUSY_MS = 30_000
+_LOG_SECONDS = 5.0
 _UNIX_EPOCH_JULIAN_DAY = 2440587.5
 
 
@@ -65,6 +70,8 @@ def _configure_sqlite(engine: sa.Engine) -> None:
         # WAL stays set in the file, so DBOS's connections have it too; FULL makes a commit durable (an fsync).
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        # What is deleted is overwritten: patients' data must not be found in free pages.
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         # BEGIN is issued below: sqlite3 would begin too late for a read that precedes a write.
         connection.isolation_level = None
@@ -137,6 +144,28 @@ class Database:
         if rows:
             dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
             connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+    def forget_deleted(self) -> None:
+        """Let nothing of deleted rows lie about in the database's files, as far as its own means go."""
+        if self.engine.dialect.name == "sqlite":
+            self._empty_log()
+        else:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for table in metadata.sorted_tables:
+                    connection.exec_driver_sql(f"VACUUM {table.name}")
+
+    def _empty_log(self) -> None:
+        """Copy SQLite's write-ahead log into the database and cut it off, once no reader needs it any more."""
+        until = time.monotonic() + _LOG_SECONDS
+        while True:
+            with contextlib.closing(self.engine.raw_connection()) as connection:
+                busy = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy:
+                return
+            if time.monotonic() > until:
+                log.warning("the write-ahead log still holds what was deleted; the next checkpoint removes it")
+                return
+            time.sleep(0.1)
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,6 +1,6 @@
 """Jobs as they are read: one, some, how many, and the instances of their studies."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from app.errors import NotFound
 from app.store.database import Database
 from app.store.owners import EVERYTHING, Viewer
 from app.store.records import OPEN, HeldInstance, Job, JobCounts, JobState, Run
-from app.store.tables import instances, jobs
+from app.store.tables import instances, jobs, studies
 
 
 class JobReader:
@@ -85,6 +85,11 @@ class JobReader:
             return set(runs) - going
 
         return await self._database.read(over)
+
+    async def patients(self, uids: Collection[str]) -> set[str]:
+        """The Patient IDs of studies, as their first instances have them."""
+        query = sa.select(studies.c.patient_id).where(studies.c.study_uid.in_(uids))
+        return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
 
     async def inputs(self, study_uid: str) -> list[HeldInstance]:
         """The instances that were received of a study, in the order of their arrival."""

@@ -85,6 +85,13 @@ def _owners(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _audit_heads(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(
+        "CREATE TABLE cxr_audit_heads (log VARCHAR(64) NOT NULL PRIMARY KEY, number BIGINT NOT NULL, "
+        "hash VARCHAR(64) NOT NULL, updated FLOAT NOT NULL)"
+    )
+
+
 @dataclass(frozen=True)
 class Migration:
     """One step from a version of the schema to the next."""
@@ -99,6 +106,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("index of held files", _index_held_files),
     Migration("id of the state folder", _state_folder),
     Migration("owners of studies, instances kept apart", _owners),
+    Migration("head of the audit log", _audit_heads),
 )
 
 

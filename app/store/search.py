@@ -29,6 +29,7 @@ _INSTANCE_COLUMNS = {
     "SOPInstanceUID": instances.c.sop_instance_uid,
     "SOPClassUID": instances.c.sop_class_uid,
 }
+_PATIENT_ID_PATH = ("00100020", "Value", 0)
 KEYS = frozenset({*_STUDY_COLUMNS, *_INSTANCE_COLUMNS})
 
 
@@ -53,6 +54,7 @@ class StoredInstance:
     transfer_syntax_uid: str
     sha256: str
     file: str | None
+    patient_id: str = ""
 
 
 class Search:
@@ -78,8 +80,9 @@ class Search:
             wanted.append(instances.c.series_uid == series)
         if sop is not None:
             wanted.append(instances.c.sop_instance_uid == sop)
-        columns = [instances.c[field.name] for field in fields(StoredInstance)]
-        found = sa.select(*columns).where(*wanted).order_by(instances.c.received)
+        columns = [instances.c[field.name] for field in fields(StoredInstance) if field.name in instances.c]
+        patient = sa.func.coalesce(instances.c.attributes[_PATIENT_ID_PATH].as_string(), "").label("patient_id")
+        found = sa.select(*columns, patient).where(*wanted).order_by(instances.c.received)
         return await self._database.read(
             lambda connection: [StoredInstance(**row._mapping) for row in connection.execute(found)]
         )

@@ -89,6 +89,11 @@ class Spool:
         """The names of files that were set aside."""
         return _files(self.unknown)
 
+    def set_aside_files(self) -> list[Path]:
+        """All files that were set aside, those that were replaced among them."""
+        folders = (self.unknown, self.folder / _DAMAGED)
+        return [folder / name for folder in folders for name in sorted(_files(folder))]
+
     def set_aside(self, names: Iterable[str], *, damaged: bool = False) -> None:
         """Move files to where nothing but an operator removes them: those that were replaced as `damaged` to a folder
         of their own, from which nothing is taken in again.

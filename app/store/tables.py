@@ -104,6 +104,16 @@ nodes = sa.Table(
 # One row: the id of the state folder whose spool holds the files that `instances` names.
 state_folder = sa.Table("cxr_state_folder", metadata, sa.Column("id", sa.String(64), primary_key=True))
 
+# One row an audit log: its last event, as far as it was noted here.
+audit_heads = sa.Table(
+    "cxr_audit_heads",
+    metadata,
+    sa.Column("log", sa.String(64), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+)
+
 # One row a job and destination.
 deliveries = sa.Table(
     "cxr_deliveries",

@@ -14,7 +14,8 @@ import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 
-from app.security.audit import audit_file, records
+from app.security.audit import audit_file
+from tests.support.audit import events_of
 from tests.support.process import ServiceProcess
 from tests.support.studies import instance, multipart, parsed
 
@@ -115,7 +116,7 @@ def test_nothing_of_a_patient_is_written_anywhere_but_in_its_study(tmp_path: Pat
     traces = collector.received.decode("latin-1")
     log = service.log.read_text()
     audit = audit_file(service.state).read_text()
-    assert list(records(audit_file(service.state)))
+    assert events_of(service.state)
     for name in ("C-STORE", "study.encode", "study.generate", "study.read", "POST /v1/reports", "decode", "encode"):
         assert name in traces, name
     for where, text in (("log", log), ("traces", traces), ("audit", audit), ("errors and metrics", told)):

@@ -6,6 +6,7 @@ from functools import cache
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.asgi.audit import note_request
 from app.api.asgi.headers import RawHeaders, header_of, raw, replaced
 from app.api.asgi.origin import check_host, check_origin, meant
 from app.api.http.problems import refusal
@@ -13,9 +14,7 @@ from app.api.request_scope import request_scope
 from app.api.rules import Rule
 from app.api.state import ServiceState
 from app.errors import CxrError, Overloaded
-from app.security.audit import AuditLog
 from app.security.guard import Guard
-from app.security.identity import Identity
 from app.settings import LOOPBACK
 
 # No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
@@ -93,8 +92,7 @@ class AuthMiddleware:
             await refusal(Request(scope), error)(scope, receive, send_with_headers)
         finally:
             if state.audit is not None and rule.audited and not context.shed:
-                route = getattr(scope.get("route"), "path", rule.prefix)
-                _audited(state.audit, scope, identity, f"{scope['method']} {route}", str(status or "aborted"))
+                note_request(state.audit, scope, identity, status)
 
     def _check_sender(self, scope: Scope, rule: Rule, guard: Guard | None) -> None:
         """Raises Misdirected, ForeignOrigin, MalformedInput."""
@@ -102,15 +100,6 @@ class AuthMiddleware:
         if rule.task != "operations" and (self._named or guard is None or guard.open):
             check_host(scope, self._names)
         check_origin(scope, self._pages)
-
-
-def _audited(audit: AuditLog, scope: Scope, identity: Identity | None, what: str, outcome: str) -> None:
-    request_id = request_scope(scope).request_id
-    if identity is not None:
-        audit.note(identity.id, what, outcome, request_id=request_id)
-        return
-    address = (scope.get("client") or ("unknown",))[0]
-    audit.refuse(address, what, outcome, request_id=request_id)
 
 
 @cache

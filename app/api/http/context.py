@@ -16,6 +16,7 @@ from app.inference.backend import Backend
 from app.inference.generation import Caller
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
+from app.security.audit import Kind
 from app.security.identity import Scope
 from app.settings import LimitsSettings
 
@@ -65,7 +66,7 @@ class Context:
         state, scope = state_of(self.request), request_scope(self.request.scope)
         state.started_guard.authorise(scope.identity, Scope.ADMIN)
         if state.audit is not None:
-            state.audit.note(scope.identity.id, "screen off", "ok", request_id=scope.request_id)
+            state.audit.note(Kind.RESTRICTED, scope.identity.id, "screen off", "ok", request_id=scope.request_id)
         return replace(self.caller, screening="off")
 
     def pseudonym(self, prompt: str) -> str:

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from app.api.request_scope import request_scope
+from app.api.request_scope import Touched, request_scope
 from app.security.identity import ALL_TENANTS, Identity, Scope
 from app.settings import DEFAULT_TENANT
 from app.store.owners import EVERYTHING, Owner, Viewer
@@ -26,3 +26,8 @@ def viewer_of(request: Request, *scopes: Scope) -> Viewer:
 def reader_of(request: Request) -> Viewer:
     """The studies whose images and findings a client may read."""
     return viewer_of(request, Scope.DICOM_READ)
+
+
+def touched(request: Request) -> Touched:
+    """Where a route notes whose data it had to do with, for the audit log."""
+    return request_scope(request.scope).touched

@@ -6,7 +6,8 @@ import contextlib
 import structlog
 
 from app.inference.backend import Backend
-from app.jobs.service import Occupancy, StudyService
+from app.jobs.occupancy import Occupancy
+from app.jobs.service import StudyService
 from app.store.records import JobState
 from app.telemetry import metrics
 

@@ -1,6 +1,7 @@
 """Study jobs: list, detail, result, retry, cancel."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -8,7 +9,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import problems
-from app.api.http.visibility import reader_of, viewer_of
+from app.api.http.visibility import reader_of, touched, viewer_of
 from app.api.routes.dicomweb.common import Studies
 from app.api.schemas.jobs import DeliveryBody, JobBody, JobItem, JobList, ReasonBody, SkippedBody, StepBody
 from app.api.schemas.reports import ReportText
@@ -39,6 +40,7 @@ def _item(job: Job) -> dict[str, Any]:
 
 async def _body(request: Request, studies: StudyService, job_id: str) -> JobBody:
     job = await studies.get(job_id, viewer_of(request, *_SEE))
+    await _touch(request, studies, [job])
     report = job.report if await _reads(request, studies, job_id) else None
     return JobBody(
         **_item(job),
@@ -55,6 +57,12 @@ async def _body(request: Request, studies: StudyService, job_id: str) -> JobBody
             for item in await studies.deliveries(job_id)
         ],
     )
+
+
+async def _touch(request: Request, studies: StudyService, found: Sequence[Job]) -> None:
+    seen = touched(request)
+    seen.studies |= {job.study_uid for job in found}
+    seen.patients |= await studies.patients(seen.studies)
 
 
 async def _reads(request: Request, studies: StudyService, job_id: str) -> bool:
@@ -79,6 +87,7 @@ async def find(
     """
     viewer = viewer_of(request, *_SEE)
     found, total = await studies.find(states=state or (), study_uid=study, limit=limit, offset=offset, viewer=viewer)
+    await _touch(request, studies, found)
     return JobList(data=[JobItem(**_item(job)) for job in found], total=total)
 
 
@@ -104,6 +113,7 @@ async def report(request: Request, job_id: JobId, studies: Studies) -> Response:
     """The report by content negotiation."""
     kind = negotiate(request, ("text/plain", DICOM, FHIR))
     job, document = await studies.document(job_id, reader_of(request))
+    await _touch(request, studies, [job])
     assert job.report is not None
     if kind == "text/plain":
         return PlainTextResponse("\n".join([*(f"WARNING: {one}" for one in job.warnings), job.report.text]))

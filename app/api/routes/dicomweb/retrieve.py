@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS
-from app.api.http.visibility import reader_of
+from app.api.http.visibility import reader_of, touched
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
 from app.api.state import state_of
 from app.dicom.multipart import write_parts
@@ -37,7 +37,15 @@ _METADATA: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _touch(request: Request, held: list[Held]) -> None:
+    seen = touched(request)
+    seen.studies |= {instance.study_uid for instance, _ in held}
+    seen.patients |= {instance.patient_id for instance, _ in held}
+    seen.instances += len(held)
+
+
 async def _bytes(request: Request, held: list[Held]) -> Response:
+    _touch(request, held)
     accept = request.headers.get("accept", "*/*").lower()
     if "multipart/related" in accept and "type=" in accept and _DICOM not in accept:
         raise NotAcceptable('Instances are offered as multipart/related; type="application/dicom".')
@@ -51,6 +59,7 @@ async def _bytes(request: Request, held: list[Held]) -> Response:
 
 
 async def _metadata(request: Request, held: list[Held]) -> Response:
+    _touch(request, held)
     negotiate(request, (DICOM_JSON, "application/json"))
     place, headers = base_url(request), state_of(request).headers
     # The first decides the status; the others follow as they are sent, so that no study's metadata is in memory.

@@ -9,14 +9,16 @@ from pydicom.datadict import keyword_for_tag
 
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS
-from app.api.http.visibility import reader_of
+from app.api.http.visibility import reader_of, touched
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid
+from app.dicom.attributes import value_of
 from app.errors import InvalidRequest
 from app.jobs.service import StudyService
 from app.store.search import KEYS, Level, Query
 
 router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"], default_response_class=DicomJson)
 
+_STUDY_UID, _PATIENT_ID = "0020000D", "00100020"
 _DEFAULT_LIMIT, _MOST = 100, 1_000
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -48,6 +50,10 @@ async def _find(request: Request, studies: StudyService, level: Level, **fixed: 
                 unsupported.append("a matching key")
     limit = min(page["limit"], _MOST)
     found, more = await studies.search(Query(level, matches, limit, page["offset"], reader_of(request)))
+    seen = touched(request)
+    seen.keys |= matches.keys()
+    seen.studies |= {value_of(one, _STUDY_UID) for one in found}
+    seen.patients |= {value_of(one, _PATIENT_ID) for one in found}
     warnings = []
     if unsupported:
         # PS3.18 8.3.4.1: parameters that are not supported are left out of the search.

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from app.api.http.negotiation import negotiate
 from app.api.http.problems import respond
 from app.api.http.responses import PROBLEMS
-from app.api.http.visibility import owner_of
+from app.api.http.visibility import owner_of, touched
 from app.api.request_scope import request_scope
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
 from app.api.state import state_of
@@ -81,20 +81,26 @@ async def _store(request: Request, studies: StudyService, study: str | None) -> 
 async def _end(request: Request, receiver: StowReceiver, error: TooLarge) -> Response:
     """The request has ended at a limit: what came before stays, as its sender cannot take it back."""
     receipts = await receiver.finish()
-    _count(receipts)
+    _count(request, receipts)
     kept = sum(receipt.failure is None for receipt in receipts)
     detail = f"{error.detail} {kept} of its first {len(receipts)} are stored; send the others in further requests."
     # Without closing, the server would go on reading what it has just refused.
     return respond(request, 413, "Content too large", detail, error.code, {"Connection": "close"})
 
 
-def _count(receipts: list[Receipt]) -> None:
+def _count(request: Request, receipts: list[Receipt]) -> None:
+    seen = touched(request)
+    for receipt in receipts:
+        if receipt.failure is None:
+            seen.studies.add(str(receipt.study_instance_uid))
+            seen.patients.add(receipt.patient_id)
+            seen.instances += 1
     for receipt in receipts:
         INSTANCES.labels(source="stow", outcome=receipt.outcome).inc()
 
 
 def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Response:
-    _count(receipts)
+    _count(request, receipts)
     refused = Counter(receipt.outcome for receipt in receipts if receipt.failure is not None)
     if refused:
         log.warning("instances refused", source="stow", **refused)

@@ -10,10 +10,10 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from app.engine.fake import FakeEngine
-from app.security.audit import audit_file, records
 from app.security.identity import Scope
 from app.security.keys import Keys
 from app.settings import Settings
+from tests.support.audit import events_of
 from tests.support.service import Service, encoded, gradient, running
 
 
@@ -138,7 +138,7 @@ async def test_requests_that_are_too_many_are_counted_each_and_logged_together(s
         assert _refused() - before == 11
         assert [line["status"] for line in lines if line["event"] == "request"] == [200]
         assert len([line for line in lines if line["event"] == "too many requests"]) == 1
-    kept = [event for event in records(audit_file(settings.state_dir)) if "/v1/reports" in event["what"]]
+    kept = [event for event in events_of(settings.state_dir) if "/v1/reports" in event["what"]]
     assert [event["outcome"] for event in kept] == ["200"]
 
 
@@ -178,7 +178,7 @@ async def test_who_did_what_is_in_the_audit_log(settings: Settings, keys: Keys) 
         await report(service, **bearer(token), **{"X-Request-Id": "one"})
         await report(service, **{"X-Request-Id": "two"})
         await service.client.get("/metrics")
-    events: list[dict[str, Any]] = list(records(audit_file(settings.state_dir)))
+    events: list[dict[str, Any]] = list(events_of(settings.state_dir))
     assert [(event["who"], event["what"], event["outcome"], event.get("request_id")) for event in events[1:-1]] == [
         (f"key:{token.split('_')[1]}", "POST /v1/reports", "200", "one"),
         ("unknown", "POST /v1/reports", "401", "two"),

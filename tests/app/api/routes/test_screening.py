@@ -10,10 +10,10 @@ import pytest
 
 from app.screening.fake import FRONTAL
 from app.screening.protocol import Sight
-from app.security.audit import audit_file, records
 from app.security.identity import Scope
 from app.security.keys import Keys
 from app.settings import ScreenSettings, Settings
+from tests.support.audit import events_of
 from tests.support.service import Service, encoded, gradient, running
 from tests.support.studies import finished, instance, parsed, quick, stow
 
@@ -134,7 +134,7 @@ async def test_an_administrator_may_switch_it_off_which_the_audit_keeps(settings
     assert (image["screen"]["decision"], looked) == ("unscreened", 0)
     assert "switched off" in image["warnings"][0]
     assert refused.json()["code"] == "not_a_radiograph"
-    assert "screen off" in [event["what"] for event in records(audit_file(settings.state_dir))]
+    assert "screen off" in [event["what"] for event in events_of(settings.state_dir)]
 
 
 async def test_whoever_is_no_administrator_may_not_switch_it_off(settings: Settings) -> None:

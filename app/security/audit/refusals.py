@@ -1,22 +1,14 @@
-"""Events of the audit log, and those of clients that nobody knows: many of one second become one a source."""
+"""Events of clients that nobody knows: many of one second become one a source."""
 
-import datetime
 import threading
 from collections.abc import Callable
-from typing import Any
 
-Event = dict[str, Any]
+from app.security.audit.events import Event
 
 _SECONDS = 1.0
 # Sources that are told apart in one second; what comes from more is counted under one name.
 _MOST_SOURCES = 64
 _OTHERS = "others"
-
-
-def event(who: str, what: str, outcome: str, **facts: str | int) -> Event:
-    """An event of this moment."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    return {"time": now, "who": who, "what": what, "outcome": outcome, **facts}
 
 
 class Refusals:

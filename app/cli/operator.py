@@ -1,0 +1,70 @@
+"""What an operator does by command, as events of the audit log: from which account, of which process."""
+
+import os
+import pwd
+from collections.abc import Iterable
+from typing import Any
+
+from app.cli.console import errors
+from app.security.audit.chain import Head, append, audit_file
+from app.security.audit.events import DataSubjects, Kind, event
+from app.security.audit.log import LOG
+from app.security.identity import Pseudonyms
+from app.settings import Settings
+from app.store.audit_heads import note_head, noted_head
+from app.store.database import Database, database_url, opened
+from app.store.tables import audit_heads
+
+
+def account() -> str:
+    """The account that the process runs under, and who called `sudo` for it."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    caller = os.environ.get("SUDO_USER")
+    return f"{name} ({caller})" if caller and caller != name else name
+
+
+def note(
+    settings: Settings,
+    kind: Kind,
+    what: str,
+    outcome: str = "ok",
+    *,
+    studies: Iterable[str] = (),
+    patients: Iterable[str] = (),
+    **facts: Any,
+) -> None:
+    """Write an event at once, and note the log's head in the database where there is one. Raises OSError."""
+    pseudonyms = Pseudonyms.from_state_dir(settings.state_dir)
+    of_data = DataSubjects(pseudonyms).facts(studies, patients)
+    one = event(kind, "operator", what, outcome, **of_data, account=account(), pid=os.getpid(), **facts)
+    path, key = audit_file(settings.state_dir), pseudonyms.key(LOG)
+    head = append(path, [one], key, settings.audit.max_mb * 1_000_000)
+    try:
+        if _has_database(settings):
+            database = Database(database_url(settings.database_url, settings.state_dir))
+            try:
+                note_head(database, pseudonyms(LOG), head.number, head.hash)
+            finally:
+                database.close()
+    except Exception as error:  # the event is written; the service notes the head with its next one
+        errors.print(f"The audit log's head could not be noted in the database: {type(error).__name__}.", style="dim")
+
+
+def heads(settings: Settings) -> list[Head]:
+    """What the database notes of the audit log. Raises CxrError where it does not answer."""
+    if not _has_database(settings):
+        return []
+    name = Pseudonyms.from_state_dir(settings.state_dir)(LOG)
+    with opened(database_url(settings.database_url, settings.state_dir)) as engine, engine.connect() as connection:
+        if not engine.dialect.has_table(connection, audit_heads.name):
+            return []
+        found = noted_head(connection, name)
+    return [Head(*found)] if found else []
+
+
+def _has_database(settings: Settings) -> bool:
+    """Whether there is one already: a command that only notes an event makes none."""
+    return settings.database_url is not None or (settings.state_dir / "cxr.sqlite").exists()

@@ -1,0 +1,159 @@
+"""The files of the audit log: JSON lines, each with an HMAC over itself and the line before it, under a key that is
+derived from the installation's secret. Without the key nobody can make a chain anew.
+
+A file that has grown large is put aside under a number, and the next one begins by naming it.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.errors import CxrError
+from app.security.audit.events import Event, Kind, event
+
+GENESIS = "0" * 64
+MOST_BYTES = 64_000_000
+_TAIL = 1_048_576
+
+
+def audit_file(state_dir: Path) -> Path:
+    """Where a state folder's audit log is written; files that were put aside lie beside it."""
+    return state_dir / "audit" / "audit.jsonl"
+
+
+def files_of(path: Path) -> list[Path]:
+    """All files of a log, oldest first."""
+    aside = sorted(path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"))
+    return [*aside, *([path] if path.exists() else [])]
+
+
+class AuditBroken(CxrError):
+    """The audit log is not what was written; `line` of `file` is the first that shows it."""
+
+    code = "audit_broken"
+
+    def __init__(self, detail: str, *, code: str | None = None, line: int = 0, file: str = "") -> None:
+        super().__init__(f"{file} line {line}: {detail}" if file else f"Line {line}: {detail}", code=code)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last event of a log: its number since the first, and its hash. Noted elsewhere, it betrays a cut."""
+
+    number: int = 0
+    hash: str = GENESIS
+
+
+def append(path: Path, events: Sequence[Event], key: bytes, most_bytes: int = MOST_BYTES) -> Head:
+    """Append events under a lock and sync them; returns the last one's head. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _locked(path):
+        if path.exists() and (path.stat().st_size > most_bytes or _is_of_the_first_release(path)):
+            _put_aside(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+b") as file:
+            head, torn = _last(file)
+            due = list(events)
+            if torn:
+                due.insert(0, event(Kind.TORN, "service", "a line was not whole", "found", bytes=torn))
+            if head is None:
+                due.insert(0, _opening(path))
+                head = _head_before(path)
+            lines = []
+            for one in due:
+                record = {**one, "number": head.number + 1, "previous": head.hash}
+                head = Head(head.number + 1, digest(record, key))
+                lines.append(json.dumps({**record, "hash": head.hash}, separators=(",", ":")) + "\n")
+            file.write("".join(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+    return head
+
+
+def digest(record: Event, key: bytes | None) -> str:
+    """The hash of a record: HMAC-SHA256 under `key`, or SHA-256 as the first release wrote it."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.sha256(text).hexdigest() if key is None else hmac.new(key, text, hashlib.sha256).hexdigest()
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """A line's record, None where it is none."""
+    try:
+        record = json.loads(line)
+        record["hash"], record["previous"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    # Not the log itself, which another process may just be putting aside.
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _last(file: BinaryIO) -> tuple[Head | None, int]:
+    """The head of what is written, None in an empty file, and the bytes of a last line that was not whole.
+
+    Those are set apart as a line of their own: what a crash left, or what somebody cut, stays to be seen.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL))
+    tail = file.read()
+    torn = len(tail) - (tail.rfind(b"\n") + 1)
+    if torn:
+        file.write(b"\n")
+    for line in reversed(tail.splitlines()):
+        record = parse(line)
+        if record is not None:
+            return Head(int(record.get("number", 0)), str(record["hash"])), torn
+    return (Head(0, hashlib.sha256(tail).hexdigest()), torn) if tail else (None, 0)
+
+
+def _is_of_the_first_release(path: Path) -> bool:
+    """Whether the file's chain is of plain SHA-256: its records have no number."""
+    with path.open("rb") as file:
+        record = parse(file.readline())
+    return record is not None and "number" not in record
+
+
+def _put_aside(path: Path) -> None:
+    number = len(files_of(path))
+    while (target := path.with_name(f"{path.stem}-{number:06d}{path.suffix}")).exists():
+        number += 1
+    path.rename(target)
+
+
+def _head_before(path: Path) -> Head:
+    """The last event of the file that was put aside last."""
+    aside = [one for one in files_of(path) if one != path]
+    if not aside:
+        return Head()
+    with aside[-1].open("rb") as file:
+        file.seek(max(0, aside[-1].stat().st_size - _TAIL))
+        last = next((found for line in reversed(file.read().splitlines()) if (found := parse(line))), None)
+    if last is None:
+        return Head()
+    if "number" not in last:
+        with aside[-1].open("rb") as file:
+            return Head(sum(1 for _ in file), str(last["hash"]))
+    return Head(int(last["number"]), str(last["hash"]))
+
+
+def _opening(path: Path) -> Event:
+    aside = [one for one in files_of(path) if one != path]
+    before = aside[-1].name if aside else "none"
+    return event(Kind.OPENED, "service", "begin a file", "ok", before=before, before_hash=_head_before(path).hash)
