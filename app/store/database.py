@@ -44,7 +44,7 @@ def create_engine(url: str) -> sa.Engine:
             raise CxrError(f"The database cannot be used: {refused}.", code="database_refused")
         sqlite_compat.register_unixepoch()
     try:
-        engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
         raise CxrError("CXR_DATABASE_URL is no database that is supported here.", code="database_refused") from error
     if engine.dialect.name == "sqlite":
