@@ -5,11 +5,12 @@ library's function below before it does.
 """
 
 import base64
-import io
 import logging
 import os
 import pickle
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 # Third parties do not phone home from a hospital network; a user who wants it sets the variable before starting.
 _ENVIRONMENT = {
@@ -57,25 +58,35 @@ def set_up_pillow() -> None:
     Image.MAX_IMAGE_PIXELS = None
 
 
-class _DataUnpickler(pickle.Unpickler):
-    """Unpickles texts, numbers, lists and dictionaries; what would import or call anything is refused."""
+def set_up_dbos(json: Any, error_as_data: Callable[[BaseException], dict[str, Any]]) -> None:
+    """Hand DBOS's log to the service's, keep values out of it, and take pickle away from DBOS.
 
-    def find_class(self, module: str, name: str) -> object:
-        """Refuse. Raises pickle.UnpicklingError."""
-        raise pickle.UnpicklingError("a pickle that is more than data; it was not run")
-
-
-def set_up_dbos() -> None:
-    """Silence DBOS below errors, and let it run nothing that the database holds.
-
-    The service's rows are JSON. DBOS unpickles every row that says that it is a pickle, so whoever writes to the
-    database would run code here (https://github.com/dbos-inc/dbos-transact-py/issues/485). Rows of the first release
-    are pickles of texts, and are still read.
+    DBOS reads a row as what it says that it is, a pickle among others, so whoever writes to the database would run code
+    here (https://github.com/dbos-inc/dbos-transact-py/issues/485). `json` reads and writes all that is JSON,
+    `error_as_data` says what is kept of an error. Raises RuntimeError where a release of DBOS still unpickles.
     """
     from dbos import _serialization
 
-    def deserialize(_: object, text: str) -> object:
-        return _DataUnpickler(io.BytesIO(base64.b64decode(text))).load()
+    logger = logging.getLogger("dbos")
+    # A logger that has a handler gets none of DBOS's.
+    logger.handlers, logger.propagate = [logging.NullHandler()], True
+    logger.setLevel(logging.ERROR)
 
-    logging.getLogger("dbos").setLevel(logging.ERROR)
-    _serialization.DefaultSerializer.deserialize = deserialize
+    def refuse(_: object, __: str) -> object:
+        raise ValueError("A row that is no JSON.")
+
+    def write(_: object, value: Any) -> str:
+        # The row says that it is a pickle; what becomes of its workflow is written all the same.
+        return str(json.serialize(error_as_data(value) if isinstance(value, BaseException) else value))
+
+    _serialization.DefaultSerializer.serialize = write
+    _serialization.DefaultSerializer.deserialize = refuse
+    _serialization.DBOSPortableJSON = json
+    _serialization.exception_to_workflow_error_data = error_as_data
+    harmless = base64.b64encode(pickle.dumps(None)).decode()
+    for name in ("py_pickle", "portable_json", None):
+        try:
+            _serialization.deserialize_value(harmless, name, json)
+        except ValueError:
+            continue
+        raise RuntimeError("this release of DBOS unpickles what the database holds; see app/third_parties.py")

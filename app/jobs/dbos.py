@@ -11,16 +11,17 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSClient, SetWorkflowID
-from dbos._serialization import DBOSPortableJSON
 
 from app.errors import CxrError
 from app.jobs.nodes import Nodes
 from app.jobs.reconciler import Reconciler
+from app.jobs.serialization import PLAIN_JSON, error_as_data
 from app.jobs.workflow import StudyWorkflow
 from app.settings import Settings
 from app.store.database import Database
 from app.store.jobs import Jobs
 from app.store.records import Run
+from app.store.workflow_rows import end_unreadable
 from app.telemetry import tracing
 from app.third_parties import set_up_dbos
 
@@ -70,6 +71,7 @@ class WorkflowEngine:
     """Starts, enqueues and stops workflows on the service's database."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
+        set_up_dbos(PLAIN_JSON, error_as_data)
         self._concurrency = settings.study.concurrency
         self._node = settings.node
         self._database = database
@@ -80,7 +82,6 @@ class WorkflowEngine:
         """Recover what an earlier process of this node left, and run what is enqueued. Raises CxrError."""
         global _workflow
         _workflow = workflow
-        set_up_dbos()
         try:
             DBOS(
                 config={
@@ -91,7 +92,8 @@ class WorkflowEngine:
                     "log_level": "ERROR",
                     "enable_otlp": False,
                     "max_executor_threads": _THREADS,
-                    "serializer": DBOSPortableJSON,
+                    "serializer": PLAIN_JSON,
+                    "db_engine_kwargs": {"hide_parameters": True},
                 }
             )
             DBOS.launch()
@@ -120,7 +122,7 @@ class WorkflowEngine:
     def reconciler(self, jobs: Jobs) -> Reconciler:
         """What takes up jobs without a workflow; after `start`."""
         assert self._client is not None
-        return Reconciler(self._node, self._database, jobs, self._client, self.enqueue_retry)
+        return Reconciler(self._node, self._database, jobs, self._client, self.enqueue_retry, end_unreadable)
 
     def enqueue_reading(self, connection: sa.Connection, job_id: str, trace: str | None) -> None:
         """Enqueue a new job's first run as part of a transaction."""
@@ -148,9 +150,10 @@ class WorkflowEngine:
     def _new_client(self, *, waits: bool = True) -> DBOSClient:
         """A client that waits, without a limit, for a database that is gone, or one that raises."""
         return DBOSClient(
-            system_database_url=self._database.url,
+            # The service's own: one of DBOS's could not be told to keep parameters out of its errors.
+            system_database_engine=self._database.engine,
             application_name=_NAME,
-            serializer=DBOSPortableJSON,
+            serializer=PLAIN_JSON,
             lazy=not waits,
             retry_connection_errors=waits,
         )

@@ -38,6 +38,7 @@ class Reconciler:
         jobs: Jobs,
         client: DBOSClient,
         enqueue: Callable[[sa.Connection, Run, bool], None],
+        end_unreadable: Callable[[sa.Connection], int],
         grace_seconds: float = _GRACE_SECONDS,
     ) -> None:
         self._node = node
@@ -45,6 +46,7 @@ class Reconciler:
         self._jobs = jobs
         self._client = client
         self._enqueue = enqueue
+        self._end_unreadable = end_unreadable
         self._grace_seconds = grace_seconds
 
     async def run(self) -> None:
@@ -59,6 +61,8 @@ class Reconciler:
     async def reconcile(self) -> int:
         """Take up what has no workflow that lives; returns how many jobs."""
         count = 0
+        if ended := await self._database.write(self._end_unreadable):
+            log.warning("workflows that cannot be read were ended", count=ended)
         runs = await self._jobs.open_runs(self._grace_seconds)
         for start in range(0, len(runs), _AT_ONCE):
             for run in await self._orphans(runs[start : start + _AT_ONCE]):

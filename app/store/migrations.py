@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from app.errors import CxrError
 from app.store.tables import metadata
+from app.store.workflow_rows import rewrite_workflows
 
 _LOCK = 0x435852  # "CXR": PostgreSQL's advisory lock of what a start does
 
@@ -107,6 +108,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("id of the state folder", _state_folder),
     Migration("owners of studies, instances kept apart", _owners),
     Migration("head of the audit log", _audit_heads),
+    Migration("workflows of the first release as JSON", rewrite_workflows),
 )
 
 

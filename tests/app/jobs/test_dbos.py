@@ -1,59 +1,86 @@
 """What the database holds is data: nothing of it is run, and a row that cannot be read keeps no study waiting."""
 
-import base64
-import pickle
-import time
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from dbos._dbos import _get_dbos_instance
 
 from app.settings import Settings
-from app.store.database import database_url
-from app.third_parties import set_up_dbos
+from app.store.database import create_engine, database_url
+from app.store.tables import jobs
+from tests.support.first_release import Code, make_older, pickled, tables
 from tests.support.service import running
 from tests.support.studies import finished, instance, parsed, quick, stow
 
-
-class _Code:
-    """Touches a file when it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return exec, (f"open({str(self.mark)!r}, 'w').close()",)
+PLANTED = ("workflow_status", "workflow_input", "workflow_output", "operation_outputs", "workflow_events")
+PLANTED += ("workflow_events_history", "notifications", "streams", "workflow_schedules")
 
 
-def _add_row(url: str, mark: Path, **changes: Any) -> None:
-    """A workflow in the service's queue, as whoever may write to the database adds it."""
-    engine = sa.create_engine(url)
-    table = sa.Table("workflow_status", sa.MetaData(), autoload_with=engine)
-    payload = base64.b64encode(pickle.dumps({"args": (_Code(mark),), "kwargs": {}})).decode()
-    with engine.begin() as connection:
-        row = dict(connection.execute(sa.select(table).limit(1)).mappings().one())
-        row |= {"workflow_uuid": f"guest-{time.time_ns()}", "status": "ENQUEUED", "inputs": payload, "output": None}
-        row |= {"executor_id": None, "started_at_epoch_ms": None, "completed_at": None, "recovery_attempts": 0}
-        connection.execute(sa.insert(table).values(**(row | changes)))
-    engine.dispose()
+async def _interrupted(settings: Settings) -> str:
+    """A state folder of a service that was stopped while a study waited for its end; returns the study's UID."""
+    data = instance()
+    async with running(quick(settings, quiet_seconds=600.0), durable=True) as service:
+        await stow(service.client, data)
+        while (await service.client.get("/v1/jobs")).json()["data"][0]["state"] != "waiting":
+            await asyncio.sleep(0.05)
+    return str(parsed(data).StudyInstanceUID)
 
 
-@pytest.mark.parametrize("serialization", ["py_pickle", "portable_json", "custom_serializer", None])
-async def test_a_row_that_holds_code_is_not_run_and_other_studies_go_on(
-    settings: Settings, tmp_path: Path, serialization: str | None
+def _plant(connection: sa.Connection, payload: str, form: str | None) -> None:
+    """Put a payload into every value that DBOS keeps, under the name of a form."""
+    there = tables(connection, PLANTED)
+    workflow = connection.execute(sa.select(there["workflow_status"].c.workflow_uuid)).scalar_one()
+    values = {"inputs": payload, "output": payload, "error": payload, "serialization": form}
+    connection.execute(sa.update(there["workflow_status"]).values(values))
+    connection.execute(sa.update(there["workflow_input"]).values(inputs=payload))
+    step = {"function_id": 1, "function_name": "wait", "retention_timestamp": 1, "key": "k", "offset": 0}
+    said = {"message": payload, "message_uuid": "m", "value": payload, "output": payload, "error": payload}
+    schedule = {"schedule_id": "s", "schedule_name": "s", "workflow_name": "cxr_read_study", "schedule": "* * * * *"}
+    row = {**step, **said, **schedule, "context": payload, "serialization": form, "created_at_epoch_ms": 1}
+    row |= {"workflow_uuid": workflow, "destination_uuid": workflow}
+    for name in PLANTED[2:]:
+        given = {column: value for column, value in row.items() if column in there[name].c}
+        connection.execute(sa.insert(there[name]).values(given))
+    # As of a while ago, so that the reconciler looks at it at once.
+    connection.execute(sa.update(jobs).values(updated=jobs.c.updated - 3600.0))
+
+
+# DBOS's thread for schedules ends at what it cannot read; the service has no schedules.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("form", ["py_pickle", "portable_json", "custom_serializer", "x", None])
+async def test_no_row_that_holds_code_is_run_and_its_study_is_read_all_the_same(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str | None
 ) -> None:
     mark = tmp_path / "ran"
+    study = await _interrupted(settings)
+    engine = create_engine(database_url(None, settings.state_dir))
+    with engine.begin() as connection:
+        _plant(connection, pickled({"args": (Code(mark),), "kwargs": {}}), form)
+    engine.dispose()
+    monkeypatch.setattr("app.jobs.reconciler._EVERY_SECONDS", 0.5)
     async with running(quick(settings), durable=True) as service:
-        for number in range(2):
-            data = instance()
-            await stow(service.client, data)
-            job = await finished(service.client, str(parsed(data).StudyInstanceUID))
-            assert job["state"] == "done"
-            if number == 0:
-                url = database_url(None, settings.state_dir)
-                _add_row(url, mark, **({"serialization": serialization} if serialization else {}))
-        assert not mark.exists()
+        job = await finished(service.client, study, seconds=30.0)
+        assert job["state"] == "done"
+        other = instance()
+        await stow(service.client, other)
+        assert (await finished(service.client, str(parsed(other).StudyInstanceUID)))["state"] == "done"
+    assert not mark.exists()
+
+
+async def test_a_study_that_the_first_release_left_half_way_is_gone_on_with(settings: Settings) -> None:
+    study = await _interrupted(settings)
+    engine = create_engine(database_url(None, settings.state_dir))
+    with engine.begin() as connection:
+        assert make_older(connection) >= 2
+    async with running(quick(settings), durable=True) as service:
+        assert (await finished(service.client, study))["state"] == "done"
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(jobs.c.runs)).scalar_one() == 1
+    engine.dispose()
 
 
 async def test_what_the_service_writes_is_json(settings: Settings) -> None:
@@ -61,19 +88,19 @@ async def test_what_the_service_writes_is_json(settings: Settings) -> None:
     async with running(quick(settings), durable=True) as service:
         await stow(service.client, data)
         await finished(service.client, str(parsed(data).StudyInstanceUID))
-        engine = sa.create_engine(database_url(None, settings.state_dir))
+        engine = create_engine(database_url(None, settings.state_dir))
         with engine.connect() as connection:
-            for table in ("workflow_status", "operation_outputs"):
-                found = connection.exec_driver_sql(f"SELECT DISTINCT serialization FROM {table}").scalars().all()
-                assert set(found) <= {"portable_json", None}, table
+            for name, table in tables(connection).items():
+                for row in connection.execute(sa.select(table)).mappings():
+                    assert row.get("serialization") in ("portable_json", None), name
+                    for column in ("inputs", "output", "error"):
+                        if row.get(column) is not None:
+                            json.loads(row[column])
         engine.dispose()
 
 
-def test_a_pickle_of_data_as_the_first_release_wrote_it_is_still_read() -> None:
-    from dbos._serialization import DBOSDefaultSerializer
-
-    set_up_dbos()
-    inputs = {"args": ("a1b2", None), "kwargs": {}}
-    assert DBOSDefaultSerializer.deserialize(DBOSDefaultSerializer.serialize(inputs)) == inputs
-    with pytest.raises(pickle.UnpicklingError):
-        DBOSDefaultSerializer.deserialize(base64.b64encode(pickle.dumps(_Code(Path("x")))).decode())
+async def test_the_engines_of_dbos_keep_parameters_out_of_their_errors(settings: Settings) -> None:
+    async with running(quick(settings), durable=True) as service:
+        assert _get_dbos_instance()._sys_db.engine.hide_parameters
+        studies: Any = service.app.state.service.studies
+        assert studies._engine._client._sys_db.engine.hide_parameters

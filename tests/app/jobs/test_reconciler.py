@@ -38,7 +38,12 @@ async def reconciled(folder: Path, row: dict[str, Any], *live: tuple[str, str, s
         connection.execute(sa.insert(nodes), [{"name": "other", "seen": time.time()}])
     enqueued: list[Any] = []
     reconciler = Reconciler(
-        "here", database, Jobs(database), _Client(*live), lambda _, run, delivers: enqueued.append((run, delivers))
+        "here",
+        database,
+        Jobs(database),
+        _Client(*live),
+        lambda _, run, delivers: enqueued.append((run, delivers)),
+        lambda _: 0,
     )
     count = await reconciler.reconcile()
     state = (await Jobs(database).get("a")).state
