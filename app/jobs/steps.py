@@ -75,6 +75,8 @@ class StepRunner:
             attempt = retry_transient(work, run, *arguments)
             try:
                 value = await (self._watch.guard(run, attempt) if guarded else attempt)
+                step = Step(name, started, round((time.perf_counter() - clock) * 1000.0, 1))
+                await retry_transient(self._jobs.add_step, run, step)
             except JobFailed as failure:
                 return {"reason": {"code": failure.reason.code, "detail": failure.reason.detail}}
             except Conflict:
@@ -82,8 +84,6 @@ class StepRunner:
             except Exception as error:
                 log.error("a step failed", step=name, exc_info=error)
                 return {"reason": {"code": _DEFECT.code, "detail": _DEFECT.detail}}
-            step = Step(name, started, round((time.perf_counter() - clock) * 1000.0, 1))
-            await retry_transient(self._jobs.add_step, run, step)
             return {"value": value}
 
         label = f"study.{name.partition(':')[0]}"

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from app.jobs import documents, steps
 from app.jobs.steps import JobFailed, retry_transient
 from app.settings import Settings
+from app.store.database import create_engine, database_url
 from tests.support.service import running
 from tests.support.studies import finished, instance, parsed, quick, stow
 
@@ -63,3 +64,21 @@ async def test_a_step_that_meets_an_unexpected_error_fails_its_job_and_says_so(
         job = await finished(service.client, str(parsed(data).StudyInstanceUID))
     assert (job["state"], job["reason"]["code"]) == ("failed", "internal_error")
     assert "ZeroDivision" not in job["reason"]["detail"]
+
+
+async def test_a_step_whose_end_the_database_refuses_fails_its_job_at_once(settings: Settings) -> None:
+    data = instance()
+    async with running(quick(settings), durable=True) as service:
+        engine = create_engine(database_url(None, settings.state_dir))
+        with engine.begin() as connection:
+            refused = "WHEN NEW.steps LIKE '%encode%' BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            connection.exec_driver_sql(f"CREATE TRIGGER refuse BEFORE UPDATE OF steps ON cxr_jobs {refused}")
+        await stow(service.client, data)
+        study = str(parsed(data).StudyInstanceUID)
+        job = await finished(service.client, study)
+        assert (job["state"], job["reason"]["code"]) == ("failed", "internal_error")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP TRIGGER refuse")
+        engine.dispose()
+        assert (await service.client.post(f"/v1/jobs/{job['id']}/retry")).status_code == 202
+        assert (await finished(service.client, study))["state"] == "done"
