@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from dbos._dbos import _get_dbos_instance
 
 from app.settings import Settings
+from app.store.backup import back_up, restore
 from app.store.database import create_engine, database_url
+from app.store.spool import Spool
 from app.store.tables import jobs
 from tests.support.first_release import Code, make_older, pickled, tables
 from tests.support.service import running
@@ -71,11 +73,21 @@ async def test_no_row_that_holds_code_is_run_and_its_study_is_read_all_the_same(
     assert not mark.exists()
 
 
-async def test_a_study_that_the_first_release_left_half_way_is_gone_on_with(settings: Settings) -> None:
+@pytest.mark.parametrize("restored", [False, True], ids=["as it lay", "from a backup"])
+async def test_a_study_that_the_first_release_left_half_way_is_gone_on_with(
+    settings: Settings, tmp_path: Path, restored: bool
+) -> None:
     study = await _interrupted(settings)
     engine = create_engine(database_url(None, settings.state_dir))
     with engine.begin() as connection:
         assert make_older(connection) >= 2
+    if restored:
+        spool = Spool(settings.state_dir / "spool", 0)
+        back_up(engine, spool, (), settings.state_dir, tmp_path / "backup", "0.1.0")
+        engine.dispose()
+        settings = settings.model_copy(update={"state_dir": tmp_path / "restored"})
+        restore(tmp_path / "backup", settings.state_dir, database_url(None, settings.state_dir))
+        engine = create_engine(database_url(None, settings.state_dir))
     async with running(quick(settings), durable=True) as service:
         assert (await finished(service.client, study))["state"] == "done"
     with engine.connect() as connection:
