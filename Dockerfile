@@ -1,6 +1,5 @@
-# syntax=docker/dockerfile:1
 # Stages: `cpu` (default) and `gpu`. Nothing in the last stages compiles Python packages; the service runs as user 10001
-# on a read-only root and writes to /var/lib/cxr and /tmp alone.
+# on a read-only root and writes to /var/lib/cxr and /tmp alone. /opt/cxr/sbom.json lists the Python packages.
 #
 #   docker build --target cpu --build-arg PYTORCH_INDEX=<PyTorch's CPU wheel index> -t llm-cxr-server:cpu .
 #   docker build --target gpu -t llm-cxr-server:gpu .
@@ -16,23 +15,28 @@ RUN apt-get update \
  && install -d -o cxr -g cxr /var/lib/cxr
 
 FROM base AS build
+ENV PIP_NO_CACHE_DIR=1
 WORKDIR /src
-RUN python -m venv /opt/cxr
 COPY requirements requirements
+RUN python -m venv /opt/sbom \
+ && /opt/sbom/bin/pip install --no-deps --only-binary :all: --require-hashes --requirement requirements/sbom.txt \
+ && python -m venv /opt/cxr
 COPY pyproject.toml README.md LICENSE ./
 
 FROM build AS build-cpu
 ARG PYTORCH_INDEX=
-RUN PIP_NO_CACHE_DIR=1 python requirements/install.py /opt/cxr --packages-only --pytorch-index "$PYTORCH_INDEX"
+RUN python requirements/install.py /opt/cxr --packages-only --pytorch-index "$PYTORCH_INDEX"
 COPY app app
 COPY models models
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN pip install --no-deps --no-build-isolation . \
+ && /opt/sbom/bin/cyclonedx-py environment /opt/cxr/bin/python --output-reproducible -o /opt/cxr/sbom.json
 
 FROM build AS build-gpu
+RUN pip install --no-deps --only-binary :all: --require-hashes --requirement requirements/gpu.txt
 COPY app app
 COPY models models
-# hadolint ignore=DL3013  # pyproject.toml pins vLLM, and vLLM pins what matters
-RUN pip install --no-cache-dir ".[gpu,train]"
+RUN pip install --no-deps --no-build-isolation . \
+ && /opt/sbom/bin/cyclonedx-py environment /opt/cxr/bin/python --output-reproducible -o /opt/cxr/sbom.json
 
 FROM base AS service
 ENV HOME=/var/lib/cxr \

@@ -14,7 +14,7 @@ help:  ## show this
 
 INSTALL = python=$$(requirements/find-python $(PYTHON)) && \
   "$$python" requirements/install.py $(VENV) $(if $(PYTORCH_INDEX),--pytorch-index "$(PYTORCH_INDEX)")
-LOCKS := $(wildcard requirements/*.txt) requirements/install.py pyproject.toml
+LOCKS := $(wildcard requirements/*.txt requirements/*.py) pyproject.toml
 
 $(VENV)/cpu.stamp: $(LOCKS) $(if $(PYTORCH_INDEX),FORCE)
 	@$(INSTALL)
@@ -102,7 +102,7 @@ bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bar
 attacks: setup-dev  ## what hostile inputs cost the gateway; writes the table of docs/security.md (two minutes)
 	$(BIN)/python -m benchmarks.attacks --write docs/security.md $(ARGS)
 
-lock:  ## resolve the locks again on plain PyPI (needs uv; ARGS=--upgrade takes newer versions)
+lock:  ## resolve the locks again on plain PyPI (needs uv; ARGS=--upgrade takes newer versions, PYTORCH_INDEX= the hashes of another PyTorch)
 	requirements/lock $(ARGS)
 
 clean:  ## remove the environment and what the service wrote

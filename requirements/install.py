@@ -19,27 +19,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from pins import CPU, GB, PYPI, Build, Pin, read_lock
+
 HERE = Path(__file__).resolve().parent
-GB = 1e9
 _GROUP, _LINE_SECONDS = 20, 15.0
 
-
-class Build(NamedTuple):
-    """One of PyTorch's builds, and what it takes together with everything else, in bytes, as measured."""
-
-    name: str
-    lock: Path
-    download: float
-    installed: float
-
-    @property
-    def version(self) -> str:
-        """PyTorch's own version in it."""
-        return read_lock(self.lock)["torch"]
-
-
-CPU = Build("PyTorch's CPU build", HERE / "torch-cpu.txt", 0.7 * GB, 2.8 * GB)
-PYPI = Build("PyPI's PyTorch, a CUDA build that also runs on the CPU", HERE / "torch-pypi.txt", 3.1 * GB, 6.1 * GB)
 _TOOLS = 0.6 * GB
 
 
@@ -56,11 +40,6 @@ def stop(sentence: str) -> NoReturn:
     """End with one sentence."""
     print(sentence, file=sys.stderr)
     sys.exit(2)
-
-
-def read_lock(path: Path) -> dict[str, str]:
-    """Versions by name."""
-    return dict(line.split("==") for line in path.read_text().split())
 
 
 class Environment:
@@ -108,6 +87,14 @@ class Environment:
     def pip(self, *arguments: str) -> str:
         """What pip answers to a short question."""
         return subprocess.run([*self._pip, *arguments], capture_output=True, text=True, check=False).stdout
+
+    def install_pins(self, pins: Iterable[Pin], arguments: Iterable[str], meter: "Meter") -> None:
+        """Install these files and no others, by their hashes, which pip takes from a file only."""
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.writelines(f"{pin.line}\n" for pin in pins)
+            file.flush()
+            hashes = ["--require-hashes", "--only-binary", ":all:", "--requirement", file.name]
+            self.install([*hashes, *arguments], meter)
 
     def install(self, arguments: Iterable[str], meter: "Meter") -> None:
         """Run `pip install`, telling what it has downloaded so far. Ends the set-up where pip fails."""
@@ -174,7 +161,7 @@ def build_of_torch(environment: Environment, index: list[str]) -> Build:
     stop(f"pip finds no torch {PYPI.version} {python}: does it reach a package index?")
 
 
-def install_packages(environment: Environment, build: Build, wanted: dict[str, str], index: list[str]) -> None:
+def install_packages(environment: Environment, build: Build, wanted: dict[str, Pin], index: list[str]) -> None:
     """Everything that is wanted and not whole in the environment."""
     there = environment.installed()
     for name in read_lock(PYPI.lock).keys() - wanted.keys() & there.keys():
@@ -184,7 +171,7 @@ def install_packages(environment: Environment, build: Build, wanted: dict[str, s
             shutil.rmtree(there[name].record.parent)  # pip would take it for installed
             del there[name]
     sizes = [there[name].size for name in wanted.keys() & there.keys()]
-    left = [name for name, version in wanted.items() if name not in there or there[name].version != version]
+    left = [name for name, pin in wanted.items() if name not in there or there[name].version != pin.version]
     if not left:
         return
     print(f"{len(left)} of {len(wanted)} packages to install, with {build.name}.")
@@ -198,12 +185,11 @@ def install_packages(environment: Environment, build: Build, wanted: dict[str, s
     meter = Meter(len(wanted), build.installed)
     meter.advance(sizes)
     for group in _groups(left, read_lock(build.lock)):
-        lines = [f"{name}=={wanted[name]}" for name in group]
-        environment.install(["--only-binary", ":all:", *(index if "torch" in group else []), *lines], meter)
+        environment.install_pins([wanted[name] for name in group], index if "torch" in group else [], meter)
         meter.advance([package.size for name, package in environment.installed().items() if name in wanted])
 
 
-def _groups(names: list[str], large: dict[str, str]) -> Iterator[list[str]]:
+def _groups(names: list[str], large: dict[str, Pin]) -> Iterator[list[str]]:
     """Large ones one by one, so that what is there stays when the next is cut off."""
     small = [name for name in names if name not in large]
     yield from (small[at : at + _GROUP] for at in range(0, len(small), _GROUP))
@@ -237,8 +223,7 @@ def main() -> None:
         wanted = locked | read_lock(HERE / "dev.txt")
         build = build._replace(installed=build.installed + _TOOLS)
     install_packages(environment, build, wanted, index)
-    lines = [f"{name}=={version}\n" for name, version in sorted(locked.items())]
-    (environment.folder / "lock.txt").write_text("".join(lines))
+    (environment.folder / "lock.txt").write_text("".join(f"{locked[name].line}\n" for name in sorted(locked)))
     if not given.packages_only:
         install_service(environment)
 
@@ -246,5 +231,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
+    except ValueError as error:
+        stop(str(error))
     except KeyboardInterrupt:
         stop("\nStopped; run it again, and it goes on from here.")

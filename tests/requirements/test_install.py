@@ -1,5 +1,6 @@
 """The set-up: `requirements/install.py` on small packages of the test's own, with no index but a folder."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -18,7 +19,8 @@ LINES = re.compile(r"(\d+) of (\d+) packages to install")
 NAMES = [f"piece-{number}" for number in range(24)]
 
 
-def wheel(folder: Path, name: str, version: str) -> None:
+def wheel(folder: Path, name: str, version: str) -> str:
+    """Write a wheel; returns its line in a lock. The same content has the same hash each time."""
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
     files = {
@@ -27,9 +29,11 @@ def wheel(folder: Path, name: str, version: str) -> None:
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     files[f"{info}/RECORD"] = "".join(f"{path},,{len(text)}\n" for path, text in files.items())
-    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as archive:
+    file = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
         for path, text in files.items():
-            archive.writestr(path, text)
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return f"{name}=={version} \\\n    --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
 
 
 class SetUp:
@@ -40,16 +44,16 @@ class SetUp:
         shutil.copytree(bare, self.venv, symlinks=True)
         self.requirements.mkdir()
         self.wheels.mkdir()
-        shutil.copy(ROOT / "requirements" / "install.py", self.requirements)
-        for file, lines in {
-            "cpu.txt": [f"{name}==1" for name in NAMES],
-            "torch-cpu.txt": ["torch==2.0+cpu"],
-            "torch-pypi.txt": ["nvidia-part==1", "torch==2.0"],
-            "dev.txt": ["tool==1"],
+        for name in ("install.py", "pins.py"):
+            shutil.copy(ROOT / "requirements" / name, self.requirements)
+        for file, packages in {
+            "cpu.txt": [(name, "1") for name in NAMES],
+            "torch-cpu.txt": [("torch", "2.0+cpu")],
+            "torch-pypi.txt": [("nvidia-part", "1"), ("torch", "2.0")],
+            "dev.txt": [("tool", "1")],
         }.items():
-            (self.requirements / file).write_text("\n".join(lines) + "\n")
-        for name in [*NAMES, "nvidia-part", "tool"]:
-            wheel(self.wheels, name, "1")
+            lines = [wheel(self.wheels, name, version) for name, version in packages]
+            (self.requirements / file).write_text("".join(lines))
         self.offer("2.0")
 
     def offer(self, *versions: str) -> None:
@@ -167,9 +171,9 @@ def test_packages_that_are_half_there_are_installed_anew_and_no_others(set_up: S
 
 def test_a_lock_that_has_changed_changes_that_package(set_up: SetUp) -> None:
     set_up.run()
-    wheel(set_up.wheels, "piece-7", "2")
     lock = set_up.requirements / "cpu.txt"
-    lock.write_text(lock.read_text().replace("piece-7==1", "piece-7==2"))
+    old, new = (wheel(set_up.wheels, "piece-7", version) for version in ("1", "2"))
+    lock.write_text(lock.read_text().replace(old, new))
     assert "1 of 26 packages to install" in set_up.run()
     assert set_up.versions()["piece_7"] == "2"
 
@@ -193,3 +197,21 @@ def test_what_pip_refuses_is_shown(set_up: SetUp) -> None:
     said = set_up.run(status=2)
     assert "No matching distribution found for piece-3==1" in said
     assert said.splitlines()[-1].startswith("The set-up stopped")
+
+
+def test_a_file_that_is_not_the_locked_one_is_refused(set_up: SetUp) -> None:
+    with zipfile.ZipFile(next(set_up.wheels.glob("piece_3-*")), "a") as archive:
+        archive.writestr("piece_3_extra.py", "")
+    said = set_up.run(status=2)
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in said
+    assert "piece_3" not in set_up.versions()
+
+
+@pytest.mark.parametrize("file", ["cpu.txt", "torch-pypi.txt"])
+def test_a_lock_without_a_hash_is_refused_in_a_sentence_before_anything_is_installed(set_up: SetUp, file: str) -> None:
+    lock = set_up.requirements / file
+    name = lock.read_text().partition("==")[0]
+    lock.write_text(re.sub(r" \\\n    --hash=\S+", "", lock.read_text(), count=1))
+    said = set_up.run(status=2)
+    assert said.splitlines()[-1] == f"{file} has no hash for {name}==1: `make lock` writes them."
+    assert set_up.versions() == {}
