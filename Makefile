@@ -72,8 +72,8 @@ sbom: setup-dev  ## what is installed, as CycloneDX, in out/sbom.json
 	@mkdir -p out
 	$(BIN)/cyclonedx-py requirements $(VENV)/lock.txt --of JSON -o out/sbom.json
 
-audit: setup-dev sbom  ## known vulnerabilities of what is installed (asks PyPI)
-	$(BIN)/pip-audit --no-deps --disable-pip -r $(VENV)/lock.txt
+audit: setup-dev sbom  ## known vulnerabilities of what is installed and of the GPU's lock (asks PyPI); fails where it cannot look
+	$(BIN)/python requirements/audit.py $(VENV)/lock.txt requirements/gpu.txt $(ARGS)
 
 load: setup-dev  ## ten times what it can do, then 64 mixed clients for half an hour; writes docs/benchmarks/load.md
 	$(BIN)/python -m benchmarks.load.load $(ARGS)
