@@ -29,21 +29,24 @@ class Orthanc:
     url: str
     dimse_port: int
     process: "subprocess.Popen[bytes]"
+    auth: tuple[str, str] | None = None
 
     def get(self, path: str) -> Any:
         """JSON of its REST interface."""
-        return httpx.get(f"{self.url}{path}", timeout=30).raise_for_status().json()
+        return httpx.get(f"{self.url}{path}", auth=self.auth, timeout=30).raise_for_status().json()
 
     def post(self, path: str, body: Any) -> Any:
         """Post bytes or JSON; returns JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx.post(f"{self.url}{path}", content=content, timeout=60).raise_for_status().json()
+        answer = httpx.post(f"{self.url}{path}", content=content, auth=self.auth, timeout=60)
+        return answer.raise_for_status().json()
 
     def instances(self, study_uid: str, modality: str) -> list[bytes]:
         """Files of a study's instances of a modality."""
         query = {"Level": "Instance", "Query": {"StudyInstanceUID": study_uid, "Modality": modality}}
         found = self.post("/tools/find", query)
-        return [httpx.get(f"{self.url}/instances/{one}/file", timeout=30).content for one in found]
+        files = [f"{self.url}/instances/{one}/file" for one in found]
+        return [httpx.get(file, auth=self.auth, timeout=30).content for file in files]
 
     def study_of(self, series: str) -> str:
         """Study Instance UID of a series that it names."""
@@ -58,8 +61,18 @@ class Orthanc:
 
 
 @contextlib.contextmanager
-def orthanc(folder: Path, *, service_url: str = "", service_dimse: int = 0, port: int = 0) -> Iterator[Orthanc]:
-    """Run Orthanc with a peer `cxr` by DICOMweb and a modality `cxr` by DIMSE. Raises OrthancMissing."""
+def orthanc(
+    folder: Path,
+    *,
+    service_url: str = "",
+    service_dimse: int = 0,
+    port: int = 0,
+    settings: dict[str, Any] | None = None,
+) -> Iterator[Orthanc]:
+    """Run Orthanc with a peer `cxr` by DICOMweb and a modality `cxr` by DIMSE. Raises OrthancMissing.
+
+    `settings` take the place of its own; with users there, the first of them asks.
+    """
     binary = shutil.which("Orthanc")
     if binary is None:
         raise OrthancMissing("Orthanc is not installed (make peers)")
@@ -86,11 +99,13 @@ def orthanc(folder: Path, *, service_url: str = "", service_dimse: int = 0, port
             "Servers": {"cxr": {"Url": f"{service_url}/dicom-web/", "HasDelete": False, "ChunkedTransfers": True}},
         },
     }
+    configuration |= settings or {}
     path = folder / "orthanc.json"
     path.write_text(json.dumps(configuration))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([binary, str(path)], stdout=log, stderr=log, env={**os.environ, "LC_ALL": "C.UTF-8"})
-    running = Orthanc(f"http://127.0.0.1:{http}", dimse, process)
+    users: dict[str, str] = (settings or {}).get("RegisteredUsers", {})
+    running = Orthanc(f"http://127.0.0.1:{http}", dimse, process, next(iter(users.items()), None))
     try:
         until = time.monotonic() + 30.0
         while True:

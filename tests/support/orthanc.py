@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,11 @@ __all__ = ["Orthanc", "free_port", "orthanc"]
 
 
 @contextlib.contextmanager
-def orthanc(folder: Path, *, service_url: str = "", service_dimse: int = 0, port: int = 0) -> Iterator[Orthanc]:
+def orthanc(folder: Path, **given: Any) -> Iterator[Orthanc]:
     """As `benchmarks.orthanc.orthanc`. Skips where it is not installed."""
     with contextlib.ExitStack() as stack:
         try:
-            running = stack.enter_context(
-                launcher.orthanc(folder, service_url=service_url, service_dimse=service_dimse, port=port)
-            )
+            running = stack.enter_context(launcher.orthanc(folder, **given))
         except OrthancMissing as error:
             pytest.skip(str(error))
         yield running
