@@ -4,7 +4,8 @@
 #   docker build --target cpu --build-arg PYTORCH_INDEX=<PyTorch's CPU wheel index> -t llm-cxr-server:cpu .
 #   docker build --target gpu -t llm-cxr-server:gpu .
 
-FROM python:3.11.13-slim-bookworm AS base
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1 \
+  AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PATH=/opt/cxr/bin:$PATH

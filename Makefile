@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DICOM ?=
 ARGS ?=
 
-.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest train-gpu attacks lock clean
+.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest train-gpu attacks lock lock-images check-images clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -104,6 +104,12 @@ attacks: setup-dev  ## what hostile inputs cost the gateway; writes the table of
 
 lock:  ## resolve the locks again on plain PyPI (needs uv; ARGS=--upgrade takes newer versions, PYTORCH_INDEX= the hashes of another PyTorch)
 	requirements/lock $(ARGS)
+
+lock-images:  ## write the digest of each image behind its tag (needs docker or skopeo, and a registry)
+	@$$(requirements/find-python $(PYTHON)) deploy/images.py
+
+check-images:  ## fail where an image is named by its tag alone: before a release
+	@$$(requirements/find-python $(PYTHON)) deploy/images.py --check
 
 clean:  ## remove the environment and what the service wrote
 	rm -rf $(VENV) state out
