@@ -93,9 +93,9 @@ class StudyService:
     def _build_workflow(self, lifecycle: Lifecycle, gate: PriorityGate) -> StudyWorkflow:
         study, jobs, results = self._settings.study, self._jobs, self._results
         outbox = Outbox.from_settings(self._settings)
-        report = ReportSteps(
-            study, lifecycle, gate, jobs, results, self._spool, self._headers, bool(outbox.names), self._tokens
-        )
+        spool, headers, tokens, audit = self._spool, self._headers, self._tokens, self._audit
+        delivers = bool(outbox.names)
+        report = ReportSteps(study, lifecycle, gate, jobs, results, spool, headers, delivers, tokens, audit)
         webhook = Webhook.from_settings(self._settings.webhook)
         delivery = DeliverySteps(study, jobs, self._deliveries, results, outbox, webhook, self._audit)
         runner = StepRunner(jobs, self._watch)

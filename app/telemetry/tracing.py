@@ -1,4 +1,4 @@
-"""Traces: OpenTelemetry spans with W3C context in and out, exported only where an endpoint is configured.
+"""Traces: OpenTelemetry spans with W3C context out, and in as a link, exported only where an endpoint is configured.
 
 A span has a name, times, ids and hashed UIDs; never a text, a name or what an exception says.
 """
@@ -56,9 +56,10 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     **attributes: str | int | float,
 ) -> AbstractContextManager[Span]:
-    """A span around the block, below the one in force or, with `carrier`, below what its headers name."""
-    if not _recorded() and _PARENT not in (carrier or ()):
-        # Nobody records it and nothing is handed on: most services most of the time.
+    """A span around the block, below the one in force. With `carrier`, the headers of a request, it begins a trace of
+    its own, linked to what they name: a stranger's id is not handed on to a PACS, and decides on no sampling.
+    """
+    if not _recorded():
         return _NO_SPAN
     return _span(name, carrier, kind, attributes)
 
@@ -67,10 +68,18 @@ def span(
 def _span(
     name: str, carrier: Mapping[str, str] | None, kind: SpanKind, attributes: Mapping[str, str | int | float]
 ) -> Iterator[Span]:
-    parent = None if carrier is None else propagate.extract(carrier)
+    parent = None if carrier is None else context.Context()
+    named = trace.get_current_span(propagate.extract(carrier or {}, context.Context())).get_span_context()
+    links = [trace.Link(named)] if named.is_valid else []
     tracer = trace.get_tracer(_SERVICE)
     with tracer.start_as_current_span(
-        name, parent, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
+        name,
+        parent,
+        kind=kind,
+        attributes=attributes,
+        links=links,
+        record_exception=False,
+        set_status_on_exception=False,
     ) as current:
         try:
             yield current

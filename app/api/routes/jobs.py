@@ -128,12 +128,16 @@ async def report(request: Request, job_id: JobId, studies: Studies) -> Response:
 @router.post("/{job_id}/retry", status_code=202, responses=_RESPONSES, summary="Run a failed or cancelled job again")
 async def retry(request: Request, job_id: JobId, studies: Studies) -> JobBody:
     """From its documents where it has some, else from the beginning."""
-    await studies.retry(job_id, viewer_of(request, Scope.JOBS_MANAGE))
+    viewer = viewer_of(request, Scope.JOBS_MANAGE)
+    await _touch(request, studies, [await studies.get(job_id, viewer)])
+    await studies.retry(job_id, viewer)
     return await _body(request, studies, job_id)
 
 
 @router.delete("/{job_id}", status_code=202, responses=_RESPONSES, summary="Cancel a job")
 async def cancel(request: Request, job_id: JobId, studies: Studies) -> JobBody:
     """The step under way is ended; nothing further is generated, written or delivered. What is stored stays."""
-    await studies.cancel(job_id, viewer_of(request, Scope.JOBS_MANAGE))
+    viewer = viewer_of(request, Scope.JOBS_MANAGE)
+    await _touch(request, studies, [await studies.get(job_id, viewer)])
+    await studies.cancel(job_id, viewer)
     return await _body(request, studies, job_id)

@@ -35,20 +35,32 @@ def spans(exporter: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
     exporter.clear()
 
 
-def names(spans: InMemorySpanExporter, of_trace: int = TRACE) -> dict[str, ReadableSpan]:
-    return {span.name: span for span in spans.get_finished_spans() if span.context.trace_id == of_trace}
+def linked(spans: InMemorySpanExporter, name: str) -> dict[str, ReadableSpan]:
+    """The spans of the trace that a request of that name began, which is linked to its client's."""
+    (first,) = (span for span in spans.get_finished_spans() if span.name == name)
+    assert first.parent is None
+    assert [link.context.trace_id for link in first.links] == [TRACE]
+    ours = first.context.trace_id
+    assert ours != TRACE
+    return {span.name: span for span in spans.get_finished_spans() if span.context.trace_id == ours}
 
 
-async def test_a_requests_stages_belong_to_the_trace_that_its_client_began(
+async def test_a_request_begins_a_trace_that_is_linked_to_its_clients(
     service: Service, spans: InMemorySpanExporter
 ) -> None:
     files = {"image": encoded(gradient())}
     await service.client.post("/v1/reports", files=files, headers={"traceparent": PARENT})
-    found = names(spans)
+    found = linked(spans, "POST /v1/reports")
     assert {"POST /v1/reports", "decode", "encode", "generate"} <= set(found)
     assert found["decode"].parent is not None
     assert found["decode"].parent.span_id == found["POST /v1/reports"].context.span_id
     assert found["POST /v1/reports"].attributes["http.response.status_code"] == 200
+
+
+@pytest.mark.parametrize("odd", ["", "x", PARENT.upper(), PARENT + "-x", "00-" + "0" * 32 + "-b7ad6b7169203331-01"])
+async def test_an_odd_traceparent_is_ignored(service: Service, spans: InMemorySpanExporter, odd: str) -> None:
+    assert (await service.client.get("/livez", headers={"traceparent": odd})).status_code == 200
+    assert all(link.context.is_valid for span in spans.get_finished_spans() for link in span.links)
 
 
 async def test_a_study_belongs_to_the_trace_of_its_arrival(settings: Settings, spans: InMemorySpanExporter) -> None:
@@ -58,7 +70,8 @@ async def test_a_study_belongs_to_the_trace_of_its_arrival(settings: Settings, s
         await stow(service.client, data)
         del service.client.headers["traceparent"]
         await finished(service.client, str(parsed(data).StudyInstanceUID))
-    assert {"POST /dicom-web/studies", "study.read", "study.encode", "study.generate", "decode"} <= set(names(spans))
+    found = linked(spans, "POST /dicom-web/studies")
+    assert {"study.read", "study.encode", "study.generate", "decode"} <= set(found)
 
 
 def test_a_failing_span_says_its_type_and_not_its_message(spans: InMemorySpanExporter) -> None:
