@@ -14,8 +14,8 @@ from app.cli.operator import heads, note
 from app.cli.options import ConfigOption, ServiceStateOption, settings_of
 from app.errors import CxrError
 from app.security.audit import AuditBroken, Head, audit_file, records, verify
+from app.security.audit.chain import LOG
 from app.security.audit.events import DataSubjects, Kind
-from app.security.audit.log import LOG
 from app.security.identity import Pseudonyms
 from app.security.keys import Keys
 from app.settings import Settings

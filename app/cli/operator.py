@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.cli.console import errors
-from app.security.audit.chain import Head, append, audit_file
+from app.security.audit.chain import LOG, Head, append, audit_file
 from app.security.audit.events import DataSubjects, Kind, event
-from app.security.audit.log import LOG
 from app.security.identity import Pseudonyms
 from app.settings import Settings
 from app.store.audit_heads import note_head, noted_head

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from app.security.audit import AuditLog, Kind, audit_file, records
+from app.security.audit.chain import LOG
 from app.security.audit.events import event
-from app.security.audit.log import LOG
 from app.security.identity import Pseudonyms
 
 PSEUDONYMS = Pseudonyms(b"secret")

@@ -32,6 +32,7 @@ _POLICY = (
 )
 _DOCS_POLICY = f"{_POLICY}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 _DOCS = ("/docs", "/openapi")
+_REFUSALS = (401, 403)
 _HSTS = "max-age=31536000"
 
 
@@ -91,7 +92,7 @@ class AuthMiddleware:
             context.shed = type(error) is Overloaded and not admitted
             await refusal(Request(scope), error)(scope, receive, send_with_headers)
         finally:
-            if state.audit is not None and rule.audited and not context.shed:
+            if state.audit is not None and not context.shed and (rule.audited or status in _REFUSALS):
                 note_request(state.audit, scope, identity, status)
 
     def _check_sender(self, scope: Scope, rule: Rule, guard: Guard | None) -> None:

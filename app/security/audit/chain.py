@@ -17,8 +17,10 @@ from typing import Any, BinaryIO
 
 from app.errors import CxrError
 from app.security.audit.events import Event, Kind, event
+from app.security.identity import Pseudonyms
 
 GENESIS = "0" * 64
+LOG = "audit log"
 MOST_BYTES = 64_000_000
 _TAIL = 1_048_576
 
@@ -40,7 +42,8 @@ class AuditBroken(CxrError):
     code = "audit_broken"
 
     def __init__(self, detail: str, *, code: str | None = None, line: int = 0, file: str = "") -> None:
-        super().__init__(f"{file} line {line}: {detail}" if file else f"Line {line}: {detail}", code=code)
+        place = f"{file} line {line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(f"{place}{detail}", code=code)
         self.line = line
 
 
@@ -52,8 +55,16 @@ class Head:
     hash: str = GENESIS
 
 
-def append(path: Path, events: Sequence[Event], key: bytes, most_bytes: int = MOST_BYTES) -> Head:
-    """Append events under a lock and sync them; returns the last one's head. Raises OSError."""
+def key_of(state_dir: Path) -> bytes:
+    """The key of a state folder's log, whose secret is made at the first call. Raises OSError."""
+    return Pseudonyms.from_state_dir(state_dir).key(LOG)
+
+
+def append(path: Path, events: Sequence[Event], key: bytes | None = None, most_bytes: int = MOST_BYTES) -> Head:
+    """Append events under a lock and sync them; returns the last one's head. Without a key, that of the state folder
+    which the log is in counts. Raises OSError.
+    """
+    key = key_of(path.parent.parent) if key is None else key
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _locked(path):
         if path.exists() and (path.stat().st_size > most_bytes or _is_of_the_first_release(path)):
@@ -67,6 +78,8 @@ def append(path: Path, events: Sequence[Event], key: bytes, most_bytes: int = MO
             if head is None:
                 due.insert(0, _opening(path))
                 head = _head_before(path)
+            if missing := _missing(path, head, key):
+                due.insert(len(due) - len(events), event(Kind.CUT, "service", missing, "found"))
             lines = []
             for one in due:
                 record = {**one, "number": head.number + 1, "previous": head.hash}
@@ -75,7 +88,47 @@ def append(path: Path, events: Sequence[Event], key: bytes, most_bytes: int = MO
             file.write("".join(lines).encode())
             file.flush()
             os.fsync(file.fileno())
+        _note(path, head, key)
     return head
+
+
+def _note(path: Path, head: Head, key: bytes) -> None:
+    """Note the last event beside the log, for an installation without a database, and for commands."""
+    record: Event = {"number": head.number, "last": head.hash}
+    fresh = path.with_suffix(".head.new")
+    fresh.write_text(json.dumps({**record, "hash": digest(record, key)}))
+    fresh.replace(path.with_suffix(".head"))
+
+
+def _missing(path: Path, head: Head, key: bytes) -> str | None:
+    """What is wrong with the log's end before anything is written to it, in words."""
+    try:
+        before = noted(path, key)
+    except AuditBroken as broken:
+        return broken.detail if head.number else None
+    if before is None or before.number < head.number or before == head:
+        return None
+    return f"{before.number - head.number} events before this one were cut off"
+
+
+def noted(path: Path, key: bytes) -> Head | None:
+    """The last event as it is noted beside the log; None where no event of this release was written.
+
+    Raises AuditBroken where the note is missing or was not written here.
+    """
+    place = path.with_suffix(".head")
+    try:
+        record = json.loads(place.read_bytes())
+        given = record.pop("hash")
+        if given != digest(record, key):
+            raise AuditBroken("it was changed", file=place.name)
+        return Head(int(record["number"]), str(record["last"]))
+    except FileNotFoundError:
+        if any(file.stat().st_size and not _is_of_the_first_release(file) for file in files_of(path)):
+            raise AuditBroken("the note of the last event is not there", file=place.name) from None
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise AuditBroken("it is no note of the last event", file=place.name) from None
 
 
 def digest(record: Event, key: bytes | None) -> str:

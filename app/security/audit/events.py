@@ -37,6 +37,7 @@ class Kind(StrEnum):
     AUDIT_READ = "audit log used"
     OPENED = "log opened"
     TORN = "line torn"
+    CUT = "end missing"
     LOST = "events lost"
 
 
@@ -123,6 +124,9 @@ KINDS: Mapping[Kind, Description] = {
         _ALERT, "E", ("before", "before_hash"), "first line of a file: the file before it", _STARTED
     ),
     Kind.TORN: Description(_ALERT, "E", ("bytes",), "a line that was not whole, found at the next event", _STOPPED),
+    Kind.CUT: Description(
+        _ALERT, "E", (), "the end of the log is not where it was noted", _STOPPED
+    ),
     Kind.LOST: Description(_ALERT, "E", ("events",), "events that could be neither written nor held", _STOPPED),
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from app.queues import batches
-from app.security.audit.chain import MOST_BYTES, Head, append
+from app.security.audit.chain import LOG, MOST_BYTES, Head, append
 from app.security.audit.events import DataSubjects, Event, Kind, event
 from app.security.audit.refusals import Refusals
 from app.security.identity import Pseudonyms
@@ -20,7 +20,6 @@ log = structlog.get_logger(__name__)
 
 Anchor = Callable[[Head], None]
 Export = Callable[[list[Event]], None]
-LOG = "audit log"
 _BATCH = 256
 # Some megabytes; a folder that stays away this long is known by its alert.
 _MOST_HELD = 20_000

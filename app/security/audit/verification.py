@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.security.audit.chain import GENESIS, AuditBroken, Head, digest, files_of, parse
+from app.security.audit.chain import GENESIS, AuditBroken, Head, digest, files_of, noted, parse
 from app.security.audit.events import Kind
 
 
@@ -96,13 +96,20 @@ def _check_opening(record: dict[str, Any], before: str | None, file: str) -> Non
 
 
 def verify(path: Path, key: bytes, heads: Collection[Head] = (), first: str | None = None) -> Verified:
-    """Check the whole log, and that each of the `heads` is in it. Raises AuditBroken, OSError."""
+    """Check the whole log, and that each of the `heads`, and the one that is noted beside it, is in it.
+
+    Raises AuditBroken, OSError.
+    """
+    beside = noted(path, key)
+    heads = [*heads, *([beside] if beside else [])]
     wanted = {head.hash: head for head in heads if head.hash != GENESIS}
     events = holes = 0
     head, kind = Head(), ""
     for record in records(path, key, first):
         events += 1
         kind = str(record.get("event", ""))
+        if kind == Kind.CUT:
+            raise AuditBroken(f"Event {record['number']} says: {record['what']}")
         holes += kind in (Kind.TORN, Kind.LOST)
         head = Head(int(record.get("number", events)), record["hash"])
         wanted.pop(head.hash, None)

@@ -7,7 +7,8 @@ import pytest
 
 from app.security.audit import Kind
 from app.security.audit.events import DataSubjects
-from app.security.identity import Pseudonyms
+from app.security.identity import Pseudonyms, Scope
+from app.security.keys import Keys
 from app.settings import Settings
 from tests.support.audit import events_of
 from tests.support.service import Service, encoded, gradient, running
@@ -117,3 +118,13 @@ async def test_inference_and_what_was_forbidden_have_kinds_of_their_own(held: He
     await held.service.client.post("/v1/reports", files=files)
     held.service.app.state.service.audit.close()
     assert Kind.INFERENCE in [one["event"] for one in events_of(held.settings.state_dir)]
+
+
+async def test_refused_scrapes_are_events_and_scrapes_are_none(settings: Settings) -> None:
+    Keys(settings.keys_file).create("first", (Scope.ADMIN,))
+    async with running(settings) as service:
+        token = Keys(settings.keys_file).create("scraper", (Scope.METRICS,))
+        service.app.state.service.guard._keys._checked = 0.0
+        assert (await service.client.get("/metrics")).status_code == 401
+        assert (await service.client.get("/metrics", headers={"X-API-Key": token})).status_code == 200
+    assert [one["what"] for one in events_of(settings.state_dir) if "/metrics" in one["what"]] == ["GET /metrics"]

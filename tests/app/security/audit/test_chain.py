@@ -79,6 +79,40 @@ def test_an_end_that_is_not_there_is_found_by_a_head_that_was_noted(path: Path, 
         append(path, [an_event(1)], KEY)  # what the service writes next mends nothing
 
 
+@pytest.mark.parametrize("kind", ["last lines cut", "emptied", "last line torn", "note removed", "note changed"])
+def test_a_cut_end_is_found_by_the_note_beside_the_log(path: Path, kind: str) -> None:
+    lines = written(path)
+    note = path.with_suffix(".head")
+    if kind == "last lines cut":
+        path.write_text("\n".join(lines[:-2]) + "\n")
+    elif kind == "emptied":
+        path.write_text("")
+    elif kind == "last line torn":
+        path.write_text("\n".join(lines)[:-9])
+    elif kind == "note removed":
+        note.unlink()
+    else:
+        note.write_text(note.read_text().replace('"number": 6', '"number": 5'))
+    for _ in range(3):
+        with pytest.raises(AuditBroken):
+            verify(path, KEY)
+        append(path, [an_event(1)], KEY)  # what is written next buries nothing
+
+
+@pytest.mark.parametrize("kind", ["renamed", "removed", "emptied"])
+def test_a_file_that_begins_anew_says_that_the_one_before_is_missing(path: Path, kind: str) -> None:
+    written(path)
+    if kind == "renamed":
+        path.rename(path.with_suffix(".1"))
+    elif kind == "removed":
+        path.unlink()
+    else:
+        path.write_text("")
+    append(path, [an_event(1)], KEY)
+    with pytest.raises(AuditBroken, match="6 events before this one were cut off"):
+        verify(path, KEY)
+
+
 def test_what_a_crash_left_of_a_line_stays_and_is_told_as_a_hole(path: Path) -> None:
     written(path)
     with path.open("a") as file:
