@@ -1,11 +1,15 @@
 """Builds the application: parts that are not passed in are made from the settings."""
 
 import asyncio
+import contextlib
+import errno
 import os
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -96,7 +100,17 @@ def _prepare_state(settings: Settings) -> None:
             log.warning("the state folder is open to other users, and another user owns it")
     temporary = settings.state_dir / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
+    _remove_dead_sockets(temporary)
     tempfile.tempdir = str(temporary.resolve())
+
+
+def _remove_dead_sockets(folder: Path) -> None:
+    """What an engine that was killed left; one that answers is another node's."""
+    for path in folder.iterdir():
+        if path.is_socket():
+            with contextlib.suppress(OSError), contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+                if probe.connect_ex(str(path)) == errno.ECONNREFUSED:
+                    path.unlink()
 
 
 def create_app(

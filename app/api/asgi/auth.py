@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.asgi.audit import note_request
-from app.api.asgi.headers import RawHeaders, header_of, raw, replaced
+from app.api.asgi.headers import RawHeaders, header_of, raw, replaced, without_host
 from app.api.asgi.origin import check_host, check_origin, meant
 from app.api.http.problems import refusal
 from app.api.request_scope import request_scope
@@ -33,6 +33,7 @@ _POLICY = (
 _DOCS_POLICY = f"{_POLICY}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 _DOCS = ("/docs", "/openapi")
 _REFUSALS = (401, 403)
+_REDIRECTIONS = (301, 302, 303, 307, 308)
 _HSTS = "max-age=31536000"
 
 
@@ -67,6 +68,8 @@ class AuthMiddleware:
                     docs=scope["path"].startswith(_DOCS), tls=scope["scheme"] == "https", private=not rule.is_open
                 )
                 message["headers"] = replaced(message["headers"], ours)
+                if status in _REDIRECTIONS:
+                    message["headers"] = without_host(message["headers"])
             await send(message)
 
         state: ServiceState = scope["app"].state.service

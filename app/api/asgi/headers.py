@@ -27,3 +27,13 @@ def replaced(headers: Iterable[tuple[bytes, bytes]], ours: RawHeaders) -> list[t
     """A message's headers with `ours` in the place of those of the same names."""
     names = {name for name, _ in ours}
     return [*(pair for pair in headers if pair[0] not in names), *ours]
+
+
+def without_host(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A redirection's headers, with a Location that names no host: it would be what the client's own Host says."""
+    return [(name, _path_of(value) if name == b"location" else value) for name, value in headers]
+
+
+def _path_of(location: bytes) -> bytes:
+    scheme, found, rest = location.partition(b"://")
+    return b"/" + rest.partition(b"/")[2] if found and b"/" not in scheme else location

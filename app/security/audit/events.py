@@ -124,9 +124,7 @@ KINDS: Mapping[Kind, Description] = {
         _ALERT, "E", ("before", "before_hash"), "first line of a file: the file before it", _STARTED
     ),
     Kind.TORN: Description(_ALERT, "E", ("bytes",), "a line that was not whole, found at the next event", _STOPPED),
-    Kind.CUT: Description(
-        _ALERT, "E", (), "the end of the log is not where it was noted", _STOPPED
-    ),
+    Kind.CUT: Description(_ALERT, "E", (), "the end of the log is not where it was noted", _STOPPED),
     Kind.LOST: Description(_ALERT, "E", ("events",), "events that could be neither written nor held", _STOPPED),
 }
 
