@@ -45,7 +45,8 @@ class Receipt:
 
     UIDs are None where the instance could not be read so far. `detail` is a sentence without patient data. A receipt
     without a failure is given only once the instance is durable and its study's work is enqueued. `busy` says that the
-    cause of a failure passes: the same instance is taken later. `opened` is the job that began with it,
+    cause of a failure passes: the same instance is taken later, or, where the sender's quota is used, after
+    `retry_after` seconds. `opened` is the job that began with it,
     `patient_id` is for the audit log alone.
     """
 
@@ -57,6 +58,7 @@ class Receipt:
     warning: WarningReason | None = None
     detail: str = ""
     busy: bool = False
+    retry_after: int | None = None
     opened: str | None = None
     patient_id: str = field(default="", repr=False)
 

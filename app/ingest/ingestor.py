@@ -95,8 +95,8 @@ class Ingestor:
             settle = self._tokens.set_aside(reserve) if self._tokens is not None else None
         except RateLimited as error:
             file.unlink(missing_ok=True)
-            refused = Receipt(None, None, failure=FailureReason.OUT_OF_RESOURCES, detail=error.detail, busy=True)
-            receipt.set_result(refused)
+            wait, reason = error.retry_after, FailureReason.OUT_OF_RESOURCES
+            receipt.set_result(Receipt(None, None, failure=reason, detail=error.detail, busy=True, retry_after=wait))
             return receipt
         trace = tracing.traceparent()
         self._threads.submit(self._open, Incoming(file, sender, owner, settle, study, instance, receipt, trace))

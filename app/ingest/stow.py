@@ -141,12 +141,14 @@ class _Bounded:
 
 
 def status_of(receipts: Sequence[Receipt]) -> int:
-    """HTTP status of a request (PS3.18 Table 10.5.3-1); 507 where nothing could be stored for want of room, 503 where
-    the database or the disk did not answer: a sender reads 409 as final.
+    """HTTP status of a request (PS3.18 Table 10.5.3-1); 429 where the sender's quota is used, 507 where nothing could
+    be stored for want of room, 503 where the database or the disk did not answer: a sender reads 409 as final.
     """
     failures = [receipt.failure for receipt in receipts if receipt.failure is not None]
     if len(failures) < len(receipts):
         return 202 if failures or any(receipt.warning for receipt in receipts) else 200
+    if any(receipt.retry_after for receipt in receipts):
+        return 429
     if all(failure is FailureReason.OUT_OF_RESOURCES for failure in failures):
         return 503 if any(receipt.busy for receipt in receipts) else 507
     return 409

@@ -62,7 +62,7 @@ def test_the_first_start_makes_keys_and_passwords_and_the_second_leaves_them(vol
         assert word in said
     assert volumes.start() == ""
     assert volumes.files() == made
-    assert {path.name for path in volumes.state.iterdir()} == {"keys.json", "audit"}
+    assert {path.name for path in volumes.state.iterdir()} == {"keys.json", "audit", "secret"}
 
 
 def test_what_is_lost_is_made_anew_and_a_key_that_was_forgotten_is_not(volumes: Volumes) -> None:

@@ -35,7 +35,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"description": "Some are stored; the others' reasons are in the body", **_ANSWER},
     409: {"description": "None is stored; the reasons are in the body and the Warning header", **_ANSWER},
     507: {"description": "None is stored, since the disk is full", **_ANSWER},
-    **{status: PROBLEMS[status] for status in (400, 406, 413, 415, 500, 503)},
+    **{status: PROBLEMS[status] for status in (400, 406, 413, 415, 429, 500, 503)},
 }
 _BODY = {
     "requestBody": {
@@ -111,8 +111,9 @@ def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Re
     if warning is not None:
         headers["Warning"] = warning
     status = status_of(receipts)
-    if status in (503, 507):
-        headers["Retry-After"] = "60"
+    if status in (429, 503, 507):
+        waits = [receipt.retry_after for receipt in receipts if receipt.retry_after]
+        headers["Retry-After"] = str(max(waits, default=60))
     return DicomJson(json.dumps(response_of(receipts, base_url(request), study)), status, headers)
 
 

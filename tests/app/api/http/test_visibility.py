@@ -132,9 +132,11 @@ async def test_a_studys_report_counts_for_who_sent_it(client: Any) -> None:
     assert len(taken) == 1
     sent = next(data for data in many if str(parsed(data).SOPInstanceUID) == taken[0])
     await finished(admin.http, str(parsed(sent).StudyInstanceUID))
-    while (await stow(sender.http, instance())).status_code == 200:
+    while (last := await stow(sender.http, instance())).status_code == 200:
         listed = (await admin.http.get("/v1/jobs")).json()
         assert listed["total"] < 8
         for one in listed["data"]:
             await finished(admin.http, one["study_instance_uid"])
+    assert last.status_code == 429
+    assert int(last.headers["Retry-After"]) > 0
     assert (await stow(admin.http, instance())).status_code == 200
