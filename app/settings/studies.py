@@ -124,7 +124,16 @@ class WebhookSettings(Group):
         description="signs each message (Standard Webhooks, HMAC-SHA256): 24 bytes at least, as they are or as `whsec_`"
         " and base64",
     )
+    require_protected: bool = Field(
+        default=False, description="refuse to start where messages would be unsigned, or sent by plain http"
+    )
     timeout_seconds: PositiveFloat = 10.0
+
+    @model_validator(mode="after")
+    def _protected(self) -> Self:
+        if self.require_protected and self.doubts:
+            raise ValueError("; ".join(self.doubts))
+        return self
 
     @field_validator("secret")
     @classmethod

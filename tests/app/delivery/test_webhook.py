@@ -62,4 +62,8 @@ def test_a_secret_of_24_bytes_is_taken(secret: str) -> None:
 
 def test_what_a_receiver_cannot_rely_on_is_said() -> None:
     assert len(WebhookSettings(url="http://receiver/hook").doubts) == 2
+    with pytest.raises(ValueError, match="not signed"):
+        WebhookSettings(url="http://receiver/hook", require_protected=True)
+    assert WebhookSettings(url="https://receiver/hook", secret="x" * 24, require_protected=True).doubts == []  # type: ignore[arg-type]
+    assert WebhookSettings(require_protected=True).doubts == []
     assert WebhookSettings().doubts == []
