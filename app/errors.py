@@ -165,6 +165,15 @@ class Unavailable(CxrError):
     retry_after = 5
 
 
+class GenerationAborted(Unavailable):
+    """The engine ended a generation before its end: nothing of it is an answer."""
+
+    code = "generation_aborted"
+
+    def __init__(self) -> None:
+        super().__init__("The engine ended the generation before its end; nothing of it is given.")
+
+
 class OutOfSpace(CxrError):
     """The disk is past its watermark, or full; `retry_after` seconds is when to try again."""
 

@@ -40,6 +40,8 @@ class FakeEngine:
         self.generations: deque[Generation] = deque(maxlen=_REMEMBERED)
         self.running = 0
         self.hangs = False
+        # How many deltas a generation has before the engine ends it, as a core does that was stopped; None: all.
+        self.aborts_after: int | None = None
         self.log_likelihood: Callable[[tuple[int, ...]], float] = lambda prompt: -5.0
         self.alive = True
 
@@ -67,6 +69,8 @@ class FakeEngine:
         self.running += 1
         try:
             for start in range(0, len(ids), self.chunk):
+                if self.aborts_after is not None and start >= self.aborts_after * self.chunk:
+                    return
                 await asyncio.sleep(self.step_seconds)
                 last = start + self.chunk >= len(ids)
                 reason = "length" if len(ids) == sampling.max_tokens else "stop"

@@ -68,7 +68,8 @@ class Engine(Protocol):
     def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
         """Generate ids as they come. Closing the iterator, or cancelling its consumer, frees the slot.
 
-        Raises InvalidRequest (too long), Overloaded, WorkerFailed, EngineDead.
+        Raises InvalidRequest (too long), Overloaded, WorkerFailed, EngineDead, and GenerationAborted where the engine
+        itself ended it.
         """
 
     async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:

@@ -26,7 +26,7 @@ from app.engine.environment import engine_environment, socket_folder
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
 from app.engine.vllm_arguments import engine_arguments, sampling_parameters
 from app.engine.warmup import warm_up
-from app.errors import EngineDead, InvalidRequest, Overloaded, Unavailable, WorkerFailed
+from app.errors import EngineDead, GenerationAborted, InvalidRequest, Overloaded, Unavailable, WorkerFailed
 from app.settings import EngineSettings
 from models.bundle import Bundle
 
@@ -121,6 +121,8 @@ class VllmEngine:
                     part = output.outputs[0]
                     queued = _queue_seconds(output) if first else None
                     first = False
+                    if part.finish_reason is not None and part.finish_reason not in _FINISH_REASONS:
+                        raise GenerationAborted  # a core that was stopped or has died: `abort`, `error`
                     yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued)
 
     async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:

@@ -43,6 +43,8 @@ class DrawingRun:
                 self._partial.cancel()
                 await asyncio.gather(self._partial, return_exceptions=True)
         codes = (*self.kept, *drawn)
+        if len(codes) != self.backend.bundle.image_tokens:
+            raise WorkerFailed(f"The drawing has {len(codes)} codes instead of {self.backend.bundle.image_tokens}.")
         with self.timings.stage("detokenise"):
             pixels = await self.backend.codec.decode(codes)
         metrics.IMAGE_TOKENS.labels(direction="out").inc(len(drawn))

@@ -9,6 +9,7 @@ from typing import Literal
 
 from app.engine import Delta, Engine, Generation, Kind, Sampling
 from app.engine.protocol import FinishReason
+from app.errors import GenerationAborted
 from app.ids import new_id, new_seed
 from app.telemetry.timings import Timings
 from models.bundle import Decoding
@@ -65,11 +66,12 @@ async def stream(
 ) -> AsyncGenerator[Delta]:
     """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted.
 
-    Raises RateLimited where the client's tokens of the day do not reach for the longest answer, and as the engine does.
+    Raises RateLimited where the client's tokens of the day do not reach for the longest answer, GenerationAborted where
+    it ends without a reason, and as the engine does.
     """
     generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
     settle = caller.reserve(len(prompt) + sampling.max_tokens) if caller.reserve is not None else None
-    started, written, given_up = time.perf_counter(), 0, False
+    started, written, given_up, reason = time.perf_counter(), 0, False, None
     try:
         async with aclosing(engine.generate(generation)) as deltas:
             async for delta in deltas:
@@ -78,7 +80,10 @@ async def stream(
                     if delta.queue_seconds is not None:
                         timings.note("queue", delta.queue_seconds)
                 written += len(delta.ids)
+                reason = delta.finish_reason
                 yield delta
+        if reason is None:
+            raise GenerationAborted
     except (GeneratorExit, asyncio.CancelledError):
         given_up = True
         raise

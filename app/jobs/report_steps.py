@@ -173,7 +173,7 @@ class ReportSteps:
         source = await self._source(job)
         predecessors = await self._results.predecessors(previous[0].documents) if previous else {}
         header = await asyncio.to_thread(self._headers.source, source)
-        warnings = _image_of(job).warnings
+        warnings = job.warnings
         written = await asyncio.to_thread(
             documents.build, self._study.documents, report, header, warnings, predecessors
         )

@@ -30,6 +30,9 @@ OPEN = frozenset(JobState) - FINAL
 DOCUMENT_LOST = "document_lost"
 
 
+_CUT = "The report was cut at its longest length; what follows is missing."
+
+
 class Record:
     """Base of the records in JSON columns."""
 
@@ -115,8 +118,9 @@ class Job:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What was doubted of the image that was read."""
-        return self.image.warnings if self.image else ()
+        """What was doubted of the image that was read, and of the report's text."""
+        doubts = self.image.warnings if self.image else ()
+        return (*doubts, _CUT) if self.report is not None and self.report.finish_reason == "length" else doubts
 
     @classmethod
     def from_row(cls, row: sa.Row[Any]) -> "Job":
