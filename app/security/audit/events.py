@@ -39,6 +39,7 @@ class Kind(StrEnum):
     TORN = "line torn"
     CUT = "end missing"
     LOST = "events lost"
+    NOT_SENT = "events not sent"
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,9 @@ KINDS: Mapping[Kind, Description] = {
     Kind.TORN: Description(_ALERT, "E", ("bytes",), "a line that was not whole, found at the next event", _STOPPED),
     Kind.CUT: Description(_ALERT, "E", (), "the end of the log is not where it was noted", _STOPPED),
     Kind.LOST: Description(_ALERT, "E", ("events",), "events that could be neither written nor held", _STOPPED),
+    Kind.NOT_SENT: Description(
+        _ALERT, "E", ("events",), "events that are in the log, and could be neither sent nor held for it", _STOPPED
+    ),
 }
 
 
