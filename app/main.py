@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from app.jobs.service import StudyService
 from app.screening import Screen
 from app.screening.own_model import OwnModelScreen, SecondOpinion, ServedModels
 from app.security.audit import AuditLog, Kind, audit_file
+from app.security.audit.export import export_of
 from app.security.audit.settings import changed
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
@@ -173,7 +175,10 @@ def create_app(
         tracing.configure(settings.otlp, _version())
         pseudonyms = Pseudonyms.from_state_dir(settings.state_dir)
         state.guard = Guard(settings, pseudonyms)
+        export = export_of(settings, pseudonyms)
         audit = state.audit = AuditLog(audit_file(settings.state_dir), pseudonyms, settings.audit.max_mb * 1_000_000)
+        if export is not None:
+            audit.export, export.lost = export, partial(_note_not_sent, audit)
         for doubt in settings.webhook.doubts:
             log.warning("webhook", doubt=doubt)
         facts = {"node": settings.node, "version": _version(), "settings": changed(settings, pseudonyms)}
@@ -191,6 +196,8 @@ def create_app(
             audit.hand_on_refusals()
             audit.note(Kind.STOP, "service", "stop", lifecycle.phase.value, node=settings.node)
             await asyncio.to_thread(audit.close)
+            if export is not None:
+                await asyncio.to_thread(export.close)
             if state.studies is not None:
                 await state.studies.close()
             await asyncio.to_thread(tracing.flush)
@@ -228,6 +235,10 @@ def create_app(
     app.add_middleware(AuthMiddleware, hosts=settings.http.hosts, listening=settings.host)
     app.add_middleware(RequestContext)
     return app
+
+
+def _note_not_sent(audit: AuditLog, events: int) -> None:
+    audit.note(Kind.NOT_SENT, "service", "not sent to the repository", "lost", events=events)
 
 
 def _version() -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.cli.console import errors
+from app.errors import CxrError
 from app.security.audit.chain import LOG, Head, append, audit_file
-from app.security.audit.events import DataSubjects, Kind, event
+from app.security.audit.events import DataSubjects, Event, Kind, event
+from app.security.audit.export import send_now
 from app.security.identity import Pseudonyms
 from app.settings import Settings
 from app.store.audit_heads import note_head, noted_head
@@ -35,12 +37,15 @@ def note(
     patients: Iterable[str] = (),
     **facts: Any,
 ) -> None:
-    """Write an event at once, and note the log's head in the database where there is one. Raises OSError."""
+    """Write an event at once, note the log's head in the database where there is one, and send the event where events
+    are sent. Raises OSError where it was not written.
+    """
     pseudonyms = Pseudonyms.from_state_dir(settings.state_dir)
     of_data = DataSubjects(pseudonyms).facts(studies, patients)
     one = event(kind, "operator", what, outcome, **of_data, account=account(), pid=os.getpid(), **facts)
     path, key = audit_file(settings.state_dir), pseudonyms.key(LOG)
     head = append(path, [one], key, settings.audit.max_mb * 1_000_000)
+    _send(settings, pseudonyms, {**one, "number": head.number, "hash": head.hash})
     try:
         if _has_database(settings):
             database = Database(database_url(settings.database_url, settings.state_dir))
@@ -50,6 +55,18 @@ def note(
                 database.close()
     except Exception as error:  # the event is written; the service notes the head with its next one
         errors.print(f"The audit log's head could not be noted in the database: {type(error).__name__}.", style="dim")
+
+
+def _send(settings: Settings, pseudonyms: Pseudonyms, one: Event) -> None:
+    """Tell the repository, on our own: the service, which tells it of its events, may not run."""
+    host = settings.audit.syslog_host
+    if host is None:
+        return
+    try:
+        send_now(settings, pseudonyms, [one])
+    except (OSError, CxrError) as error:
+        reason = error.detail if isinstance(error, CxrError) else type(error).__name__
+        errors.print(f"The event is in the audit log, and could not be sent to {host}: {reason}", style="yellow")
 
 
 def heads(settings: Settings) -> list[Head]:

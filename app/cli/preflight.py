@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.errors import CxrError
+from app.security.audit.syslog import tls_of
 from app.security.keys import Keys
 from app.settings import LOOPBACK, Settings
 from app.store import sqlite_compat
@@ -16,6 +17,7 @@ def problems(settings: Settings) -> list[str]:
         *_files(settings),
         *_access(settings),
         *filter(None, [settings.dimse_refusal]),
+        *_audit(settings),
         *_state(settings),
         *_database(settings),
     ]
@@ -54,6 +56,14 @@ def _access(settings: Settings) -> Iterator[str]:
             f"CXR_HOST: {settings.host} is open to a network and there is no API key: make one with "
             "`cxr keys create NAME --scope infer`, or set CXR_AUTH__MODE=off"
         )
+
+
+def _audit(settings: Settings) -> Iterator[str]:
+    if settings.audit.syslog_host is not None:
+        try:
+            tls_of(settings.audit)
+        except CxrError as error:
+            yield error.detail
 
 
 def _state(settings: Settings) -> Iterator[str]:

@@ -56,3 +56,6 @@ SPOOL_FREE_BYTES = Gauge("cxr_spool_free_bytes", "Free bytes on the spool's disk
 SPOOL_RESERVE_BYTES = Gauge("cxr_spool_reserve_bytes", "Free bytes below which no study is taken.")
 AUDIT_EVENTS = Gauge("cxr_audit_last_event", "Number of the audit log's last event; a smaller one later is a cut.")
 AUDIT_FAILURES = Counter("cxr_audit_failures_total", "Audit events that could not be written.")
+AUDIT_SENT = Counter("cxr_audit_sent_total", "Audit events sent to the audit record repository.")
+AUDIT_NOT_SENT = Counter("cxr_audit_not_sent_total", "Audit events in the log that were dropped before they were sent.")
+AUDIT_WAITING = Gauge("cxr_audit_waiting", "Audit events that wait to be sent.")

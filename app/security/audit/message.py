@@ -43,23 +43,8 @@ _OF_PATIENT, _OF_REPORT, _OF_USER, _OF_RESOURCE, _OF_QUERY = "1", "3", "11", "13
 _SUCCESS, _MINOR, _SERIOUS, _MAJOR = "0", "4", "8", "12"
 _GOOD = ("ok", "found", "stored", "delivered", "starting", "ready", "draining")
 _TOLD_ELSEWHERE = frozenset(
-    [
-        "time",
-        "event",
-        "who",
-        "account",
-        "pid",
-        "source",
-        "ae",
-        "destination",
-        "key",
-        "keys",
-        "studies",
-        "patients",
-        "number",
-        "hash",
-    ]
-)
+    ("time", "event", "who", "account", "pid", "source", "ae", "destination", "key", "keys", "studies", "patients")
+) | {"number", "hash"}
 
 
 @dataclass(frozen=True)
@@ -148,7 +133,8 @@ def _add_participants(message: Element, event: Event, origin: Origin) -> None:
 
 def _add_participant(message: Element, user: str, asks: bool, role: Code | None, **attributes: str) -> None:
     known = {name: value for name, value in attributes.items() if value}
-    participant = _add(message, "ActiveParticipant", UserID=user, UserIsRequestor="true" if asks else "false", **known)
+    given = {"UserID": user, "UserIsRequestor": "true" if asks else "false", **known}
+    participant = _add(message, "ActiveParticipant", given)
     if role is not None:
         _add_code(participant, "RoleIDCode", role)
 
