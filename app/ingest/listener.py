@@ -31,6 +31,7 @@ class Listener(ThreadedAssociationServer):  # type: ignore[misc]
         connections: Connections,
         new_file: Callable[[], Path],
         max_bytes: int,
+        handshake_failed: Callable[[Connection, str], None],
     ) -> None:
         """Bind and listen. Raises OSError."""
         super().__init__(
@@ -41,6 +42,7 @@ class Listener(ThreadedAssociationServer):  # type: ignore[misc]
         self.connections = connections
         self.new_file = new_file
         self.max_bytes = max_bytes
+        self.handshake_failed = handshake_failed
 
     @property
     def port(self) -> int:
@@ -73,7 +75,9 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         connection = Connection(server.settings, association, str(self.client_address[0]))
         # The indication (Evt5) of the socket that is replaced.
         association.dul.event_queue.get_nowait()
-        association.dul.socket = GuardedSocket(association, self.request, connection, server.settings.max_pdu)
+        association.dul.socket = GuardedSocket(
+            association, self.request, connection, server.settings.max_pdu, server.handshake_failed
+        )
         association.dimse = Messages(association, connection, server.new_file, server.max_bytes)
         server.connections.add(connection)
         return association

@@ -16,7 +16,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
 from app.dicom.status import FailureReason, Receipt, WarningReason
-from app.ingest.connections import Connections
+from app.ingest.connections import Connection, Connections
 from app.ingest.listener import Listener
 from app.ingest.messages import DataSet
 from app.ingest.protocol import Audit, Ingest
@@ -93,6 +93,7 @@ class StorageScp:
             self._connections,
             self._ingest.new_file,
             self._max_bytes,
+            self._handshake_failed,
         )
         self._connections.start()
         threading.Thread(target=self._server.serve_forever, name="dimse", daemon=True).start()
@@ -148,6 +149,10 @@ class StorageScp:
         if self._audit is not None:
             address, ae = association.dimse.connection.address, self._sender(association)
             self._audit.refuse(Kind.NODE_REFUSED, address, "association", outcome, ae=ae)
+
+    def _handshake_failed(self, connection: Connection, reason: str) -> None:
+        if self._audit is not None:
+            self._audit.refuse(Kind.NODE_REFUSED, connection.address, "TLS handshake", reason or "failed")
 
     def _echo(self, event: Any) -> int:
         if self._audit is not None:

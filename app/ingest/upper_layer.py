@@ -1,6 +1,8 @@
 """The DICOM upper layer (PS3.8 9) under limits: a PDU that is longer than it may be is aborted at its header."""
 
+import ssl
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom.transport import AssociationSocket
@@ -25,9 +27,17 @@ class Refused(OSError):
 class GuardedSocket(AssociationSocket):  # type: ignore[misc]
     """The socket of one association, which reads no more than may come."""
 
-    def __init__(self, association: Any, client_socket: Any, connection: Connection, max_pdu: int) -> None:
+    def __init__(
+        self,
+        association: Any,
+        client_socket: Any,
+        connection: Connection,
+        max_pdu: int,
+        handshake_failed: Callable[[Connection, str], None],
+    ) -> None:
         super().__init__(association, client_socket=client_socket)
         self._connection = connection
+        self._handshake_failed = handshake_failed
         self._limits = {
             _ASSOCIATE_RQ: _MOST_REQUEST_BYTES,
             _ASSOCIATE_AC: _HEADER,  # a peer that asks for associations sends neither
@@ -60,11 +70,19 @@ class GuardedSocket(AssociationSocket):  # type: ignore[misc]
     def _read(self, count: int) -> bytearray:
         data = bytearray()
         while len(data) < count and self.socket is not None:
-            chunk = self.socket.recv(min(count - len(data), _RECEIVE))
+            chunk = self._receive(self.socket, min(count - len(data), _RECEIVE))
             if not chunk:
                 break
             data += chunk
         return data
+
+    def _receive(self, peer: Any, count: int) -> bytes:
+        try:
+            return bytes(peer.recv(count))
+        except ssl.SSLError as error:
+            if peer.version() is None:  # the first read is the handshake, too
+                self._handshake_failed(self._connection, (error.reason or "").lower().replace("_", " "))
+            raise
 
     def _check_header(self, header: bytearray) -> None:
         kind, length = header[0], int.from_bytes(header[2:6], "big")

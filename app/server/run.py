@@ -6,10 +6,11 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import FrameType
 from typing import Any
 
@@ -18,7 +19,10 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from app.api.state import ServiceState
 from app.inference.lifecycle import Lifecycle, Phase
+from app.security.audit import Kind
+from app.server.handshakes import watch
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -83,11 +87,20 @@ class Server:
                 timeout_graceful_shutdown=round(settings.drain.limit_seconds),
                 ssl_certfile=settings.tls.certificate,
                 ssl_keyfile=settings.tls.key,
+                ssl_context_factory=None if settings.tls.certificate is None else self._tls,
             ),
             self._lifecycle,
             settings.drain.grace_seconds,
         )
+        self._state: ServiceState = app.state.service
         self._scheme = "http" if settings.tls.certificate is None else "https"
+
+    def _tls(self, _: uvicorn.Config, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        return watch(make(), self._note_handshake)
+
+    def _note_handshake(self, reason: str) -> None:
+        if self._state.audit is not None:
+            self._state.audit.refuse(Kind.NODE_REFUSED, "unknown", "TLS handshake", reason)
 
     @property
     def lifecycle(self) -> Lifecycle:

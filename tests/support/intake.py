@@ -11,6 +11,7 @@ from app.dicom.header import NotStorable
 from app.dicom.status import FailureReason, Receipt
 from app.errors import OutOfSpace
 from app.imaging.headers import Headers
+from app.ingest.protocol import Audit
 from app.ingest.scp import StorageScp
 from app.settings import DimseSettings, ImagingSettings
 from app.store.owners import NOBODY, Owner
@@ -56,9 +57,11 @@ class FakeIntake:
 
 
 @contextlib.contextmanager
-def listening(intake: FakeIntake, max_bytes: int = 100_000_000, **settings: Any) -> Iterator[StorageScp]:
+def listening(
+    intake: FakeIntake, max_bytes: int = 100_000_000, audit: Audit | None = None, **settings: Any
+) -> Iterator[StorageScp]:
     """A storage SCP that hands what it receives to the intake."""
-    scp = StorageScp(DimseSettings(port=0, **settings), "127.0.0.1", intake, max_bytes)
+    scp = StorageScp(DimseSettings(port=0, **settings), "127.0.0.1", intake, max_bytes, audit)
     scp.start()
     try:
         yield scp

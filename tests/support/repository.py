@@ -7,8 +7,11 @@ import ssl
 import struct
 import threading
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from xml.etree import ElementTree
+
+from app.settings import AuditSettings
+from tests.support.certificates import Authority
 
 _HEADER = re.compile(rb"<85>1 (\S+) (\S+) llm-cxr (\d+) DICOM\+RFC3881 - \xef\xbb\xbf(<\?xml .*)", re.DOTALL)
 
@@ -71,11 +74,13 @@ class Repository:
         with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as stream:
             while (length := self._length(stream)) is not None:
                 message = stream.read(length)
-                assert len(message) == length
+                if len(message) < length:
+                    return
                 self.messages.append(message)
                 if self.break_after is not None and len(self.messages) >= self.break_after:
                     self.break_after = None
                     _reset(connection)
+                    return
 
     @staticmethod
     def _length(stream: object) -> int | None:
@@ -98,5 +103,11 @@ class Repository:
 def _reset(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.shutdown(socket.SHUT_RDWR)
-        connection.close()
+        # Not SSLSocket's own, after which another thread would read what is left of it without TLS.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def sending_to(port: int, authority: Authority, **changes: Any) -> AuditSettings:
+    """Settings that send the log there."""
+    given = {"syslog_host": "localhost", "syslog_port": port, "syslog_ca_file": authority.file, **changes}
+    return AuditSettings.model_validate(given)
