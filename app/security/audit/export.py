@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from app.security.audit.chain import LOG
 from app.security.audit.events import Event
-from app.security.audit.log import LOG
 from app.security.audit.message import Origin
 from app.security.audit.syslog import Connection, frames_of, tls_of
 from app.security.identity import Pseudonyms

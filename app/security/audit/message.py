@@ -70,7 +70,7 @@ def messages_of(event: Event, origin: Origin) -> list[bytes]:
 def outcome_of(event: Event) -> str:
     """The EventOutcomeIndicator: success, or a minor, serious or major failure."""
     kind, outcome = event["event"], str(event["outcome"])
-    if kind in (Kind.TORN, Kind.LOST, Kind.NOT_SENT) or outcome == "aborted":
+    if kind in (Kind.TORN, Kind.CUT, Kind.LOST, Kind.NOT_SENT) or outcome == "aborted":
         return _SERIOUS
     if kind == Kind.STOP and outcome == "failed":
         return _MAJOR
