@@ -1,6 +1,7 @@
 """How time grows: with drawings at once, with the length of a prompt, with the studies that are held."""
 
 import asyncio
+import base64
 import time
 import uuid
 from pathlib import Path
@@ -43,14 +44,17 @@ async def concurrency(suite: Suite) -> Result:
 async def prompt_length(suite: Suite) -> Result:
     """Seconds to the one token of an answer, by the length of the question, which no cache knows."""
     model = suite.bundle.manifest.label
+    uri = f"data:application/dicom;base64,{base64.b64encode(radiographs(1, 81_000_000)[0]).decode()}"
+    image = {"type": "image_url", "image_url": {"url": uri}}
     figures: dict[str, dict[int, float]] = {"seconds": {}}
     async with Client(suite.service().url) as client:
         for characters in _CHARACTERS:
             seconds, tokens = [], 0
             for _ in range(suite.rounds + 2):
                 words = " ".join(uuid.uuid4().hex[:7] for _ in range(characters // 8))
-                tokens = len(suite.bundle.prompts.instruct(words))
-                message = {"role": "user", "content": words}
+                # About an image that is read once: without one the chat refuses.
+                tokens = len(suite.bundle.prompts.answer([0] * suite.bundle.image_tokens, words))
+                message = {"role": "user", "content": [{"type": "text", "text": words}, image]}
                 content = {"model": model, "messages": [message], "max_tokens": 1, "modalities": ["text"]}
                 seconds.append(await timed(client.post(Body.from_json("/v1/chat/completions", content))))
             figures["seconds"][tokens] = round(Spread.from_values(seconds).median, 4)

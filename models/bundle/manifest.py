@@ -91,6 +91,8 @@ class Manifest(_Part):
     vocabulary: VocabularySpec
     prompt_format: Literal["llm-cxr"]
     decoding: DecodingDefaults = DecodingDefaults()
+    # Whether the model was trained to answer without an image; where not, it is not asked to.
+    text_only_answers: bool = False
     files: dict[str, FileEntry]
 
     @model_validator(mode="after")
@@ -124,7 +126,9 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write `bundle.json` beside the files it lists."""
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    # Releases before know nothing of it.
+    unset = set() if manifest.text_only_answers else {"text_only_answers"}
+    text = json.dumps(manifest.model_dump(mode="json", exclude=unset), indent=2, ensure_ascii=False)
     (path / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.api.http.negotiation import check_content_type
-from app.errors import ClientGone, MalformedInput
+from app.errors import ClientGone, InvalidRequest, MalformedInput
 
 M = TypeVar("M", bound=BaseModel)
 MULTIPART = "multipart/form-data"
@@ -27,7 +27,7 @@ _IN_MEMORY = 1_000_000
 async def read_form(request: Request, model: type[M]) -> M:
     """The request's form as `model`, uploads as their bytes. What is larger than a megabyte waits on disk.
 
-    Raises UnsupportedMedia, MalformedInput, RequestValidationError, ClientGone.
+    Raises UnsupportedMedia, MalformedInput, InvalidRequest, RequestValidationError, ClientGone.
     """
     check_content_type(request, MULTIPART)
     given: dict[str, Any] = {}
@@ -35,12 +35,25 @@ async def read_form(request: Request, model: type[M]) -> M:
         field = model.model_fields.get(name)
         if field is not None and get_origin(field.annotation) is list:
             given[name] = values
-        elif values[-1] != "":  # browsers send empty fields as empty strings
-            given[name] = values[-1]
+        else:
+            sent = [value for value in values if value != ""]  # browsers send empty fields as empty strings
+            if len(sent) > 1:
+                raise _repeated(name, len(sent), known=field is not None)
+            if sent:
+                given[name] = sent[0]
     try:
         return model.model_validate(given)
     except ValidationError as error:
         raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
+
+
+def _repeated(name: str, count: int, *, known: bool) -> InvalidRequest:
+    if name == "image":
+        detail = f"image: the form has {count} images, and one is read at a time: send each by itself"
+        return InvalidRequest(detail, code="too_many_images")
+    return InvalidRequest(
+        f"{name if known else 'A field'}: it is there {count} times, and may be once", code="repeated_field"
+    )
 
 
 class _Part:

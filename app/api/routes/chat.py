@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-import binascii
-import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.api.http.context import Context, check_count, check_prompt
+from app.api.http.conversation import Turn
 from app.api.http.negotiation import REQUIRE_JSON
 from app.api.http.responses import OPENAI_READING_ERRORS, respond_json
 from app.api.http.sse import EVENT_STREAM, event
@@ -27,11 +26,8 @@ from app.api.schemas.chat import (
     Choice,
     ImagePart,
     ImageUrl,
-    Message,
-    TextPart,
 )
 from app.dicom.secondary_capture import Provenance
-from app.errors import InvalidRequest, MalformedInput
 from app.ids import new_id
 from app.inference import pipelines
 from app.inference.events import Drawing, Emit, Event, Result, TextDelta
@@ -40,50 +36,7 @@ from app.telemetry.timings import Timings
 
 router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[REQUIRE_JSON])
 
-_DATA_URI = re.compile(r"data:(?:image/(?:png|jpe?g)|application/dicom|application/octet-stream);base64,", re.I)
-_ASKS_TO_DRAW = re.compile(r"\s*(?:please\s+)?(?:draw|generate|create|synthesi[sz]e|paint|show me)\b", re.I)
 _DONE = b"data: [DONE]\n\n"
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What a conversation comes to: the last user's words, the latest image, and whether to draw."""
-
-    text: str
-    image: bytes | None
-    draws: bool
-
-    @classmethod
-    def from_request(cls, body: ChatRequest) -> "Turn":
-        """Raises InvalidRequest, MalformedInput."""
-        spoken = next((message for message in reversed(body.messages) if message.role == "user"), None)
-        if spoken is None:
-            raise InvalidRequest("messages: there is no message of the user")
-        urls = [part.image_url.url for message in body.messages for part in _parts(message, ImagePart)]
-        text = "\n".join(part.text for part in _parts(spoken, TextPart)).strip()
-        asked = not urls and _ASKS_TO_DRAW.match(text) is not None
-        draws = asked if body.modalities is None else "image" in body.modalities
-        if not text and (draws or not urls):
-            raise InvalidRequest("messages: the user's last message has no words")
-        return cls(text, _bytes_of(urls[-1]) if urls and not draws else None, draws)
-
-
-def _parts(message: Message, kind: type[Any]) -> list[Any]:
-    content = [TextPart(type="text", text=message.content)] if isinstance(message.content, str) else message.content
-    return [part for part in content if isinstance(part, kind)]
-
-
-def _bytes_of(url: str) -> bytes:
-    found = _DATA_URI.match(url)
-    if found is None:
-        raise InvalidRequest(
-            "image_url: give a data URI of image/png, image/jpeg or application/dicom; URLs are not fetched",
-            code="invalid_image_url",
-        )
-    try:
-        return base64.b64decode(url[found.end() :], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedInput("image_url: the data is no base64") from error
 
 
 @dataclass(frozen=True)
@@ -134,7 +87,7 @@ class ChatTask:
             choices=[Choice(message=AssistantMessage(content=content), finish_reason=reason)],
             usage=ChatUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written),
             seed=seed,
-            warnings=list(warnings),
+            warnings=[*self.turn.warnings, *warnings],
         )
 
     async def respond(self, result: ChatBody) -> Response:
@@ -174,7 +127,7 @@ async def create_completion(body: ChatRequest, request: Request) -> Response:
     """
     context = Context.from_request(request)
     check_model(body.model, context.backend)
-    turn = Turn.from_request(body)
+    turn = Turn.from_request(body, text_only=context.backend.bundle.manifest.text_only_answers)
     check_prompt("messages", turn.text, context.limits)
     tokens = body.max_completion_tokens or body.max_tokens
     check_count("max_tokens", tokens, context.limits.max_text_tokens)
