@@ -40,10 +40,11 @@ class Options:
     max_tokens: int | None = None
     seed: int | None = None
     caller: Caller = field(default_factory=Caller)
+    stop: tuple[str, ...] = ()
 
     def sampling(self, defaults: Decoding, *, tokens: int | None = None, index: int = 0) -> Sampling:
         """Sampling of the `index`-th of several generations; `tokens` fixes their length."""
-        seed = new_seed() if self.seed is None else self.seed + index
+        seed = new_seed() if self.seed is None else (self.seed + index) % 2**31
         return Sampling(
             temperature=defaults.temperature if self.temperature is None else self.temperature,
             top_p=defaults.top_p if self.top_p is None else self.top_p,

@@ -17,6 +17,7 @@ from typing import TypeVar
 from app.engine import Kind, Sampling
 from app.engine.protocol import FinishReason
 from app.ids import new_seed
+from app.inference import stops
 from app.inference.backend import Backend, EncodedImage
 from app.inference.cache import ContentKey
 from app.inference.drawing import DrawingRun
@@ -95,7 +96,7 @@ async def report_on(
     sampling = options.sampling(backend.bundle.manifest.decoding.report)
     timings = timings or Timings()
     with timings.stage("generate"):
-        return await generate_text(backend, prompt, sampling, options.caller, timings, emit)
+        return await generate_text(backend, prompt, sampling, options, timings, emit)
 
 
 async def answers(
@@ -112,9 +113,7 @@ async def answers(
     defaults = backend.bundle.manifest.decoding.answer
     with timings.stage("generate"):
         texts = await gather_or_cancel(
-            generate_text(
-                backend, prompt, options.sampling(defaults, index=index), options.caller, timings, emit, index
-            )
+            generate_text(backend, prompt, options.sampling(defaults, index=index), options, timings, emit, index)
             for index, prompt in enumerate(prompts)
         )
     return image, texts
@@ -124,29 +123,37 @@ async def generate_text(
     backend: Backend,
     prompt: Sequence[int],
     sampling: Sampling,
-    caller: Caller,
+    options: Options,
     timings: Timings,
     emit: Emit | None = None,
     index: int = 0,
 ) -> GeneratedText:
-    """The text that follows a prompt; its deltas are emitted in whole characters."""
+    """The text that follows a prompt, up to the first of the options' stops; its deltas are in whole characters."""
     kind = Kind.ANY if backend.reference_attempts else Kind.TEXT
     vocabulary = backend.bundle.vocabulary
     ids: list[int] = []
-    emitted, reason = "", "length"
-    async with aclosing(stream(backend.engine, prompt, kind, sampling, caller, timings)) as deltas:
+    emitted, reason, ended = "", "length", None
+    async with aclosing(stream(backend.engine, prompt, kind, sampling, options.caller, timings)) as deltas:
         async for delta in deltas:
             ids.extend(delta.ids)
             reason = delta.finish_reason or reason
-            if emit is not None:
-                # A character may take several tokens, and white space at the end is cut off where nothing follows it.
-                text = vocabulary.decode(ids).strip().rstrip(_UNFINISHED_CHARACTER)
-                if len(text) > len(emitted) and text.startswith(emitted):
-                    emit(TextDelta(index, text[len(emitted) :]))
-                    emitted = text
+            if emit is None and not options.stop:
+                continue
+            # A character may take several tokens, and white space at the end is cut off where nothing follows it.
+            text = vocabulary.decode(ids).strip().rstrip(_UNFINISHED_CHARACTER)
+            ended = stops.cut(text, options.stop)
+            if ended is not None:
+                break
+            text = stops.certain(text, options.stop)
+            if emit is not None and len(text) > len(emitted) and text.startswith(emitted):
+                emit(TextDelta(index, text[len(emitted) :]))
+                emitted = text
     metrics.TEXT_TOKENS.inc(len(ids))
     text = vocabulary.decode(ids).strip()
-    if emit is not None and text != emitted:
+    before = stops.cut(text, options.stop) if ended is None else ended
+    if before is not None:
+        text, reason = before.rstrip(), "stop"
+    if emit is not None and len(text) > len(emitted):
         emit(TextDelta(index, text[len(emitted) :]))
     images = sum([token >= vocabulary.image_offset for token in prompt])
     return GeneratedText(text, reason, sampling.seed, Usage(len(prompt), images, len(ids)))  # type: ignore[arg-type]

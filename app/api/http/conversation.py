@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.http.data_uri import bytes_of
-from app.api.schemas.chat import ChatRequest, ImagePart, Message, TextPart
+from app.api.schemas.chat import ChatRequest, EarlierMessage, ImagePart, Message, TextPart
 from app.errors import InvalidRequest
 
 _UNHEARD = "System and developer messages change nothing: the model was not trained to follow them."
@@ -36,7 +36,7 @@ class Turn:
         spoken = next((message for message in reversed(body.messages) if message.role == "user"), None)
         if spoken is None:
             raise InvalidRequest("messages: there is no message of the user")
-        shown = [images for message in body.messages if (images := _parts(message, ImagePart))]
+        shown = [images for message in body.messages if (images := _images(message))]
         text = "\n".join(part.text for part in _parts(spoken, TextPart)).strip()
         asked = not shown and _ASKS_TO_DRAW.match(text) is not None
         draws = asked if body.modalities is None else "image" in body.modalities
@@ -68,4 +68,10 @@ def _check_text_only(allowed: bool) -> None:
 
 def _parts(message: Message, kind: type[Any]) -> Sequence[Any]:
     content = [TextPart(type="text", text=message.content)] if isinstance(message.content, str) else message.content
-    return [part for part in content if isinstance(part, kind)]
+    return [part for part in content or () if isinstance(part, kind)]
+
+
+def _images(message: Message) -> Sequence[ImagePart]:
+    """The images of a message; a drawing of ours is beside its text."""
+    drawn = (message.images or []) if isinstance(message, EarlierMessage) else []
+    return [*_parts(message, ImagePart), *drawn]

@@ -113,7 +113,8 @@ async def _values(request: Request) -> dict[str, list[bytes | str]]:
                     elif part is not None and event is not None:
                         await part.write(event)
                     elif part is not None:
-                        found.setdefault(part.name, []).append(await part.value())
+                        # PHP's way of naming lists, which OpenAI's clients use for one image, too.
+                        found.setdefault(part.name.removesuffix("[]"), []).append(await part.value())
                         part.close()
                         part = None
     except MultipartError as error:

@@ -3,6 +3,7 @@
 Bodies are RFC 9457 problem details, or OpenAI's error object under OpenAI's paths. No body carries str(exception).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ from app.telemetry.metrics import REJECTED
 log = structlog.get_logger(__name__)
 
 _NAME_LIMIT = 64
+_PLACES = ("body", "query", "path", "header")
+_TYPE = re.compile(r"[a-z]*[A-Z]\w*|str|int|float|bool|(?:list|tagged-union|union|function-\w+|constrained-\w+)\b.*")
+_NAMED = re.compile(r"([a-z_]+(?:\.[a-z0-9_]+)*): ")
 OPENAI_PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/chat/", "/v1/models")
 
 # The first class that fits counts, so subclasses stand before their base.
@@ -65,10 +69,11 @@ def status_of(error: errors.CxrError) -> tuple[int, str]:
 
 
 def body_of(path: str, status: int, title: str, detail: str, code: str, request_id: str) -> tuple[dict[str, Any], str]:
-    """Error body and its media type for a request to `path`."""
+    """Error body and its media type for a request to `path`. A detail about a field begins with its name."""
     if path.startswith(OPENAI_PATHS):
         kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-        error = {"message": detail, "type": kind, "param": None, "code": code}
+        named = _NAMED.match(detail)
+        error = {"message": detail, "type": kind, "param": named.group(1) if named else None, "code": code}
         return {"error": error, "request_id": request_id}, "application/json"
     problem = {
         "type": f"urn:cxr:problem:{code}",
@@ -99,7 +104,8 @@ def respond(
 
 
 def _where(location: tuple[Any, ...]) -> str:
-    named = [str(part) for part in location if part not in ("body", "query", "path", "header")]
+    # Names of types, which stand for the members of a union, tell a client nothing.
+    named = [str(part) for part in location if part not in _PLACES and not _TYPE.fullmatch(str(part))]
     # The name of an unknown field is the client's own text.
     return ".".join(named)[:_NAME_LIMIT] or "body"
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.api.http.context import Context, check_count, check_prompt
+from app.api.http.context import Context, check_prompt
 from app.api.http.conversation import Turn
 from app.api.http.negotiation import REQUIRE_JSON
 from app.api.http.responses import OPENAI_READING_ERRORS, respond_json
@@ -36,6 +36,7 @@ from app.telemetry.timings import Timings
 
 router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[REQUIRE_JSON])
 
+_DRAWN = "A synthetic radiograph."
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -49,6 +50,7 @@ class ChatTask:
     include_usage: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{new_id()}")
     created: int = field(default_factory=lambda: int(time.time()))
+    begun: list[bool] = field(default_factory=list)
 
     async def run(self, emit: Emit | None = None) -> ChatBody:
         """Read or draw."""
@@ -60,7 +62,7 @@ class ChatTask:
         if turn.image is None:
             prompt = backend.bundle.prompts.instruct(turn.text)
             sampling = self.options.sampling(backend.bundle.manifest.decoding.answer)
-            text = await pipelines.generate_text(backend, prompt, sampling, self.options.caller, timings, emit)
+            text = await pipelines.generate_text(backend, prompt, sampling, self.options, timings, emit)
         elif turn.text:
             image, (text,) = await pipelines.answers(backend, turn.image, [turn.text], self.options, timings, emit)
             warnings = image.radiograph.warnings
@@ -75,16 +77,24 @@ class ChatTask:
             bundle.manifest.label, bundle.sha256, drawing.seed, self.context.pseudonym(self.turn.text)
         )
         data = base64.b64encode(render(drawing.pixels, "png", provenance)).decode()
-        part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"))
-        return self._body([part], "stop", drawing.usage, drawing.seed)
+        part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"), index=0)
+        return self._body(_DRAWN, "stop", drawing.usage, drawing.seed, images=[part])
 
-    def _body(self, content: Any, reason: Any, usage: Usage, seed: int, warnings: Sequence[str] = ()) -> ChatBody:
+    def _body(
+        self,
+        content: str,
+        reason: Any,
+        usage: Usage,
+        seed: int,
+        warnings: Sequence[str] = (),
+        images: list[ImagePart] | None = None,
+    ) -> ChatBody:
         read, written = usage.prompt_tokens, usage.completion_tokens
         return ChatBody(
             id=self.id,
             created=self.created,
             model=self.context.backend.bundle.manifest.label,
-            choices=[Choice(message=AssistantMessage(content=content), finish_reason=reason)],
+            choices=[Choice(message=AssistantMessage(content=content, images=images), finish_reason=reason)],
             usage=ChatUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written),
             seed=seed,
             warnings=[*self.turn.warnings, *warnings],
@@ -95,22 +105,32 @@ class ChatTask:
         return respond_json(result)
 
     async def events(self, item: Event | Result[ChatBody]) -> Iterable[bytes]:
-        """Chunks of a piece of text, or the last ones."""
-        frame = self._body("", "stop", Usage(0, 0, 0), 0)
+        """Chunks of a piece of text, or the last ones. The role is in the first alone: clients add up what comes."""
+        chunks = [] if self.begun else [self._chunk({"role": "assistant", "content": ""})]
+        self.begun.append(True)
         if isinstance(item, TextDelta):
-            return [event(frame.chunk({"role": "assistant", "content": item.text}))]
+            return [*chunks, self._chunk({"content": item.text})]
         if not isinstance(item, Result):
-            return []
+            return chunks
         body = item.value
-        message, chunks = body.choices[0], []
-        if not isinstance(message.message.content, str):
-            content = [part.model_dump() for part in message.message.content]
-            chunks.append(event(frame.chunk({"role": "assistant", "content": content})))
+        message = body.choices[0].message
+        if message.images is not None:
+            images = [part.model_dump(exclude_none=True) for part in message.images]
+            chunks.append(self._chunk({"content": message.content, "images": images}))
         doubts = {"warnings": body.warnings} if body.warnings else {}
-        chunks.append(event({**frame.chunk({}, message.finish_reason), **doubts}))
+        chunks.append(self._chunk({}, body.choices[0].finish_reason, **doubts))
         if self.include_usage:
-            chunks.append(event({**frame.chunk({}), "choices": [], "usage": body.usage.model_dump()}))
+            chunks.append(self._chunk(None, usage=body.usage.model_dump()))
         return [*chunks, _DONE]
+
+    def _chunk(self, delta: dict[str, Any] | None, finish_reason: str | None = None, **members: Any) -> bytes:
+        """A `chat.completion.chunk`; without a delta, the one of the usage."""
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+        # Where usage is asked for, the other chunks have it as null.
+        usage = {"usage": None} if self.include_usage else {}
+        label = self.context.backend.bundle.manifest.label
+        head = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": label}
+        return event({**head, "choices": [] if delta is None else [choice], **usage, **members})
 
 
 @router.post(
@@ -122,15 +142,17 @@ class ChatTask:
 async def create_completion(body: ChatRequest, request: Request) -> Response:
     """The latest image of the conversation is read: a report without words, an answer with them.
 
-    Without an image, words that ask for one, or `modalities` with `image`, are drawn: the answer's content is then an
-    image part.
+    Without an image, words that ask for a radiograph, or `modalities` with `image`, are drawn: the drawing is among the
+    message's `images` then.
     """
     context = Context.from_request(request)
     check_model(body.model, context.backend)
     turn = Turn.from_request(body, text_only=context.backend.bundle.manifest.text_only_answers)
     check_prompt("messages", turn.text, context.limits)
     tokens = body.max_completion_tokens or body.max_tokens
-    check_count("max_tokens", tokens, context.limits.max_text_tokens)
-    options = Options(body.temperature, body.top_p, tokens, body.seed, context.caller)
-    include_usage = body.stream_options is not None and body.stream_options.include_usage
-    return await respond(context, ChatTask(context, turn, options, include_usage), stream=body.stream)
+    # It is the most that may come: what is over the limit asks for no more than the limit.
+    most = None if tokens is None else min(tokens, context.limits.max_text_tokens)
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    options = Options(body.temperature, body.top_p, most, body.seed, context.caller, stop)
+    include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+    return await respond(context, ChatTask(context, turn, options, include_usage), stream=bool(body.stream))

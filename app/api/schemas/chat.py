@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.api.schemas.common import NOTICE, Seed, Temperature, TopP, WireModel
+from app.api.schemas.neutral import ANYTHING, neutral
 
 
 class TextPart(WireModel):
@@ -18,7 +19,7 @@ class ImageUrl(WireModel):
     """An image as a data URI: PNG, JPEG or DICOM; other URLs are not fetched."""
 
     url: str
-    detail: Literal["auto", "low", "high"] = "auto"
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
 class ImagePart(WireModel):
@@ -26,42 +27,93 @@ class ImagePart(WireModel):
 
     type: Literal["image_url"]
     image_url: ImageUrl
+    index: int | None = None
 
 
-Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+class RefusalPart(WireModel):
+    """What an assistant would not do."""
+
+    type: Literal["refusal"]
+    refusal: str
 
 
-class Message(WireModel):
-    """One turn."""
+Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
+_MOST_PARTS, _MOST_MESSAGES = 1_000, 1_000
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+
+class GivenMessage(WireModel):
+    """A turn of the user's, or an instruction."""
+
+    role: Literal["system", "developer", "user"]
+    content: str | Annotated[list[Part], Field(max_length=_MOST_PARTS)]
     name: str | None = None
+
+
+class EarlierMessage(WireModel):
+    """An earlier answer: as this service has given it, or any other, of which only text and images are looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["assistant"]
+    content: str | Annotated[list[Part], Field(max_length=_MOST_PARTS)] | None = None
+    images: Annotated[list[ImagePart], Field(max_length=_MOST_PARTS)] | None = None
+
+
+Message = Annotated[GivenMessage | EarlierMessage, Field(discriminator="role")]
 
 
 class StreamOptions(WireModel):
     """What a stream ends with."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
 
 
 class ChatRequest(WireModel):
     """Ask in the form of a chat; the conversation's latest image and the user's last words count."""
 
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=_MOST_MESSAGES)]
     model: str | None = None
     modalities: list[Literal["text", "image"]] | None = Field(
-        default=None, description="with `image` the answer is a drawing; unset: where the words ask for one"
+        default=None, description="with `image` the answer is a drawing; unset: where the words ask for a radiograph"
     )
-    n: Literal[1] = 1
-    stream: bool = False
+    n: Literal[1] | None = None
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, description="the service's limit counts where it is lower")] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Seed | None = None
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = Field(
+        default=None, description="the text ends before the first of these"
+    )
     user: str | None = None
+
+    audio: Annotated[Any, neutral()] = None
+    frequency_penalty: Annotated[Any, neutral(0)] = None
+    function_call: Annotated[Any, neutral("none", "auto")] = None
+    functions: Annotated[Any, neutral([])] = None
+    logit_bias: Annotated[Any, neutral({})] = None
+    logprobs: Annotated[Any, neutral(False)] = None
+    metadata: Annotated[Any, neutral(ANYTHING)] = None
+    moderation: Annotated[Any, neutral(ANYTHING)] = None
+    parallel_tool_calls: Annotated[Any, neutral(ANYTHING)] = None
+    prediction: Annotated[Any, neutral()] = None
+    presence_penalty: Annotated[Any, neutral(0)] = None
+    prompt_cache_key: Annotated[Any, neutral(ANYTHING)] = None
+    prompt_cache_options: Annotated[Any, neutral(ANYTHING)] = None
+    prompt_cache_retention: Annotated[Any, neutral(ANYTHING)] = None
+    reasoning_effort: Annotated[Any, neutral(ANYTHING)] = None
+    response_format: Annotated[Any, neutral({"type": "text"})] = None
+    safety_identifier: Annotated[Any, neutral(ANYTHING)] = None
+    service_tier: Annotated[Any, neutral(ANYTHING)] = None
+    store: Annotated[Any, neutral(False)] = None
+    tool_choice: Annotated[Any, neutral("none", "auto")] = None
+    tools: Annotated[Any, neutral([])] = None
+    top_logprobs: Annotated[Any, neutral(0)] = None
+    verbosity: Annotated[Any, neutral(ANYTHING)] = None
+    web_search_options: Annotated[Any, neutral()] = None
 
 
 class ChatUsage(WireModel):
@@ -73,11 +125,12 @@ class ChatUsage(WireModel):
 
 
 class AssistantMessage(WireModel):
-    """The answer: words, or the drawn image as an image part."""
+    """The answer in words; a drawing is among the images, as a data URI."""
 
     role: Literal["assistant"] = "assistant"
-    content: str | list[Part]
+    content: str
     refusal: None = None
+    images: list[ImagePart] | None = Field(default=None, exclude_if=lambda images: images is None)
 
 
 class Choice(WireModel):
@@ -101,9 +154,3 @@ class ChatBody(WireModel):
     seed: int
     warnings: list[str] = Field(default=[], description="how the image was taken: what was assumed, turned or doubted")
     notice: str = NOTICE
-
-    def chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-        """A `chat.completion.chunk` of this completion."""
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
-        head = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model}
-        return {**head, "choices": [choice]}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJsonSchema
 
 from app.inference.backend import EncodedImage
 from app.inference.generation import Usage
@@ -25,7 +25,18 @@ Upload = Annotated[
 NOTICE = "Draft by a research model. Not a medical device; not for clinical use."
 Temperature = Annotated[float, Field(ge=0.0, le=2.0, description="0 takes the likeliest token")]
 TopP = Annotated[float, Field(gt=0.0, le=1.0)]
-Seed = Annotated[int, Field(ge=0, lt=2**31, description="the same seed alone gives the same output")]
+
+
+def _seed(value: int) -> int | None:
+    """-1 is a random one to many clients; what is longer than 31 bits is folded into them."""
+    return None if value == -1 else value % 2**31
+
+
+Seed = Annotated[
+    int,
+    Field(ge=-1, lt=2**63, description="the same seed alone gives the same output; -1: a random one"),
+    AfterValidator(_seed),
+]
 
 
 class ImageForm(WireModel):

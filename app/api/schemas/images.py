@@ -1,11 +1,20 @@
 """Wire models of the OpenAI Images API, and what it leaves to extensions: seed, temperature, top_p, `dicom`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from app.api.schemas.common import NOTICE, Seed, Temperature, TopP, Upload, WireModel
+from app.api.schemas.neutral import ANYTHING, neutral
 
+
+def NullIs(default: object) -> BeforeValidator:  # noqa: N802  it stands for a type
+    """OpenAI's schema allows null for each field: it is the default."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+OrOne = Annotated[int, NullIs(1)]
+OrAuto = Annotated[str, NullIs("auto")]
 OutputFormat = Literal["png", "jpeg", "webp", "dicom"]
 
 
@@ -14,26 +23,38 @@ class DrawRequest(WireModel):
 
     prompt: Annotated[str, Field(min_length=1, examples=["AP chest radiograph of a child. Viral pneumonia."])]
     model: str | None = None
-    n: int = Field(default=1, ge=1, description="number of radiographs")
-    size: str = Field(default="auto", description="`auto` or the bundle's size, such as 256x256")
-    response_format: Literal["b64_json"] = "b64_json"
-    output_format: OutputFormat = "png"
-    quality: Literal["auto"] = "auto"
-    background: Literal["auto", "opaque"] = "auto"
+    n: OrOne = Field(default=1, ge=1, description="number of radiographs")
+    size: OrAuto = Field(default="auto", description="`auto` or the bundle's size, such as 256x256")
+    response_format: Annotated[Literal["b64_json"], NullIs("b64_json")] = "b64_json"
+    output_format: Annotated[OutputFormat, NullIs("png")] = "png"
+    quality: Annotated[Any, neutral("auto", "standard", "medium")] = None
+    background: Annotated[Any, neutral("auto", "opaque")] = None
     user: str | None = None
-    stream: bool = False
-    partial_images: int = Field(
+    stream: Annotated[bool, NullIs(False)] = False
+    partial_images: Annotated[int, NullIs(0)] = Field(
         default=0, ge=0, le=3, description="with `stream`: unfinished images of the drawing; fewer under load"
     )
     temperature: Temperature | None = None
     top_p: TopP | None = None
     seed: Seed | None = None
 
+    complexity: Annotated[Any, neutral(ANYTHING)] = None
+    frame_count: Annotated[Any, neutral(1)] = None
+    frame_duration_ms: Annotated[Any, neutral(ANYTHING)] = None
+    moderation: Annotated[Any, neutral("auto", "low")] = None
+    output_compression: Annotated[Any, neutral(ANYTHING)] = None
+    safety_identifier: Annotated[Any, neutral(ANYTHING)] = None
+    style: Annotated[Any, neutral("natural")] = None
+    svg: Annotated[Any, neutral()] = None
+
 
 class RedrawForm(DrawRequest):
     """Draw the lower part of a radiograph anew."""
 
     image: Upload
+    input_fidelity: Annotated[Any, neutral(ANYTHING)] = None
+    mask: Annotated[Any, neutral()] = None
+    markup: Annotated[Any, neutral()] = None
     keep_rows: int = Field(
         default=8, ge=0, description="rows of codes that are kept from the top; fewer than the grid has (extension)"
     )

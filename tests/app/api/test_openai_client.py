@@ -132,12 +132,15 @@ def test_a_chat_reads_an_image(client: openai.OpenAI, image: bytes, media_type: 
 def test_a_chat_draws_where_it_is_asked_to(client: openai.OpenAI, how: dict[str, Any]) -> None:
     messages: Any = [{"role": "system", "content": "x"}, {"role": "user", "content": "Draw a normal chest radiograph."}]
     done = client.chat.completions.create(model="llm-cxr-demo-0.3", messages=messages, seed=3, extra_body=how)
-    (part,) = done.choices[0].message.content  # type: ignore[misc]
-    url = part["image_url"]["url"]  # type: ignore[index]
-    assert pixels(url.partition(",")[2]).shape == (256, 256)
-    # The drawing may be asked about next.
-    again: Any = [*messages, {"role": "assistant", "content": [part]}, {"role": "user", "content": "Is it normal?"}]
-    assert client.chat.completions.create(model="llm-cxr-demo-0.3", messages=again).choices[0].message.content == REPORT
+    message = done.choices[0].message
+    assert isinstance(message.content, str)
+    (part,) = message.images  # type: ignore[attr-defined]
+    assert pixels(part["image_url"]["url"].partition(",")[2]).shape == (256, 256)
+    # The drawing may be asked about next, by the message as the client has it.
+    for earlier in (message, message.model_dump(), message.model_dump(exclude_none=True)):
+        again: Any = [*messages, earlier, {"role": "user", "content": "Is it normal?"}]
+        done = client.chat.completions.create(model="llm-cxr-demo-0.3", messages=again)
+        assert done.choices[0].message.content == REPORT
 
 
 async def test_a_streamed_chat_says_the_same(patient_client: openai.AsyncOpenAI) -> None:
@@ -155,8 +158,23 @@ async def test_a_streamed_chat_says_the_same(patient_client: openai.AsyncOpenAI)
     drawn = await patient_client.chat.completions.create(
         model="llm-cxr-demo-0.3", messages=[{"role": "user", "content": "draw a chest"}], stream=True
     )
-    contents = [chunk.choices[0].delta.content async for chunk in drawn if chunk.choices]
-    assert contents[0][0]["type"] == "image_url"  # type: ignore[index]
+    deltas = [chunk.choices[0].delta async for chunk in drawn if chunk.choices]
+    assert [delta.role for delta in deltas if delta.role] == ["assistant"]
+    assert all(isinstance(delta.content, str | None) for delta in deltas)
+    (images,) = (delta.images for delta in deltas if getattr(delta, "images", None))
+    assert images[0]["type"] == "image_url"
+
+
+async def test_the_clients_own_accumulator_ends_with_a_message_that_may_be_sent_back(
+    patient_client: openai.AsyncOpenAI,
+) -> None:
+    messages: Any = about("Is there pneumonia?", uri(IMAGE))
+    async with patient_client.chat.completions.stream(model="llm-cxr-demo-0.3", messages=messages) as stream:
+        message = (await stream.get_final_completion()).choices[0].message
+    assert (message.role, message.content) == ("assistant", REPORT)
+    again = [*messages, message, {"role": "user", "content": "And effusion?"}]
+    done = await patient_client.chat.completions.create(model="llm-cxr-demo-0.3", messages=again)
+    assert done.choices[0].message.content == REPORT
 
 
 @pytest.mark.parametrize(
