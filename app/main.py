@@ -1,24 +1,20 @@
 """Builds the application: parts that are not passed in are made from the settings."""
 
 import asyncio
-import contextlib
-import errno
-import os
-import socket
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from app.api.asgi.access import RequestContext
 from app.api.asgi.auth import AuthMiddleware
 from app.api.asgi.body_limit import BodyLimit
+from app.api.asgi.shell import Shell
 from app.api.http import problems
 from app.api.readiness import ReadinessProbe
 from app.api.routes import chat, codes, dicomweb, health, images, jobs, models, reports, ui
@@ -41,6 +37,7 @@ from app.security.audit.settings import changed
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
 from app.settings import Settings
+from app.store.private_folder import prepare
 from app.telemetry import tracing
 from app.telemetry.metrics import BUNDLE_INFO
 from models import bundle as bundles
@@ -84,35 +81,6 @@ def _engine(bundle: Bundle, settings: Settings) -> Engine:
     from app.engine.vllm import VllmEngine
 
     return VllmEngine(bundle, settings.engine, settings.state_dir / "cache")
-
-
-def _prepare_state(settings: Settings) -> None:
-    """Everything that is written, temporary files of large uploads included, lies in the state folder.
-
-    It holds patients' images and names, so it is closed to other users; one that another user owns stays as it is (a
-    volume, say), and `cxr doctor` says who may read it.
-    """
-    os.umask(0o077)
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if settings.state_dir.stat().st_mode & 0o077:
-        try:
-            settings.state_dir.chmod(0o700)
-            log.warning("the state folder was open to other users and is closed now")
-        except PermissionError:
-            log.warning("the state folder is open to other users, and another user owns it")
-    temporary = settings.state_dir / "tmp"
-    temporary.mkdir(parents=True, exist_ok=True)
-    _remove_dead_sockets(temporary)
-    tempfile.tempdir = str(temporary.resolve())
-
-
-def _remove_dead_sockets(folder: Path) -> None:
-    """What an engine that was killed left; one that answers is another node's."""
-    for path in folder.iterdir():
-        if path.is_socket():
-            with contextlib.suppress(OSError), contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
-                if probe.connect_ex(str(path)) == errno.ECONNREFUSED:
-                    path.unlink()
 
 
 def create_app(
@@ -171,7 +139,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        _prepare_state(settings)
+        prepare(settings.state_dir)
         tracing.configure(settings.otlp, _version())
         pseudonyms = Pseudonyms.from_state_dir(settings.state_dir)
         state.guard = Guard(settings, pseudonyms)
@@ -226,13 +194,24 @@ def create_app(
     ui.install(app)
     problems.install(app)
     limits = settings.limits
+    app.add_middleware(Shell)
     app.add_middleware(
         BodyLimit,
         upload_limit=limits.max_upload_mb * 1_000_000,
         json_limit=limits.max_json_mb * 1_000_000,
         study_limit=limits.max_study_mb * 1_000_000,
     )
-    app.add_middleware(AuthMiddleware, hosts=settings.http.hosts, listening=settings.host)
+    http = settings.http
+    app.add_middleware(AuthMiddleware, hosts=http.hosts, listening=settings.host, origins=http.origins)
+    if http.origins:
+        # Pages of these sites may read answers; a key is sent by their script, never a cookie.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=http.origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Request-Timeout"],
+            expose_headers=["X-Request-Id", "Retry-After", "Warning"],
+        )
     app.add_middleware(RequestContext)
     return app
 

@@ -37,7 +37,7 @@ class Rule:
         return self.task not in ("operations", "models")
 
 
-# The first prefix that fits counts. Of jobs, a client sees what `app.api.http.access` says.
+# The first prefix that fits counts. Of jobs, a client sees what `app.api.http.visibility` says.
 RULES = (
     Rule("/v1/reports", (Scope.INFER,), "report"),
     Rule("/v1/answers", (Scope.INFER,), "answer"),
@@ -53,6 +53,7 @@ RULES = (
     Rule("/livez", (), "operations"),
     Rule("/readyz", (), "operations"),
     Rule("/startupz", (), "operations"),
+    Rule("/health", (), "operations"),
 )
 _OPEN = Rule("/", (), "other")
 

@@ -51,6 +51,19 @@ class HttpSettings(Group):
         " for keys; where everybody is let in, none",
     )
 
+    origins: tuple[str, ...] = Field(
+        default=(),
+        description="sites whose pages may call it and read its answers (CORS), as a JSON list of https://name[:port]",
+    )
+
+    @field_validator("origins")
+    @classmethod
+    def _sites(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", origin):
+                raise ValueError(f"{origin!r} is not an origin such as https://viewer.example:8443")
+        return tuple(origin.lower() for origin in origins)
+
     @field_validator("hosts")
     @classmethod
     def _names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:

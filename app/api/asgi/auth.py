@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from functools import cache
 
 from starlette.requests import Request
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.asgi.audit import note_request
 from app.api.asgi.headers import RawHeaders, header_of, raw, replaced, without_host
 from app.api.asgi.origin import check_host, check_origin, meant
-from app.api.http.problems import refusal
+from app.api.http.problems import NOT_OFFERED, refusal
 from app.api.request_scope import request_scope
 from app.api.rules import Rule
 from app.api.state import ServiceState
-from app.errors import CxrError, Overloaded
+from app.errors import CxrError, Forbidden, NotFound, Overloaded
 from app.security.guard import Guard
+from app.security.identity import Identity
 from app.settings import LOOPBACK
 
 # No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
@@ -44,8 +46,11 @@ class AuthMiddleware:
     audited. What a client does past its own limits is audited as everything else.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str], listening: str) -> None:
-        """`hosts` are the names that the service answers to besides those of the loopback and of `listening`."""
+    def __init__(self, app: ASGIApp, hosts: Sequence[str], listening: str, origins: Sequence[str] = ()) -> None:
+        """`hosts` are the names that the service answers to besides those of the loopback and of `listening`; pages of
+        `origins` may send requests, too.
+        """
+        self._origins = frozenset(origins)
         self._app = app
         self._pages = meant(hosts)
         self._named = bool(hosts)
@@ -86,7 +91,7 @@ class AuthMiddleware:
         try:
             self._check_sender(scope, rule, guard)
             identity = await guard.identify(header_of(scope, b"authorization"), header_of(scope, b"x-api-key"))
-            guard.authorise(identity, *rule.scopes(scope["method"]))
+            _authorise(guard, identity, rule, scope)
             context.identity = identity
             with guard.limiter.admitted(identity):
                 admitted = True
@@ -103,7 +108,20 @@ class AuthMiddleware:
         # Kubelet and Prometheus come by the address of a pod.
         if rule.task != "operations" and (self._named or guard is None or guard.open):
             check_host(scope, self._names)
-        check_origin(scope, self._pages)
+        check_origin(scope, self._pages, self._origins)
+
+
+def _authorise(guard: Guard, identity: Identity, rule: Rule, scope: Scope) -> None:
+    try:
+        guard.authorise(identity, *rule.scopes(scope["method"]))
+    except Forbidden:
+        if scope["path"].startswith("/v1/") and not _is_offered(scope):
+            raise NotFound(NOT_OFFERED) from None  # another key would not help
+        raise
+
+
+def _is_offered(scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is not Match.NONE for route in scope["app"].routes)
 
 
 @cache

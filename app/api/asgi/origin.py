@@ -44,8 +44,8 @@ def check_host(scope: Scope, names: frozenset[str]) -> None:
         raise Misdirected("The service does not answer to the name in the Host header; CXR_HTTP__HOSTS lists more.")
 
 
-def check_origin(scope: Scope, names: frozenset[str]) -> None:
-    """Refuse what a page of another site makes a browser send; pages of `names` may send it, from any port.
+def check_origin(scope: Scope, names: frozenset[str], origins: frozenset[str] = frozenset()) -> None:
+    """Refuse what a page of another site makes a browser send; pages of `names`, from any port, and of `origins` may.
 
     Browsers tell by Sec-Fetch-Site (W3C Fetch Metadata), which no page can set, and by Origin. Other clients send
     neither. Raises ForeignOrigin.
@@ -53,6 +53,8 @@ def check_origin(scope: Scope, names: frozenset[str]) -> None:
     if scope["method"] in _READING:
         return
     site, origin = header_of(scope, b"sec-fetch-site").lower(), header_of(scope, b"origin").lower()
+    if origin in origins:
+        return
     if site == "cross-site" or (origin and not _is_ours(origin, scope, site, names)):
         raise ForeignOrigin("A page of another site may not send this.")
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.api.http.negotiation import check_content_type
-from app.errors import ClientGone, InvalidRequest, MalformedInput
+from app.errors import ClientGone, InvalidRequest, MalformedInput, OutOfSpace
 
 M = TypeVar("M", bound=BaseModel)
 MULTIPART = "multipart/form-data"
@@ -74,9 +74,12 @@ class _Part:
             await asyncio.to_thread(self._spill)
 
     def _spill(self) -> None:
-        if self._file is None:
-            self._file = TemporaryFile()  # noqa: SIM115  lives as long as the part
-        self._file.write(self._held)
+        try:
+            if self._file is None:
+                self._file = TemporaryFile()  # noqa: SIM115  lives as long as the part
+            self._file.write(self._held)
+        except OSError as error:
+            raise OutOfSpace("The disk is full; a large upload cannot be read.") from error
         self._held.clear()
 
     def _read(self) -> bytes:

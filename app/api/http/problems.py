@@ -20,13 +20,19 @@ from app.api.state import state_of
 from app.store.transient import is_transient
 from app.telemetry.metrics import REJECTED
 
+NOT_OFFERED = (
+    "Not offered here. This server has /v1/chat/completions, /v1/images/generations, /v1/images/edits, /v1/models, "
+    "/v1/reports, /v1/answers and /v1/jobs; /docs lists all."
+)
+
 log = structlog.get_logger(__name__)
 
 _NAME_LIMIT = 64
 _PLACES = ("body", "query", "path", "header")
 _TYPE = re.compile(r"[a-z]*[A-Z]\w*|str|int|float|bool|(?:list|tagged-union|union|function-\w+|constrained-\w+)\b.*")
 _NAMED = re.compile(r"([a-z_]+(?:\.[a-z0-9_]+)*): ")
-OPENAI_PATHS = ("/v1/images/generations", "/v1/images/edits", "/v1/chat/", "/v1/models")
+# Below /v1/ everything speaks OpenAI but what is our own.
+_OURS = ("/v1/reports", "/v1/answers", "/v1/jobs", "/v1/images/tokens", "/v1/images/pixels", "/v1/images/preview")
 
 # The first class that fits counts, so subclasses stand before their base.
 STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
@@ -68,9 +74,14 @@ def status_of(error: errors.CxrError) -> tuple[int, str]:
     return next((status, title) for kind, status, title in STATUS if isinstance(error, kind))
 
 
+def speaks_openai(path: str) -> bool:
+    """Whether a path's errors have OpenAI's shape."""
+    return path.startswith("/v1/") and not path.startswith(_OURS)
+
+
 def body_of(path: str, status: int, title: str, detail: str, code: str, request_id: str) -> tuple[dict[str, Any], str]:
     """Error body and its media type for a request to `path`. A detail about a field begins with its name."""
-    if path.startswith(OPENAI_PATHS):
+    if speaks_openai(path):
         kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         named = _NAMED.match(detail)
         error = {"message": detail, "type": kind, "param": named.group(1) if named else None, "code": code}
@@ -147,10 +158,17 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     assert isinstance(error, HTTPException)
     code = _HTTP_CODES.get(error.status_code, "http_error")
     detail = str(error.detail)
+    if error.status_code == 404 and request.scope["path"].startswith("/v1/"):
+        detail = NOT_OFFERED
     return respond(request, error.status_code, detail, detail, code, error.headers)
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    return unexpected(request, error)
+
+
+def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """The response that an error becomes which nobody foresaw."""
     log.error("unexpected error", error=type(error).__name__, exc_info=error)
     return respond(request, 500, "Internal error", "The request failed; the log has its request_id.", "internal_error")
 

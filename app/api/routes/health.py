@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api.routes.gauges import observe
 from app.api.state import state_of
+from app.inference.lifecycle import Phase
 
 router = APIRouter(tags=["service"])
 
@@ -16,6 +17,13 @@ router = APIRouter(tags=["service"])
 async def livez() -> dict[str, str]:
     """200 as long as the event loop runs; never fails on load."""
     return {"status": "ok"}
+
+
+@router.get("/health", summary="Requests are served, as gateways ask it", responses={503: {"description": "Not ready"}})
+async def health(request: Request) -> Response:
+    """200 while requests are served, without trying a part: `/readyz` does."""
+    phase = state_of(request).lifecycle.phase
+    return JSONResponse({"status": phase.value}, 200 if phase is Phase.READY else 503)
 
 
 @router.get(

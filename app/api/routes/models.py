@@ -18,20 +18,27 @@ def check_model(name: str | None, backend: Backend) -> None:
         raise NotFound(f"This server has the model {manifest.label}.", code="model_not_found")
 
 
-def _item(backend: Backend) -> ModelItem:
+def _item(request: Request) -> ModelItem:
+    state = state_of(request)
+    backend = state.lifecycle.backend_when_ready()
     manifest = backend.bundle.manifest
-    return ModelItem(id=manifest.label, created=backend.bundle.created, owned_by=manifest.name)
+    return ModelItem(
+        id=manifest.label,
+        created=backend.bundle.created,
+        owned_by=manifest.name,
+        max_model_len=backend.engine.max_model_len,
+        max_tokens=state.settings.limits.max_text_tokens,
+    )
 
 
 @router.get("", responses=openai_errors(), summary="The models that are served")
 async def models(request: Request) -> ModelList:
     """The one bundle."""
-    return ModelList(data=[_item(state_of(request).lifecycle.backend_when_ready())])
+    return ModelList(data=[_item(request)])
 
 
 @router.get("/{model}", responses=openai_errors(404), summary="One model")
 async def model(model: str, request: Request) -> ModelItem:
     """The bundle by its name, with or without its version."""
-    backend = state_of(request).lifecycle.backend_when_ready()
-    check_model(model, backend)
-    return _item(backend)
+    check_model(model, state_of(request).lifecycle.backend_when_ready())
+    return _item(request)

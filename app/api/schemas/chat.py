@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.common import NOTICE, Seed, Temperature, TopP, WireModel
+from app.api.schemas.common import NOTICE, Seed, Temperature, Text, TopP, WireModel
 from app.api.schemas.neutral import ANYTHING, neutral
 
 
@@ -12,7 +12,7 @@ class TextPart(WireModel):
     """Words of a message."""
 
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class ImageUrl(WireModel):
@@ -45,7 +45,7 @@ class GivenMessage(WireModel):
     """A turn of the user's, or an instruction."""
 
     role: Literal["system", "developer", "user"]
-    content: str | Annotated[list[Part], Field(max_length=_MOST_PARTS)]
+    content: Text | Annotated[list[Part], Field(max_length=_MOST_PARTS)]
     name: str | None = None
 
 
@@ -55,7 +55,7 @@ class EarlierMessage(WireModel):
     model_config = ConfigDict(extra="ignore")
 
     role: Literal["assistant"]
-    content: str | Annotated[list[Part], Field(max_length=_MOST_PARTS)] | None = None
+    content: Text | Annotated[list[Part], Field(max_length=_MOST_PARTS)] | None = None
     images: Annotated[list[ImagePart], Field(max_length=_MOST_PARTS)] | None = None
 
 

@@ -3,9 +3,20 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from app.inference.backend import EncodedImage
 from app.inference.generation import Usage
+
+
+def _whole(text: str) -> str:
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        # JavaScript makes them where it cuts an emoji in two.
+        raise PydanticCustomError("lone_surrogate", "holds half a character (a lone surrogate)")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
 
 
 class WireModel(BaseModel):

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from app.api.schemas.common import WireModel
 
 
@@ -12,6 +14,8 @@ class ModelItem(WireModel):
     object: Literal["model"] = "model"
     created: int
     owned_by: str
+    max_model_len: int = Field(description="longest prompt and answer together, in tokens")
+    max_tokens: int = Field(description="longest answer in words, in tokens; more is capped")
 
 
 class ModelList(WireModel):

@@ -14,7 +14,7 @@ from app.security.keys import Keys
 from app.settings import Settings
 from tests.support.service import Service, running
 
-OPEN = {"/livez", "/readyz", "/startupz", "/version", "/docs", "/openapi.json", "/"}
+OPEN = {"/livez", "/readyz", "/startupz", "/health", "/version", "/docs", "/openapi.json", "/"}
 OPEN_TREES = ("/static-offline-docs", "/ui", "/docs")
 STUDIES = {Scope.DICOM, Scope.DICOM_STORE, Scope.DICOM_READ, Scope.JOBS_MANAGE}
 # What each role may do, as docs/security.md says: by method and path, the scopes that let in (`admin` always does).
