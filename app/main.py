@@ -31,12 +31,13 @@ from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
 from app.screening import Screen
 from app.screening.own_model import OwnModelScreen, SecondOpinion, ServedModels
-from app.security.audit import AuditLog, Kind, audit_file
+from app.security.audit import AuditLog, Head, Kind, audit_file
 from app.security.audit.export import export_of
 from app.security.audit.settings import changed
 from app.security.guard import Guard
 from app.security.identity import Pseudonyms
 from app.settings import Settings
+from app.store.audit_heads import AuditHeads
 from app.store.private_folder import prepare
 from app.telemetry import tracing
 from app.telemetry.metrics import BUNDLE_INFO
@@ -134,7 +135,10 @@ def create_app(
         # Known before it has started: a start that fails is closed, too.
         state.studies = opened
         assert state.audit is not None
-        state.audit.anchor = opened.note_audit_head
+        heads = AuditHeads(opened.database, state.audit.name)
+        noted = await asyncio.to_thread(heads.noted)
+        state.audit.expected = None if noted is None else Head(*noted)
+        state.audit.anchor = lambda head: heads.note(head.number, head.hash)
         await opened.start()
 
     @asynccontextmanager

@@ -13,9 +13,10 @@ from app.cli.console import console, errors, fail
 from app.cli.operator import heads, note
 from app.cli.options import ConfigOption, ServiceStateOption, settings_of
 from app.errors import CxrError
-from app.security.audit import AuditBroken, Head, audit_file, records, verify
+from app.security.audit import AuditBroken, Head, audit_file, verify
 from app.security.audit.chain import LOG
 from app.security.audit.events import DataSubjects, Kind
+from app.security.audit.verification import unproven
 from app.security.identity import Pseudonyms
 from app.security.keys import Keys
 from app.settings import Settings
@@ -79,7 +80,8 @@ def who(
     config: ConfigOption = None,
     first: FirstOption = None,
 ) -> None:
-    """Say who had to do with a patient's or a study's data, or what a key did. Each event is checked on the way.
+    """Say who had to do with a patient's or a study's data, or what a key did. Of a log that is broken it shows what is
+    there, says so, and ends with status 1.
 
     The log holds pseudonyms: it answers for an ID that is given, and names none.
     """
@@ -89,8 +91,9 @@ def who(
     names = _key_names(settings)
     with _log(settings) as (path, secret):
         subjects = DataSubjects(Pseudonyms.from_state_dir(settings.state_dir))
+        broken = _fault(path, secret, first)
         found = []
-        for one in records(path, secret, first):
+        for one in unproven(path):
             if one.get("event") == Kind.KEYS_CHANGED and one.get("name"):
                 names.setdefault(str(one["key"]), str(one["name"]))
             if patient is not None:
@@ -98,14 +101,25 @@ def who(
             elif study is not None:
                 wanted = subjects.study(study) in one.get("studies", ())
             else:
-                identity = one["who"].removeprefix("key:")
-                wanted = identity != one["who"] and key in (identity, names.get(identity))
+                identity = str(one.get("who", "")).removeprefix("key:")
+                wanted = identity != one.get("who") and key in (identity, names.get(identity))
             if wanted:
                 found.append(one)
         subject = "a key" if key is not None else "a study" if study is not None else "a patient"
         uids, patients = [study] if study else [], [patient] if patient else []
         note(settings, Kind.AUDIT_READ, f"who had to do with {subject}", studies=uids, patients=patients)
     _show(found, names, as_json=as_json)
+    if broken is not None:
+        fail(f"The log is broken, so that nothing of this is proven, and something may be missing. {broken}.", 1)
+
+
+def _fault(path: Path, key: bytes, first: str | None) -> str | None:
+    """What is wrong with the log, in words; None where it is whole."""
+    try:
+        verify(path, key, (), first)
+    except AuditBroken as broken:
+        return broken.detail
+    return None
 
 
 def _key_names(settings: Settings) -> dict[str, str]:
@@ -122,11 +136,10 @@ def _show(found: list[dict[str, Any]], names: dict[str, str], *, as_json: bool) 
         return
     table = Table("time", "who", "from", "what", "outcome", "studies", "instances")
     for one in found:
-        identity = one["who"].removeprefix("key:")
-        who_ = f"{names[identity]} ({one['who']})" if identity in names else one["who"]
-        if one.get("account"):
-            who_ = f"{who_} {one['account']}"
+        identity = str(one.get("who", "")).removeprefix("key:")
+        person = f"{names[identity]} ({one['who']})" if identity in names else str(one.get("who", ""))
+        account = f" {one['account']}" if one.get("account") else ""
         studies = str(len(one["studies"])) if "studies" in one else ""
-        source = str(one.get("source", ""))
-        table.add_row(one["time"], who_, source, one["what"], one["outcome"], studies, str(one.get("instances", "")))
+        rest = (str(one.get(name, "")) for name in ("source", "what", "outcome"))
+        table.add_row(str(one.get("time", "")), person + account, *rest, studies, str(one.get("instances", "")))
     console.print(table if found else "No event of the log has to do with it.")

@@ -17,6 +17,7 @@ from app.security.audit.events import Kind
 from app.security.identity import Scope, is_tenant
 from app.security.keys import Keys
 from app.settings import DEFAULT_TENANT, Settings
+from app.store.private_folder import close
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke. A running service sees it.")
 
@@ -26,6 +27,7 @@ _UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 def _keys(state_dir: Path | None, keys_file: Path | None) -> tuple[Keys, Settings]:
     settings = settings_of(None, state_dir=state_dir)
+    close(settings.state_dir)
     return Keys(keys_file or settings.keys_file), settings
 
 

@@ -12,8 +12,9 @@ from app.security.audit.events import DataSubjects, Event, Kind, event
 from app.security.audit.export import send_now
 from app.security.identity import Pseudonyms
 from app.settings import Settings
-from app.store.audit_heads import note_head, noted_head
+from app.store.audit_heads import AuditHeads, noted_head
 from app.store.database import Database, database_url, opened
+from app.store.private_folder import close
 from app.store.tables import audit_heads
 
 
@@ -40,17 +41,18 @@ def note(
     """Write an event at once, note the log's head in the database where there is one, and send the event where events
     are sent. Raises OSError where it was not written.
     """
+    close(settings.state_dir)
     pseudonyms = Pseudonyms.from_state_dir(settings.state_dir)
     of_data = DataSubjects(pseudonyms).facts(studies, patients)
     one = event(kind, "operator", what, outcome, **of_data, account=account(), pid=os.getpid(), **facts)
     path, key = audit_file(settings.state_dir), pseudonyms.key(LOG)
-    head = append(path, [one], key, settings.audit.max_mb * 1_000_000)
+    head = append(path, [one], key, settings.audit.max_mb * 1_000_000, _known(settings))
     _send(settings, pseudonyms, {**one, "number": head.number, "hash": head.hash})
     try:
         if _has_database(settings):
             database = Database(database_url(settings.database_url, settings.state_dir))
             try:
-                note_head(database, pseudonyms(LOG), head.number, head.hash)
+                AuditHeads(database, pseudonyms(LOG)).note(head.number, head.hash)
             finally:
                 database.close()
     except Exception as error:  # the event is written; the service notes the head with its next one
@@ -79,6 +81,14 @@ def heads(settings: Settings) -> list[Head]:
             return []
         found = noted_head(connection, name)
     return [Head(*found)] if found else []
+
+
+def _known(settings: Settings) -> list[Head]:
+    try:
+        return heads(settings)
+    except CxrError as error:  # the event is written all the same
+        errors.print(f"The noted head of the audit log cannot be read: {error.detail}", style="dim")
+        return []
 
 
 def _has_database(settings: Settings) -> bool:

@@ -16,7 +16,7 @@ from app.security.audit.events import Kind
 from app.settings import Settings
 from app.store.apart import all_apart
 from app.store.database import Database, database_url
-from app.store.erasure import Erased, Target
+from app.store.erasure import Erased, Target, studies_of
 from app.store.spool import Spool
 from app.store.state_folder import claim
 
@@ -43,6 +43,9 @@ def _opened(settings: Settings) -> Iterator[tuple[Database, Spool]]:
 def delete(
     study: Annotated[str | None, typer.Argument(help="Study Instance UID.")] = None,
     patient: Annotated[str | None, typer.Option(help="Patient ID: everything of this patient.")] = None,
+    kept_apart: Annotated[
+        bool, typer.Option("--apart", help="Of a study: also what is kept apart under its UID, which is another's.")
+    ] = False,
     state_dir: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -55,17 +58,23 @@ def delete(
     if patient is not None and not patient.strip():
         fail("The Patient ID is empty.")
     settings = settings_of(config, state_dir=state_dir)
-    target = Target(study=study, patient=None if patient is None else patient.strip())
+    target = Target(study=study, patient=None if patient is None else patient.strip(), apart=kept_apart)
+    what = "delete a study" if study else "delete a patient"
     with _opened(settings) as (database, spool):
+        with database.reading() as connection:
+            uids = set(studies_of(connection, target)) | ({study} if study else set())
+        asked = [target.patient] if target.patient else []
+        # Before anything is gone: a command that is killed cannot tell any more what it was at.
+        note(settings, Kind.DELETED, what, "begun", studies=uids, patients=asked)
         erased = _erase(settings, database, spool, target)
-        what = "delete a study" if study else "delete a patient"
-        uids = erased.studies | ({study} if study else set())
         note(settings, Kind.DELETED, what, studies=uids, patients=erased.patients, instances=erased.instances)
     console.print(
         f"Erased: {len(erased.studies)} studies, {erased.instances} instances, {erased.apart} that were kept apart, "
         f"{erased.set_aside} that were set aside.",
         soft_wrap=True,
     )
+    if erased.left:
+        fail(f"{len(erased.left)} studies are being read or sent, and stay: repeat it when their jobs are over.", 1)
     if erased.unread:
         fail(f"{erased.unread} files in spool/unknown and spool/damaged cannot be read: look at them by hand.", 1)
 

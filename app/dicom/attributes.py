@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def whole_of(attributes: Mapping[str, Any], tag: str) -> str:
+    """An attribute of one value as text, without what pads it: a backslash in it is no border of values."""
+    return "\\".join(str(value or "") for value in attributes.get(tag, {}).get("Value") or [""]).strip()
+
+
 def value_of(attributes: Mapping[str, Any], tag: str) -> str:
     """The first value of an attribute as text; a person name is its first component group that is set."""
     values = attributes.get(tag, {}).get("Value") or [""]

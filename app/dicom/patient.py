@@ -51,6 +51,12 @@ class Patient:
         resexed = bool(self.sex and other.sex and self.sex != other.sex)
         return renamed and (reborn or resexed) if same else renamed or reborn
 
+    def is_surely(self, other: "Patient") -> bool:
+        """Whether something that both headers tell says that they are one patient, and nothing says otherwise."""
+        same_id = bool(self.identity) and self.identity == other.identity
+        same_name = bool(self.name) and bool(other.name) and not (self.identity and other.identity)
+        return (same_id or same_name) and not self.is_another(other)
+
 
 def _name(attributes: Mapping[str, Any]) -> dict[str, str]:
     """The component groups of the name, folded; families and given names stay apart by `^`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from dbos import DBOSClient
 
-from app.dicom.attributes import value_of
+from app.dicom.attributes import whole_of
 from app.dicom.header import NotStorable
 from app.errors import Conflict, CxrError, NotFound
 from app.imaging.headers import Headers
@@ -35,18 +35,25 @@ class Eraser:
         self._client = client
 
     async def erase(self, target: Target) -> Erased:
-        """Erase a target. Raises NotFound where nothing is held of it, Conflict where a part of a study that is being
-        read is asked for, OSError.
+        """Erase a target; a study of which a part is to go stays where a job of it goes on, and is among those `left`.
+
+        Raises NotFound where nothing is held of it, OSError.
         """
         erased = Erased()
-        for study in await self._database.read(lambda connection: studies_of(connection, target)):
-            await self._erase_study(study, target, erased)
-        await self._database.write(lambda connection: erase_apart(connection, self._spool, target, erased))
-        await asyncio.to_thread(self._erase_set_aside, target, erased)
-        if not erased.anything:
+        try:
+            for study in await self._database.read(lambda connection: studies_of(connection, target)):
+                try:
+                    await self._erase_study(study, target, erased)
+                except Conflict:
+                    erased.left.add(study)
+            await self._database.write(lambda connection: erase_apart(connection, self._spool, target, erased))
+            await asyncio.to_thread(self._erase_set_aside, target, erased)
+        finally:
+            # Also of what was erased before something failed, nothing is to lie about.
+            await asyncio.to_thread(self._spool.sync)
+            await asyncio.to_thread(self._database.forget_deleted)
+        if not erased.anything and not erased.left:
             raise NotFound("Nothing of it is held.")
-        await asyncio.to_thread(self._spool.sync)
-        await asyncio.to_thread(self._database.forget_deleted)
         return erased
 
     async def _erase_study(self, study: str, target: Target, erased: Erased) -> None:
@@ -91,7 +98,7 @@ class Eraser:
             except (NotStorable, CxrError, OSError):
                 erased.unread += 1
                 continue
-            patient = value_of(header.attributes, "00100020").strip()
+            patient = whole_of(header.attributes, "00100020")
             if target.patient is not None:
                 ours = patient == target.patient
             else:

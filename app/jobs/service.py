@@ -27,12 +27,11 @@ from app.jobs.report_steps import ReportSteps
 from app.jobs.retention import Retention
 from app.jobs.steps import StepRunner
 from app.jobs.workflow import StudyWorkflow
-from app.security.audit import AuditLog, Head, Kind
+from app.security.audit import AuditLog, Kind
 from app.security.identity import Identity
 from app.security.limiter import Limiter
 from app.settings import Settings
 from app.store import state_folder
-from app.store.audit_heads import note_head
 from app.store.database import Database, database_url
 from app.store.deliveries import Deliveries
 from app.store.erasure import Erased, Target
@@ -206,7 +205,10 @@ class StudyService:
 
     async def _erase(self, target: Target) -> Erased:
         eraser = Eraser(self.database, self._spool, self._headers, self._engine.client)
-        return await eraser.erase(target)
+        erased = await eraser.erase(target)
+        for job in erased.jobs:
+            self._tokens.settle(job, 0)
+        return erased
 
     async def _note_removal(self, what: str, studies: set[str], count: int) -> None:
         if self._audit is not None:
@@ -216,11 +218,6 @@ class StudyService:
     async def occupancy(self) -> Occupancy:
         """What is held, for the gauges. Raises OSError, SQLAlchemyError."""
         return await occupancy_of(self._jobs, self._spool)
-
-    def note_audit_head(self, head: Head) -> None:
-        """Note the audit log's last event in the database. Raises SQLAlchemyError."""
-        if self._audit is not None:
-            note_head(self.database, self._audit.name, head.number, head.hash)
 
     async def remove_due(self) -> int:
         """Remove the pixel data whose retention is over now; returns how many files."""

@@ -21,7 +21,12 @@ class Guard:
         self._asked = settings.auth.mode == "auto"
         # Decided once. What happens to the file of keys later closes the door, and never opens it.
         self._open = settings.auth.mode == "off" or (
-            self._asked and settings.host in LOOPBACK and self._oidc is None and not self._keys.seen
+            # Whoever names a file of keys means it to be there: a volume may not be mounted yet.
+            self._asked
+            and settings.host in LOOPBACK
+            and self._oidc is None
+            and settings.auth.keys_file is None
+            and not self._keys.seen
         )
         if self._open:
             log.warning("no keys: everybody who reaches the port is let in", host=settings.host)

@@ -142,7 +142,8 @@ class Keys:
             found = self._path.stat()
         except OSError as error:
             # Only a file that was never there is a service without keys. One that is away may come back.
-            self._seen = self._seen or not isinstance(error, (FileNotFoundError, NotADirectoryError))
+            away = isinstance(error, (FileNotFoundError, NotADirectoryError)) and not self._left_traces()
+            self._seen = self._seen or not away
             self._keep(error if self._seen else None)
             return
         self._seen = True
@@ -155,6 +156,10 @@ class Keys:
                 return
             self._stamp = stamp
             self._keep(None)
+
+    def _left_traces(self) -> bool:
+        """Whether there is a link to a file, or the lock of an earlier change: keys were made here once."""
+        return self._path.is_symlink() or self._path.with_suffix(".lock").exists()
 
     def _keep(self, error: OSError | CxrError | None) -> None:
         if error is not None and self._unread is None:
@@ -220,6 +225,6 @@ def _refused() -> CxrError:
 def _read(path: Path) -> dict[str, Key]:
     try:
         found = _File.model_validate(json.loads(path.read_bytes()))
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError, ValidationError, RecursionError) as error:
         raise _refused() from error
     return {key.id: key for key in found.keys}

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.dicom.attributes import value_of
+from app.dicom.attributes import whole_of
 from app.dicom.patient import Patient
 from app.dicom.status import Receipt, WarningReason
 from app.settings import DEFAULT_TENANT
@@ -40,7 +40,9 @@ class Holder:
         """Why an instance that names the study is to be kept apart; None where it belongs there."""
         if self.owner.tenant != owner.tenant:
             return Apart.OTHER_TENANT
-        return Apart.OTHER_PATIENT if self.is_foreign(owner) and self.patient.is_another(patient) else None
+        # Of another sender a header has to show that it is the same patient: one without an ID or a name would get into
+        # anybody's study, and the report of whoever's image came next to its sender.
+        return Apart.OTHER_PATIENT if self.is_foreign(owner) and not self.patient.is_surely(patient) else None
 
 
 def holders_of(connection: sa.Connection, uids: Iterable[str]) -> dict[str, Holder]:
@@ -117,7 +119,7 @@ def apart_row(arrival: Arrival, reason: Apart, now: float) -> Mapping[str, Any]:
         "reason": reason,
         "study_uid": arrival.header.study_instance_uid,
         "sop_instance_uid": arrival.header.sop_instance_uid,
-        "patient_id": value_of(arrival.header.attributes, "00100020"),
+        "patient_id": whole_of(arrival.header.attributes, "00100020"),
         "transfer_syntax_uid": arrival.header.transfer_syntax_uid,
         "sha256": arrival.sha256,
         "bytes": arrival.bytes,

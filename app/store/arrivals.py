@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.dicom.attributes import value_of
+from app.dicom.attributes import whole_of
 from app.dicom.equipment import MANUFACTURER
 from app.dicom.header import Header
 from app.dicom.patient import Patient
@@ -44,5 +44,5 @@ def receipt_of(arrival: Arrival, failure: FailureReason | None = None) -> Receip
         failure,
         None if failure else header.warning,
         "The UID is held already, with other content." if failure else "",
-        patient_id=value_of(header.attributes, "00100020"),
+        patient_id=whole_of(header.attributes, "00100020"),
     )

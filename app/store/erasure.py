@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.dicom.attributes import value_of
+from app.dicom.attributes import whole_of
 from app.errors import Conflict
 from app.settings import DEFAULT_TENANT
 from app.store.owners import Owner
@@ -27,7 +27,8 @@ _OF_PATIENT = ("patient_id", "patient_name", "study_date", "accession_number", "
 @dataclass(frozen=True)
 class Target:
     """What to erase: a patient's everything, or a study, of which `series` or `instance` names a part. Without
-    `documents`, what was written of it stays, and its jobs.
+    `documents`, what was written of it stays, and its jobs. What is kept apart under a study's UID is another's, and
+    goes only with `apart`.
     """
 
     study: str | None = None
@@ -35,11 +36,12 @@ class Target:
     series: str | None = None
     instance: str | None = None
     documents: bool = True
+    apart: bool = False
 
     def holds(self, row: Any) -> bool:
         """Whether an instance of a study is part of it."""
         if self.patient is not None:
-            return value_of(row.attributes, _PATIENT_ID).strip() == self.patient
+            return whole_of(row.attributes, _PATIENT_ID) == self.patient
         if self.instance is None and self.series is None:
             return self.documents or row.origin != "result"
         return self.series == row.series_uid and self.instance in (None, row.sop_instance_uid)
@@ -47,13 +49,16 @@ class Target:
 
 @dataclass
 class Erased:
-    """What was erased: studies and patients, and how many instances, instances kept apart and files set aside.
+    """What was erased: studies, jobs and patients, and how many instances, instances kept apart and files set aside.
 
-    `unread` counts files set aside of which nobody can tell whose they are.
+    `left` are studies of which a part stays, since a job of them goes on; `unread` counts files set aside of which
+    nobody can tell whose they are.
     """
 
     studies: set[str] = field(default_factory=set)
     patients: set[str] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
     instances: int = 0
     apart: int = 0
     set_aside: int = 0
@@ -72,9 +77,10 @@ def studies_of(connection: sa.Connection, target: Target) -> list[str]:
             connection.execute(sa.select(studies.c.study_uid).where(studies.c.study_uid == target.study)).scalars()
         )
     # As the column holds it, without what may pad it; which rows really are the patient's is decided by their values.
-    text = json.dumps(target.patient)[1:-1]
+    first = target.patient.partition("\\")[0]
+    text = json.dumps(first)[1:-1]
     held = sa.cast(instances.c.attributes, sa.Text).contains(text, autoescape=True)
-    named = sa.select(studies.c.study_uid).where(sa.func.trim(studies.c.patient_id) == target.patient)
+    named = sa.select(studies.c.study_uid).where(sa.func.trim(studies.c.patient_id) == first)
     return sorted(connection.execute(named.union(sa.select(instances.c.study_uid).where(held))).scalars())
 
 
@@ -109,16 +115,17 @@ def erase_study(connection: sa.Connection, spool: Spool, study: str, target: Tar
     for row in ours:
         if row.file is not None:
             spool.path(row.file).unlink(missing_ok=True)
-        erased.patients.add(value_of(row.attributes, _PATIENT_ID).strip())
+        erased.patients.add(whole_of(row.attributes, _PATIENT_ID))
     uids = [row.sop_instance_uid for row in ours]
     erased.instances += len(uids)
     connection.execute(sa.delete(instances).where(instances.c.sop_instance_uid.in_(uids)))
     if whole:
         erased.studies.add(study)
-        _erase_jobs(connection, sa.select(jobs.c.id).where(jobs.c.study_uid == study))
+        ids = connection.execute(sa.select(jobs.c.id).where(jobs.c.study_uid == study)).scalars().all()
+        _erase_jobs(connection, ids, erased)
         connection.execute(sa.delete(studies).where(studies.c.study_uid == study))
     elif ours:
-        _erase_jobs(connection, sa.select(jobs.c.id).where(jobs.c.id.in_(reports)))
+        _erase_jobs(connection, reports, erased)
         _describe_again(connection, study, [row for row in rows if row not in ours])
 
 
@@ -134,7 +141,8 @@ def _jobs_of(connection: sa.Connection, study: str, ours: Sequence[Any], target:
     return [row.id for row in rows if is_meant(row)]
 
 
-def _erase_jobs(connection: sa.Connection, ids: sa.Select[tuple[str]]) -> None:
+def _erase_jobs(connection: sa.Connection, ids: Sequence[str], erased: Erased) -> None:
+    erased.jobs |= set(ids)
     connection.execute(sa.delete(deliveries).where(deliveries.c.job.in_(ids)))
     connection.execute(sa.delete(jobs).where(jobs.c.id.in_(ids)))
 
@@ -150,12 +158,12 @@ def _describe_again(connection: sa.Connection, study: str, rows: Sequence[Any]) 
 
 def erase_apart(connection: sa.Connection, spool: Spool, target: Target, erased: Erased) -> None:
     """Remove what is kept apart of the target. Raises OSError."""
-    wanted = [apart.c.patient_id == target.patient] if target.patient else [apart.c.study_uid == target.study]
-    if target.instance is not None:
-        wanted.append(apart.c.sop_instance_uid == target.instance)
-    if target.series is not None and target.instance is None:
-        return  # their series is in no row
-    rows = connection.execute(sa.select(apart).where(*wanted)).all()
+    if target.patient is None and not target.apart:
+        return
+    mine = apart.c.study_uid == target.study
+    if target.patient is not None:
+        mine = sa.func.trim(apart.c.patient_id) == target.patient
+    rows = connection.execute(sa.select(apart).where(mine)).all()
     for row in rows:
         spool.path(row.file).unlink(missing_ok=True)
         erased.patients.add(row.patient_id.strip())

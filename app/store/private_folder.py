@@ -12,11 +12,9 @@ import structlog
 log = structlog.get_logger(__name__)
 
 
-def prepare(state_dir: Path) -> None:
-    """Everything that is written, temporary files of large uploads included, lies in the state folder.
-
-    It holds patients' images and names, so it is closed to other users; one that another user owns stays as it is (a
-    volume, say), and `cxr doctor` says who may read it.
+def close(state_dir: Path) -> None:
+    """Make the folder, and close it and what is written from now on to other users. One that another user owns stays
+    as it is (a volume, say), and `cxr doctor` says who may read it.
     """
     os.umask(0o077)
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -26,6 +24,11 @@ def prepare(state_dir: Path) -> None:
             log.warning("the state folder was open to other users and is closed now")
         except PermissionError:
             log.warning("the state folder is open to other users, and another user owns it")
+
+
+def prepare(state_dir: Path) -> None:
+    """Let everything that is written, temporary files of large uploads included, lie in the closed state folder."""
+    close(state_dir)
     temporary = state_dir / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     _remove_dead_sockets(temporary)

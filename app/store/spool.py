@@ -92,7 +92,7 @@ class Spool:
     def set_aside_files(self) -> list[Path]:
         """All files that were set aside, those that were replaced among them."""
         folders = (self.unknown, self.folder / _DAMAGED)
-        return [folder / name for folder in folders for name in sorted(_files(folder))]
+        return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
 
     def set_aside(self, names: Iterable[str], *, damaged: bool = False) -> None:
         """Move files to where nothing but an operator removes them: those that were replaced as `damaged` to a folder

@@ -175,7 +175,7 @@ def end_unreadable(connection: sa.Connection) -> int:
     """End workflows whose rows name a form that nobody reads, which DBOS would begin for ever; returns how many."""
     columns = sa.column("status", sa.Text), sa.column("error", sa.Text), sa.column("serialization", sa.Text)
     status = sa.table(_STATUS, *columns, schema=_schema(connection))
-    strange = status.c.serialization.not_in((_JSON, _PICKLE))
+    strange = sa.or_(status.c.serialization.is_(None), status.c.serialization.not_in((_JSON, _PICKLE)))
     ended = sa.update(status).where(status.c.status.in_(_LIVE), strange).values(status="ERROR", error=_ERROR)
     return connection.execute(ended.values(serialization=_JSON)).rowcount
 

@@ -21,6 +21,8 @@ from app.telemetry.error_names import database_code, named
 log = structlog.get_logger(__name__)
 
 _PLACES = 8
+# A shorter message is in other words too, ids for example.
+_SHORTEST = 4
 
 
 def _error_of(given: Any) -> BaseException | None:
@@ -66,7 +68,7 @@ def _without_texts(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     errors = [*_chain(_error_of(event.get("exc_info"))), *_chain(sys.exc_info()[1])]
     for error in errors:
         for quoted in (repr(error), str(error)):
-            if quoted:
+            if len(quoted) >= _SHORTEST:
                 text = text.replace(quoted, named(error))
     text = text.strip().partition("\n")[0]
     if record.name.partition(".")[0] == "dbos":

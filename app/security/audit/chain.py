@@ -60,9 +60,17 @@ def key_of(state_dir: Path) -> bytes:
     return Pseudonyms.from_state_dir(state_dir).key(LOG)
 
 
-def append(path: Path, events: Sequence[Event], key: bytes | None = None, most_bytes: int = MOST_BYTES) -> Head:
+def append(
+    path: Path,
+    events: Sequence[Event],
+    key: bytes | None = None,
+    most_bytes: int = MOST_BYTES,
+    known: Sequence[Head] = (),
+) -> Head:
     """Append events under a lock and sync them; returns the last one's head. Without a key, that of the state folder
-    which the log is in counts. Raises OSError.
+    which the log is in counts. `known` are events that the log has had: where it has not, an event says so first.
+
+    Raises OSError.
     """
     key = key_of(path.parent.parent) if key is None else key
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,14 +86,14 @@ def append(path: Path, events: Sequence[Event], key: bytes | None = None, most_b
             if head is None:
                 due.insert(0, _opening(path))
                 head = _head_before(path)
-            if missing := _missing(path, head, key):
+            if missing := _missing(path, head, key, known):
                 due.insert(len(due) - len(events), event(Kind.CUT, "service", missing, "found"))
             lines = []
             for one in due:
                 record = {**one, "number": head.number + 1, "previous": head.hash}
                 head = Head(head.number + 1, digest(record, key))
-                lines.append(json.dumps({**record, "hash": head.hash}, separators=(",", ":")) + "\n")
-            file.write("".join(lines).encode())
+                lines.append(dumped({**record, "hash": head.hash}))
+            file.write(b"".join(lines))
             file.flush()
             os.fsync(file.fileno())
         _note(path, head, key)
@@ -96,19 +104,39 @@ def _note(path: Path, head: Head, key: bytes) -> None:
     """Note the last event beside the log, for an installation without a database, and for commands."""
     record: Event = {"number": head.number, "last": head.hash}
     fresh = path.with_suffix(".head.new")
-    fresh.write_text(json.dumps({**record, "hash": digest(record, key)}))
+    with fresh.open("w") as file:
+        file.write(json.dumps({**record, "hash": digest(record, key)}))
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut leaves an empty one
     fresh.replace(path.with_suffix(".head"))
 
 
-def _missing(path: Path, head: Head, key: bytes) -> str | None:
+def _missing(path: Path, head: Head, key: bytes, known: Sequence[Head]) -> str | None:
     """What is wrong with the log's end before anything is written to it, in words."""
     try:
         before = noted(path, key)
     except AuditBroken as broken:
         return broken.detail if head.number else None
-    if before is None or before.number < head.number or before == head:
+    had = [one for one in (before, *known) if one is not None]
+    last = max((one.number for one in had), default=0)
+    if last > head.number:
+        return f"{last - head.number} events before this one were cut off"
+    # An old copy that others have written on to has the number, with another event.
+    replaced = any(_hash_of(path, one.number) not in (None, one.hash) for one in had)
+    return "events before this one were replaced" if replaced else None
+
+
+def _hash_of(path: Path, number: int) -> str | None:
+    """The hash of an event among the last of a log; None where it lies further back."""
+    if number < 1 or not path.exists():
         return None
-    return f"{before.number - head.number} events before this one were cut off"
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        for line in reversed(file.read().splitlines()):
+            record = parse(line)
+            if record is not None and record.get("number") == number:
+                return str(record["hash"])
+    return None
 
 
 def noted(path: Path, key: bytes) -> Head | None:
@@ -137,6 +165,11 @@ def digest(record: Event, key: bytes | None) -> str:
     return hashlib.sha256(text).hexdigest() if key is None else hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
+def dumped(record: Event) -> bytes:
+    """A record's line, as it is written."""
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
 def parse(line: bytes) -> dict[str, Any] | None:
     """A line's record, None where it is none."""
     try:
@@ -159,21 +192,24 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _last(file: BinaryIO) -> tuple[Head | None, int]:
-    """The head of what is written, None in an empty file, and the bytes of a last line that was not whole.
+    """The head of what is written, None where nothing is, and the bytes behind it that are no whole lines.
 
-    Those are set apart as a line of their own: what a crash left, or what somebody cut, stays to be seen.
+    Those are set apart as lines of their own: what a crash left, or what somebody cut, stays to be seen.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _TAIL))
     tail = file.read()
-    torn = len(tail) - (tail.rfind(b"\n") + 1)
-    if torn:
+    cut = len(tail) - (tail.rfind(b"\n") + 1)
+    if cut:
         file.write(b"\n")
+    torn = 0
     for line in reversed(tail.splitlines()):
         record = parse(line)
         if record is not None:
-            return Head(int(record.get("number", 0)), str(record["hash"])), torn
-    return (Head(0, hashlib.sha256(tail).hexdigest()), torn) if tail else (None, 0)
+            # A record that lacks its newline alone is whole, and the event tells of the newline.
+            return Head(int(record.get("number", 0)), str(record["hash"])), torn or (len(line) if cut else 0)
+        torn += len(line)
+    return None, torn
 
 
 def _is_of_the_first_release(path: Path) -> bool:

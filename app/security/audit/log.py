@@ -49,6 +49,8 @@ class AuditLog:
         self._head: Head | None = None
         # What notes the last event elsewhere, about once a second, and what is given every event that was written.
         self.anchor: Anchor | None = None
+        # An event that the log is to have, by what is noted elsewhere.
+        self.expected: Head | None = None
         self.export: Export | None = None
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._thread = threading.Thread(target=self._write_batches, name="audit", daemon=True)
@@ -96,7 +98,8 @@ class AuditLog:
             lost = [event(Kind.LOST, "service", "not written", "lost", events=self._lost)] if self._lost else []
             due = [*self._held, *lost]
             try:
-                self._head = append(self._path, due, self._key, self._most_bytes)
+                known = [head for head in (self._head, self.expected) if head is not None]
+                self._head = append(self._path, due, self._key, self._most_bytes, known)
             except OSError as error:
                 AUDIT_FAILURES.inc(len(batch))
                 log.error("audit not written", events=len(self._held) + self._lost, error=type(error).__name__)

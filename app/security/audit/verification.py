@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.security.audit.chain import GENESIS, AuditBroken, Head, digest, files_of, noted, parse
+from app.security.audit.chain import GENESIS, AuditBroken, Head, digest, dumped, files_of, noted, parse
 from app.security.audit.events import Kind
 
 
@@ -32,10 +32,11 @@ def records(path: Path, key: bytes, first: str | None = None) -> Iterator[dict[s
     head = None if first is not None else Head()
     before = None if first is not None else "none"
     for file in files[names.index(first) if first is not None else 0 :]:
-        reader = _FileReader(file, key, head)
+        reader, first_of_file = _FileReader(file, key, head), True
         for record in reader.records():
-            if reader.line == 1 and not reader.old:
+            if first_of_file and not reader.old:
                 _check_opening(record, before, file.name)
+            first_of_file = False
             yield record
         head, before = reader.head, file.name
     if path not in files:
@@ -50,27 +51,28 @@ class _FileReader:
         self._key = key
         self.head = head
         self.line = 0
+        self._first = True
         self.old = False
-        self._torn: bytes | None = None
+        self._torn = 0
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Read on. Raises AuditBroken."""
         with self._file.open("rb") as opened:
             for self.line, line in enumerate(opened, start=1):
                 record = parse(line) if line.endswith(b"\n") else None
-                if record is None and self._torn is None and self.line > 1:
-                    self._torn = line.rstrip(b"\n")  # only an event that tells of it excuses it
-                    continue
                 if record is None:
-                    raise self._broken("this is no record")
+                    self._torn += len(line.rstrip(b"\n")) or 1  # only an event that tells of it excuses it
+                    continue
+                if line != dumped(record):
+                    raise self._broken("this was changed")
                 yield self._checked(record)
-        if self._torn is not None:
+        if self._torn:
             raise self._broken("the last line is not whole")
 
     def _checked(self, record: dict[str, Any]) -> dict[str, Any]:
         given = record.pop("hash")
-        if self.line == 1:
-            self.old = "number" not in record
+        if self._first:
+            self.old, self._first = "number" not in record, False
         count = record.get("number", (self.head.number if self.head else 0) + 1)
         head = self.head or Head(count - 1, record["previous"])
         if record["previous"] != head.hash or count != head.number + 1:
@@ -78,9 +80,10 @@ class _FileReader:
         # Whoever lacks the key could write lines as the first release did; they count in a file of that release only.
         if ("number" not in record) is not self.old or given != digest(record, None if self.old else self._key):
             raise self._broken("this was changed")
-        if self._torn is not None and (record.get("event") != Kind.TORN or record.get("bytes") != len(self._torn)):
-            raise self._broken("the line before this is no record")
-        self._torn = None
+        if self._torn and record.get("event") != Kind.OPENED:
+            if record.get("event") != Kind.TORN or record.get("bytes") != self._torn:
+                raise self._broken("the line before this is no record")
+            self._torn = 0
         self.head = Head(count, given)
         return {**record, "hash": given}
 
@@ -118,3 +121,10 @@ def verify(path: Path, key: bytes, heads: Collection[Head] = (), first: str | No
         number = f"Event {missing.number}" if missing.number else "An event"
         raise AuditBroken(f"{number} was noted elsewhere and is not in the log: its end was cut off or written anew")
     return Verified(events, head, holes, kind == Kind.STOP)
+
+
+def unproven(path: Path) -> Iterator[dict[str, Any]]:
+    """What a log says, whether or not it is whole: lines that are no records are left out. Raises OSError."""
+    for file in files_of(path):
+        with file.open("rb") as opened:
+            yield from (record for line in opened if (record := parse(line)) is not None)

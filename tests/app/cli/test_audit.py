@@ -1,6 +1,7 @@
 """`cxr audit`: what an operator is told, and what of that is an event itself."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,42 @@ def test_a_revoked_keys_doings_are_found_by_its_name(tmp_path: Path) -> None:
     assert "10.0.0.7" in run("audit", "who", "--key", "leaked", state=tmp_path).output
     kinds = [one["event"] for one in events_of(tmp_path)]
     assert kinds[:3] == [Kind.KEYS_CHANGED, Kind.KEYS_LISTED, Kind.KEYS_CHANGED]
+
+
+def test_a_broken_log_is_shown_and_said_to_prove_nothing(log: Path) -> None:
+    path = audit_file(log)
+    path.write_text(path.read_text().replace("10.0.0.9", "10.0.0.1") + "no record\n")
+    told = run("audit", "who", "--patient", "ANN", state=log)
+    assert told.exit_code == 1
+    assert all(source in told.output for source in ("10.0.0.7", "10.0.0.8", "10.0.0.5"))
+    assert "nothing of this is proven" in " ".join(told.output.split())
+
+
+async def test_a_rollback_of_all_files_is_found_after_the_service_has_written_on(settings: Settings) -> None:
+    folder = audit_file(settings.state_dir).parent
+    async with running(quick(settings), durable=True):
+        pass
+    copies = {file: file.read_bytes() for file in folder.iterdir()}
+    async with running(quick(settings), durable=True) as service:
+        for _ in range(5):
+            await service.client.get("/v1/jobs")
+    for file, data in copies.items():
+        file.write_bytes(data)
+    for _ in range(3):
+        async with running(quick(settings), durable=True) as service:
+            for _ in range(9):
+                await service.client.get("/v1/jobs")
+        assert run("audit", "verify", state=settings.state_dir).exit_code == 1
+
+
+def test_the_folder_that_a_command_makes_is_closed(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        run("keys", "create", "a", "--scope", "infer", state=tmp_path / "state")
+    finally:
+        os.umask(before)
+    for file in [tmp_path / "state", *(tmp_path / "state").rglob("*")]:
+        assert file.stat().st_mode & 0o077 == 0, file
 
 
 @pytest.mark.parametrize("arguments", [(), ("--patient", "A", "--study", "1")])

@@ -1,73 +1,17 @@
-"""Erasure of studies and patients: nothing is left in any file or table, and nothing of others is touched."""
+"""Erasure of studies: nothing is left in any file or table, and nothing of others is touched."""
 
 import asyncio
 import contextlib
 import sqlite3
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import SecretStr
-from pydicom.uid import generate_uid
-from typer.testing import CliRunner
 
-from app.cli import app as cli
+from app.security.identity import Scope
+from app.security.keys import Keys
 from app.settings import Settings
-from tests.support.postgres import postgresql
+from tests.support.erasure import OTHER, WORDS, found_in, study_of
 from tests.support.service import Service, running
 from tests.support.studies import finished, instance, parsed, quick, stow
-
-WORDS = {
-    "PatientName": "SENTINELNAME^X",
-    "PatientID": "SENTINELID",
-    "AccessionNumber": "SENTINELACC",
-    "StudyDescription": "SENTINELDESC",
-    "ReferringPhysicianName": "SENTINELREF",
-    "PatientBirthDate": "19010203",
-}
-SENTINELS = [value.partition("^")[0].encode() for value in WORDS.values()]
-OTHER = {"PatientID": "OTHERID", "PatientName": "OTHERNAME^Y"}
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    with postgresql() as found:
-        yield found
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str | None:
-    return None if request.param == "sqlite" else request.getfixturevalue("server")
-
-
-@pytest.fixture
-async def pacs(settings: Settings, url: str | None) -> AsyncIterator[Service]:
-    documents = ("basic_text", "measurement", "capture")
-    changed = quick(settings, documents=documents).model_copy(update={"database_url": url and SecretStr(url)})
-    if url is not None:
-        empty = "DROP SCHEMA IF EXISTS dbos CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public"
-        subprocess.run(["psql", url, "-qc", empty], check=True, capture_output=True)
-    async with running(changed, durable=True) as started:
-        yield started
-
-
-def found_in(folder: Path, url: str | None) -> dict[str, list[bytes]]:
-    """Files of the state folder, and the database's dump, with what of the patient they hold."""
-    texts = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    if url is not None:
-        texts["dump"] = subprocess.run(["pg_dump", url], check=True, capture_output=True).stdout
-    words = [*SENTINELS, *(word.decode().encode("utf-16-le") for word in SENTINELS)]
-    return {name: held for name, text in texts.items() if (held := [word for word in words if word in text])}
-
-
-async def study_of(service: Service, **attributes: Any) -> str:
-    data = instance(**attributes)
-    uid = str(parsed(data).StudyInstanceUID)
-    assert (await stow(service.client, data)).status_code in (200, 202)
-    await finished(service.client, uid)
-    return uid
 
 
 async def test_a_deleted_study_is_nowhere_and_the_others_stay(
@@ -131,36 +75,15 @@ async def test_a_document_that_is_deleted_takes_its_job_along(pacs: Service) -> 
     assert [one["00080060"]["Value"][0] for one in left] == ["CR"]
 
 
-async def test_a_patient_is_erased_everywhere_and_another_in_the_same_study_stays(
-    pacs: Service, settings: Settings, url: str | None
-) -> None:
-    await study_of(pacs, **WORDS)
-    await study_of(pacs, **{**WORDS, "PatientID": "SENTINELID "})
-    mixed = generate_uid()
-    both = [instance(StudyInstanceUID=mixed, **of) for of in (WORDS, OTHER)]
-    await stow(pacs.client, *both)
-    assert (await finished(pacs.client, mixed))["reason"]["code"] == "two_patients"
-    unknown = settings.state_dir / "spool" / "unknown"
-    unknown.mkdir()
-    (unknown / "a.dcm").write_bytes(instance(**WORDS))
-    (unknown / "b.dcm").write_bytes(instance(**OTHER))
-    options = ["studies", "delete", "--patient", "SENTINELID", "--state-dir", str(settings.state_dir)]
-    environment = {} if url is None else {"CXR_DATABASE_URL": url}
-    done = await asyncio.to_thread(CliRunner().invoke, cli, options, env=environment)
-    assert done.exit_code == 0, done.output
-    assert "Erased: 2 studies" in done.output
-    assert found_in(settings.state_dir, url) == {}
-    found = (await pacs.client.get("/dicom-web/studies")).json()
-    assert [one["00100020"]["Value"] for one in found] == [["OTHERID"]]
-    assert [file.name for file in unknown.iterdir()] == ["b.dcm"]
-    again = await asyncio.to_thread(CliRunner().invoke, cli, options, env=environment)
-    assert again.exit_code == 1
-
-
-@pytest.mark.parametrize("arguments", [[], ["1.2.3", "--patient", "P"], ["--patient", " "]])
-def test_the_command_asks_for_one_study_or_patient(tmp_path: Path, arguments: list[str]) -> None:
-    done = CliRunner().invoke(cli, ["studies", "delete", *arguments, "--state-dir", str(tmp_path)])
-    assert done.exit_code != 0
+async def test_an_erased_study_gives_its_tokens_back(settings: Settings) -> None:
+    token = Keys(settings.keys_file).create("a", (Scope.ADMIN,), tokens_per_day=2_500)
+    async with running(quick(settings, quiet_seconds=30.0), durable=True) as service:
+        service.client.headers["X-API-Key"] = token
+        for _ in range(6):
+            data = instance()
+            assert (await stow(service.client, data)).status_code == 200
+            uid = parsed(data).StudyInstanceUID
+            assert (await service.client.delete(f"/dicom-web/studies/{uid}")).status_code == 204
 
 
 async def test_ages_remove_documents_reports_and_at_last_everything(settings: Settings) -> None:

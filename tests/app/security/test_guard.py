@@ -137,3 +137,25 @@ async def test_the_mode_decides_where_there_was_never_a_file(
     tmp_path: Path, settings: dict[str, object], expected: str
 ) -> None:
     assert await outcome(guard_of(tmp_path, **settings)) == expected
+
+
+@pytest.mark.parametrize("kind", ["link to nowhere", "named and not there", "removed while stopped", "deep"])
+async def test_a_start_without_the_file_of_keys_that_was_meant_is_closed(settings: Settings, kind: str) -> None:
+    settings.state_dir.mkdir(parents=True)
+    file = settings.keys_file
+    if kind == "link to nowhere":
+        file.symlink_to(settings.state_dir / "nowhere.json")
+    elif kind == "named and not there":
+        named = settings.auth.model_copy(update={"keys_file": settings.state_dir / "mnt" / "keys.json"})
+        settings = settings.model_copy(update={"auth": named})
+    elif kind == "removed while stopped":
+        Keys(file).create("a", (Scope.ADMIN,))
+        file.unlink()
+    else:
+        file.write_text("[" * 100_000)
+    guard = Guard(settings, Pseudonyms(b"secret"))
+    assert not guard.open
+    with pytest.raises(Unauthenticated):
+        await guard.identify("", "")
+    with pytest.raises((Unauthenticated, Unavailable)):
+        await guard.identify("Bearer cxr_a_b", "")

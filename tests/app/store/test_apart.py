@@ -66,10 +66,35 @@ def test_an_instance_of_somebody_elses_is_kept_apart(
         assert held_files(connection) == held.spool.names()
 
 
+NAMELESS = {"PatientID": "", "PatientName": "", "PatientBirthDate": "", "PatientSex": ""}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (NAMELESS, ANN),
+        (ANN, NAMELESS),
+        (NAMELESS, NAMELESS),
+        ({**NAMELESS, "PatientID": "TEST-A"}, {**NAMELESS, "PatientName": "Alpha^Ann"}),
+        ({**NAMELESS, "PatientBirthDate": "19500101"}, {**ANN, "PatientBirthDate": "19500101"}),
+    ],
+)
+def test_of_another_sender_a_header_has_to_show_that_the_patient_is_the_same(
+    held: Held, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    one, other = same_study(first, second)
+    assert held.accept(one, owner=RED).outcome == "stored"
+    assert held.accept(other, owner=RED_TOO).outcome == "kept_apart"
+    # From one sender they may be one study.
+    again, more = same_study(first, second)
+    assert [held.accept(data, owner=RED).outcome for data in (again, more)] == ["stored", "stored"]
+
+
 @pytest.mark.parametrize(
     ("patients", "owners"),
     [
         ((ANN, ANN), (RED, RED_TOO)),
+        (({**ANN, "PatientID": ""}, ANN), (RED, RED_TOO)),
         ((ANN, {**ANN, "PatientID": "0TEST-A"}), (RED, RED_TOO)),
         ((ANN, ANN), (NOBODY, Owner("key:1"))),
     ],

@@ -8,12 +8,14 @@ from fastapi.responses import Response
 from app.api.http.responses import problems
 from app.api.http.visibility import touched
 from app.api.routes.dicomweb.common import Studies, Uid
+from app.errors import Conflict
 from app.jobs.service import StudyService
 from app.store.erasure import Target
 
 router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"])
 
 _RESPONSES = problems(400, 404, 409, 500, 503)
+Apart = Annotated[bool, Query(description="also what is kept apart under its UID, which is another sender's")]
 Documents = Annotated[bool, Query(description="also what was written of it: documents, reports, jobs")]
 
 
@@ -23,13 +25,17 @@ async def _delete(request: Request, studies: StudyService, target: Target) -> Re
     erased = await studies.erase(target)
     seen.patients |= erased.patients
     seen.instances = erased.instances
+    if erased.left:
+        raise Conflict("The study is being read or sent; delete it as a whole, or when its job is over.")
     return Response(status_code=204)
 
 
 @router.delete("/studies/{study}", status_code=204, responses=_RESPONSES, summary="Delete a study")
-async def delete_study(request: Request, study: Uid, studies: Studies, documents: Documents = True) -> Response:
+async def delete_study(
+    request: Request, study: Uid, studies: Studies, documents: Documents = True, apart: Apart = False
+) -> Response:
     """Everything that is held of a study. Jobs under way are cancelled. It cannot be taken back."""
-    return await _delete(request, studies, Target(study=study, documents=documents))
+    return await _delete(request, studies, Target(study=study, documents=documents, apart=apart))
 
 
 @router.delete("/studies/{study}/series/{series}", status_code=204, responses=_RESPONSES, summary="Delete a series")

@@ -155,16 +155,57 @@ def test_a_log_of_the_first_release_is_checked_as_it_was_written_and_goes_on_und
     for number in range(3):
         record = {"time": "t", "who": "key:1", "what": "GET", "outcome": "200", "id": number, "previous": previous}
         previous = hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-        lines.append(json.dumps({**record, "hash": previous}))
+        lines.append(json.dumps({**record, "hash": previous}, separators=(",", ":")))
     path.write_text("\n".join(lines) + "\n")
     assert verify(path, KEY).events == 3
     written(path, 2)
     assert [file.name for file in files_of(path)] == ["audit-000001.jsonl", "audit.jsonl"]
     assert verify(path, KEY).head.number == 6
     old = path.with_name("audit-000001.jsonl")
-    old.write_text(old.read_text().replace('"id": 2', '"id": 3'))
+    old.write_text(old.read_text().replace('"id":2', '"id":3'))
     with pytest.raises(AuditBroken):
         verify(path, KEY)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_old_copy_of_log_and_note_is_not_grown_over(path: Path, known: bool) -> None:
+    written(path)
+    note = path.with_suffix(".head")
+    copy = path.read_text(), note.read_text()
+    head = Head()
+    for number in range(3):
+        head = append(path, [an_event(number)], KEY)
+    path.write_text(copy[0])
+    note.write_text(copy[1])
+    if not known:
+        append(path, [an_event(number) for number in range(9)], KEY)
+    append(path, [an_event(1)], KEY, known=[head])
+    with pytest.raises(AuditBroken, match="cut off" if known else "replaced"):
+        verify(path, KEY)
+
+
+@pytest.mark.parametrize("fragments", [["{"], ["{", '{"a": 1'], ['{"time": "2026', "x", "{}"]])
+@pytest.mark.parametrize("begun", [True, False])
+def test_lines_that_crashes_left_one_after_another_are_one_hole(path: Path, fragments: list[str], begun: bool) -> None:
+    path.parent.mkdir()
+    if begun:
+        written(path, 2)
+    for fragment in fragments:  # each crash while the one before was to be told
+        with path.open("a") as file:
+            file.write(fragment + ("" if fragment is fragments[-1] else "\n"))
+    append(path, [an_event(1)], KEY)
+    found = verify(path, KEY)
+    assert found.holes == 1
+    append(path, [an_event(2)], KEY)
+    assert verify(path, KEY).holes == 1
+
+
+def test_a_line_that_says_the_same_in_other_bytes_was_changed(path: Path) -> None:
+    lines = written(path, 2)
+    for line in (lines[1].replace('"who":', '"who":"somebody","who":'), lines[1].replace(",", ", ", 1), " " + lines[1]):
+        path.write_text("\n".join([lines[0], line, lines[2]]) + "\n")
+        with pytest.raises(AuditBroken):
+            verify(path, KEY)
 
 
 def _append(path: Path, count: int) -> None:
