@@ -204,6 +204,7 @@ def create_app(
         upload_limit=limits.max_upload_mb * 1_000_000,
         json_limit=limits.max_json_mb * 1_000_000,
         study_limit=limits.max_study_mb * 1_000_000,
+        seconds=limits.deadline_seconds,
     )
     http = settings.http
     app.add_middleware(AuthMiddleware, hosts=http.hosts, listening=settings.host, origins=http.origins)

@@ -23,6 +23,7 @@ from app.api.state import ServiceState
 from app.inference.lifecycle import Lifecycle, Phase
 from app.security.audit import Kind
 from app.server.handshakes import watch
+from app.server.http_protocol import BoundedHttpProtocol
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -84,6 +85,7 @@ class Server:
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                http=BoundedHttpProtocol,
                 timeout_graceful_shutdown=round(settings.drain.limit_seconds),
                 ssl_certfile=settings.tls.certificate,
                 ssl_keyfile=settings.tls.key,
@@ -123,6 +125,8 @@ class Server:
         # service that a signal has stopped ends with status 0.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _already_stopping)
+        # The terminal is closed, or a supervisor asks for a reload: the service drains and ends, and is started anew.
+        signal.signal(signal.SIGHUP, self._server.handle_exit)
         try:
             await self._server.serve()
         finally:

@@ -1,6 +1,8 @@
-"""ASGI middleware: the limit on a body's size, held while it streams in."""
+"""ASGI middleware: the limits on a body's size and on the time that it takes to come, held while it streams in."""
 
+import asyncio
 import contextlib
+import time
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,65 +10,104 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.asgi.headers import header_of
 from app.api.http.problems import respond
 
+# A sender that is silent for as long is asleep or gone, and a body that comes more slowly never ends.
+_SILENT_SECONDS = 30.0
+_LEAST_BYTES_A_SECOND = 10_000
 
-class _BodyTooLarge(Exception):
-    pass
+
+class BodyRefused(Exception):
+    """The body is not to be read any further; how it is answered."""
+
+    def __init__(self, status: int, title: str, detail: str, code: str) -> None:
+        super().__init__(detail)
+        self.answer = (status, title, detail, code)
 
 
 class BodyLimit:
-    """Refuses a body over its limit: by its Content-Length at once, otherwise as soon as it has grown past it.
+    """Refuses a body over its limit: by its Content-Length at once, otherwise as soon as it has grown past it; one that
+    stalls (408); and one that is compressed (415).
 
     Studies, which are never in memory, have `study_limit` bytes, other multipart bodies, which carry images,
-    `upload_limit`, and all others, which are parsed in one go on the event loop, `json_limit`.
+    `upload_limit`, and all others, which are parsed in one go, `json_limit`. A body has `seconds`, and a second more
+    for each 10 kB.
     """
 
-    def __init__(self, app: ASGIApp, upload_limit: int, json_limit: int, study_limit: int) -> None:
+    def __init__(self, app: ASGIApp, upload_limit: int, json_limit: int, study_limit: int, seconds: float) -> None:
         self._app = app
         self._upload_limit = upload_limit
         self._json_limit = json_limit
         self._study_limit = study_limit
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        multipart = header_of(scope, b"content-type").lower().startswith("multipart/")
-        # A chat carries its images inside JSON.
-        images = multipart or scope["path"].startswith("/v1/chat/")
-        limit = self._upload_limit if images else self._json_limit
-        if scope["path"].startswith("/dicom-web/"):
-            limit = self._study_limit
+        limit = self._limit_of(scope)
         declared = header_of(scope, b"content-length")
         if declared.isdigit() and int(declared) > limit:
-            await self._refuse(limit, scope, receive, send)
+            await _refuse(_too_large(limit), scope, receive, send)
             return
-        received, started, exceeded = 0, False, False
+        if header_of(scope, b"content-encoding").lower() not in ("", "identity"):
+            await _refuse(_COMPRESSED, scope, receive, send)
+            return
+        received, started, whole = 0, False, False
+        refused: BodyRefused | None = None
+        began = time.monotonic()
 
-        async def counted() -> Message:
-            nonlocal received, exceeded
-            message = await receive()
+        async def bounded() -> Message:
+            nonlocal received, refused, whole
+            if whole:
+                return await receive()  # the client's leaving, which may take as long as it likes
+            left = began + self._seconds + received / _LEAST_BYTES_A_SECOND - time.monotonic()
+            try:
+                async with asyncio.timeout(min(_SILENT_SECONDS, max(left, 0.0))):
+                    message = await receive()
+            except TimeoutError:
+                refused = _STALLED
+                raise refused from None
             received += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if received > limit:
-                exceeded = True
-                raise _BodyTooLarge
+                refused = _too_large(limit)
+                raise refused
             return message
 
-        async def unless_exceeded(message: Message) -> None:
+        async def unless_refused(message: Message) -> None:
             nonlocal started
             # The framework answers a body that broke off with a 400 of its own; the refusal below says more.
-            if not exceeded or started:
+            if refused is None or started:
                 started = True
                 await send(message)
 
-        with contextlib.suppress(_BodyTooLarge):
-            await self._app(scope, counted, unless_exceeded)
-        if exceeded and not started:
-            await self._refuse(limit, scope, receive, send)
+        with contextlib.suppress(BodyRefused):
+            await self._app(scope, bounded, unless_refused)
+        if refused is not None and not started:
+            await _refuse(refused, scope, receive, send)
 
-    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"The body is larger than {limit // 1_000_000} MB."
-        # Without closing, the server would go on reading what it has just refused.
-        headers = {"Connection": "close"}
-        response = respond(Request(scope), 413, "Content too large", detail, "too_large", headers)
-        await response(scope, receive, send)
+    def _limit_of(self, scope: Scope) -> int:
+        if scope["path"].startswith("/dicom-web/"):
+            return self._study_limit
+        multipart = header_of(scope, b"content-type").lower().startswith("multipart/")
+        # A chat carries its images inside JSON.
+        images = multipart or scope["path"].startswith("/v1/chat/")
+        return self._upload_limit if images else self._json_limit
+
+
+_STALLED = BodyRefused(408, "Request timeout", "The body did not come in time.", "body_timeout")
+_COMPRESSED = BodyRefused(
+    415, "Unsupported media type", "Bodies are taken uncompressed: leave Content-Encoding out.", "unsupported_encoding"
+)
+
+
+def _too_large(limit: int) -> BodyRefused:
+    return BodyRefused(413, "Content too large", f"The body is larger than {limit // 1_000_000} MB.", "too_large")
+
+
+async def _refuse(refused: BodyRefused, scope: Scope, receive: Receive, send: Send) -> None:
+    status, title, detail, code = refused.answer
+    # Without closing, the server would go on reading what it has just refused.
+    headers = {"Connection": "close", **({"Accept-Encoding": "identity"} if status == 415 else {})}
+    response = respond(Request(scope), status, title, detail, code, headers)
+    await response(scope, receive, send)

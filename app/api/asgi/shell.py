@@ -7,6 +7,7 @@ is counted as none, and the server closes the connection after it.
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.asgi.body_limit import BodyRefused
 from app.api.http.problems import refusal, unexpected
 from app.errors import ClientGone
 
@@ -35,6 +36,8 @@ class Shell:
             scope["method"] = "GET"
         try:
             await self._app(scope, receive, noted)
+        except BodyRefused:
+            raise  # answered where the body is bounded
         except ClientDisconnect:
             if not started:
                 await refusal(Request(scope), ClientGone("The client left."))(scope, receive, noted)

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from app.api.http.context import Context, check_prompt
 from app.api.http.conversation import Turn
+from app.api.http.json_body import JsonRoute
 from app.api.http.negotiation import REQUIRE_JSON
 from app.api.http.responses import OPENAI_READING_ERRORS, respond_json
 from app.api.http.sse import EVENT_STREAM, event
@@ -34,7 +35,7 @@ from app.inference.events import Drawing, Emit, Event, Result, TextDelta
 from app.inference.generation import Options, Usage
 from app.telemetry.timings import Timings
 
-router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[REQUIRE_JSON])
+router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[REQUIRE_JSON], route_class=JsonRoute)
 
 _DRAWN = "A synthetic radiograph."
 _DONE = b"data: [DONE]\n\n"

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.http.context import Context
 from app.api.http.forms import form_body, read_form
+from app.api.http.json_body import JsonRoute
 from app.api.http.negotiation import REQUIRE_JSON, negotiate
 from app.api.http.responses import DRAW_PROBLEMS, PROBLEMS
 from app.api.render import MEDIA_TYPES, render
@@ -17,7 +18,7 @@ from app.errors import InvalidRequest
 from app.inference import pipelines
 from app.telemetry.timings import Timings
 
-router = APIRouter(prefix="/v1/images", tags=["codes"])
+router = APIRouter(prefix="/v1/images", tags=["codes"], route_class=JsonRoute)
 PGM = "image/x-portable-graymap"
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from app.api.http.context import Context, check_count, check_prompt
 from app.api.http.forms import form_body, read_form
+from app.api.http.json_body import JsonRoute
 from app.api.http.negotiation import REQUIRE_JSON
 from app.api.http.responses import OPENAI_ERRORS, OPENAI_READING_ERRORS, respond_json
 from app.api.http.sse import EVENT_STREAM, event
@@ -27,7 +28,7 @@ from app.inference.events import Drawing, Emit, Event, PartialImage, Result
 from app.inference.generation import Options
 from app.telemetry.timings import Timings
 
-router = APIRouter(prefix="/v1/images", tags=["drawing"])
+router = APIRouter(prefix="/v1/images", tags=["drawing"], route_class=JsonRoute)
 _FORMS: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
 
 

@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse
 
 from app.api.http.context import Context, check_count, check_prompt
 from app.api.http.forms import form_body, read_form
+from app.api.http.json_body import JsonRoute
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS, respond_json
 from app.api.http.sse import EVENT_STREAM, event
@@ -32,7 +33,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}
 _FORMS: dict[int | str, dict[str, Any]] = {
     200: {"content": {form: {} for form in ("text/plain", EVENT_STREAM, *DOCUMENT_TYPES)}}
 }
-router = APIRouter(prefix="/v1", tags=["radiographs"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["radiographs"], responses=PROBLEMS, route_class=JsonRoute)
 
 ReadText = tuple[EncodedImage, GeneratedText]
 ReadTexts = tuple[EncodedImage, list[GeneratedText]]

@@ -1,0 +1,89 @@
+"""HTTP/1.1 as the server reads it, under limits: a request's head is bounded in bytes and in time.
+
+The parser has no limits of its own, and joins a header that comes in pieces anew with each piece.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# Browsers send a few kilobytes, a bearer token has up to eight; proxies refuse more than 32 kB by default, too.
+MOST_HEAD_BYTES = 32_768
+HEAD_SECONDS = 20.0
+_LINGER_SECONDS = 0.5
+_TOO_LARGE = b"431 Request Header Fields Too Large"
+_TOO_SLOW = b"408 Request Timeout"
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Refuses a head of more than 32 kB (431), and one that is not there after a while (408)."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._in_head = True
+        self._head_bytes = 0
+        self._refused = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The first head is to come."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse no more of a head than it may have; what is behind it is a body's, or the next request."""
+        if self._refused:
+            return
+        while data and self._in_head:
+            room = MOST_HEAD_BYTES - self._head_bytes
+            piece, data = data[:room], data[room:]
+            self._head_bytes += len(piece)
+            super().data_received(piece)
+            if self.transport.is_closing():
+                return
+            if self._in_head and self._head_bytes >= MOST_HEAD_BYTES:
+                self._refuse(_TOO_LARGE)
+                return
+        if data:
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._in_head = True
+        if self._deadline is None:
+            # Behind another request on its connection: what has come of it stands in what was just fed.
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self._in_head, self._head_bytes = False, 0
+        self._forget_deadline()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request is there as a whole; the next head may come."""
+        super().on_message_complete()
+        self._in_head = True
+
+    def _expect_head(self) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._refuse, _TOO_SLOW)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._forget_deadline()
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self._refused = True
+            # Closed at once, with more of the head on its way, the connection would be reset and the answer lost.
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.transport.close)

@@ -1,0 +1,86 @@
+"""What the server reads of a request's head, and how long it waits for one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.main import create_app
+from app.server import http_protocol
+from app.server.run import Server
+from app.settings import Settings
+from tests.support.service import Service
+
+HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.fixture
+async def port(settings: Settings) -> AsyncIterator[int]:
+    """Where a service on fakes listens."""
+    free = settings.model_copy(update={"port": 0})
+    service = Service(free)
+    assert create_app  # the service's own application
+    async with Server(service.app, free).running() as server:
+        yield int(server.url.rpartition(":")[2])
+
+
+async def ask(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """What is answered until the connection ends or nothing comes for a second."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = b""
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        while data := await asyncio.wait_for(reader.read(65_536), 1.0):
+            answer += data
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+    return answer
+
+
+@pytest.mark.parametrize("size", [100, 8_000, 30_000])
+async def test_a_usual_head_is_read_in_whatever_pieces(port: int, size: int) -> None:
+    whole = HEAD + b"X-A: " + b"a" * size + b"\r\n\r\n"
+    assert (await ask(port, whole)).startswith(b"HTTP/1.1 200")
+    pieces = [whole[start : start + 997] for start in range(0, len(whole), 997)]
+    assert (await ask(port, *pieces)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"X-A: " + b"a" * 40_000 + b"\r\n\r\n",
+        HEAD + b"X-A: " + b"a" * 5_000_000,
+        HEAD + b"".join(b"X-%d: a\r\n" % number for number in range(20_000)) + b"\r\n",
+        HEAD + b"a" * 40_000,
+        b"GET /livez?" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+    ids=["one header", "a header without end", "many headers", "a name", "a path"],
+)
+async def test_a_head_that_is_too_large_is_431_and_the_others_go_on(port: int, head: bytes) -> None:
+    assert (await ask(port, head)).startswith(b"HTTP/1.1 431")
+    assert (await ask(port, HEAD + b"\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_limit_is_each_requests_own_on_a_connection(port: int) -> None:
+    one = HEAD + b"X-A: " + b"a" * 20_000 + b"\r\n\r\n"
+    posted = b"POST /v1/reports HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+    answers = await ask(port, one, one, posted, one, one + one + one, pause=0.05)
+    assert answers.count(b"HTTP/1.1 200") == 6
+    assert answers.count(b"HTTP/1.1 415") == 1
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET", HEAD, HEAD + b"X-A: a"])
+async def test_half_a_head_ends_its_connection(port: int, begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    assert (await ask(port, begun)).startswith(b"HTTP/1.1 408")
+
+
+async def test_a_connection_may_rest_between_requests(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    whole = HEAD + b"\r\n"
+    assert (await ask(port, whole, whole, pause=0.5)).count(b"HTTP/1.1 200") == 2
