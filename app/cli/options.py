@@ -1,5 +1,6 @@
 """Options that several commands share, and what they are turned into."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,9 +8,10 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.cli.console import fail
-from app.settings import Settings, load_settings
+from app.settings import Settings, UnknownSettings, load_settings
 
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Folder of the model bundle.")]
 StateOption = Annotated[Path | None, typer.Option("--state-dir", help="The only folder that is written to.")]
@@ -36,7 +38,14 @@ def settings_of(config: Path | None, **overrides: object) -> Settings:
         lines = [
             f"  CXR_{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
         ]
-        fail("The settings are not valid:\n" + "\n".join(lines))
+    except UnknownSettings as error:
+        lines = [f"  {line}" for line in error.lines]
+    except SettingsError as error:
+        # Which one, without its value, which may hold a password.
+        found = re.search(r'field "(\w+)"', str(error))
+        name = f"CXR_{found.group(1).upper()}" if found else "A setting"
+        lines = [f"  {name}: the value is no JSON; quote it as a whole, such as '[\"a\"]'"]
+    fail("The settings are not valid:\n" + "\n".join(lines))
 
 
 @contextmanager

@@ -1,8 +1,13 @@
 """Checks of the settings before the service starts that types cannot make: files, keys, folders."""
 
+import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+
+from limits.errors import ConfigurationError
+from limits.storage import storage_from_string
 
 from app.errors import CxrError
 from app.security.audit.syslog import tls_of
@@ -20,6 +25,8 @@ def problems(settings: Settings) -> list[str]:
         *_audit(settings),
         *_state(settings),
         *_database(settings),
+        *_limits(settings),
+        *_port(settings),
     ]
 
 
@@ -75,6 +82,24 @@ def _state(settings: Settings) -> Iterator[str]:
         return
     if not os.access(folder, os.W_OK | os.X_OK):
         yield f"CXR_STATE_DIR: {folder} cannot be written to"
+
+
+def _limits(settings: Settings) -> Iterator[str]:
+    try:
+        storage_from_string(settings.limits.storage)
+    except (ConfigurationError, ValueError) as error:
+        yield f"CXR_LIMITS__STORAGE: it cannot be used: {error}"
+
+
+def _port(settings: Settings) -> Iterator[str]:
+    """Found before the model's libraries are imported, which takes half a minute."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with contextlib.closing(socket.socket(family)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            yield f"CXR_HOST, CXR_PORT: {settings.host}:{settings.port} cannot be listened on: {error.strerror}"
 
 
 def _database(settings: Settings) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The service's settings: read once from CXR_* variables and an optional TOML file, frozen, passed in."""
 
+import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from app.settings.access import (
     OtlpSettings,
     TlsSettings,
 )
+from app.settings.environment import UnknownSettings, check_names
 from app.settings.serving import CodecSettings, EngineSettings, ImagingSettings, ScreenSettings
 from app.settings.studies import (
     DestinationSettings,
@@ -48,6 +50,7 @@ __all__ = [
     "Settings",
     "StudySettings",
     "TlsSettings",
+    "UnknownSettings",
     "WebhookSettings",
     "load_settings",
 ]
@@ -128,8 +131,10 @@ class Settings(BaseSettings):
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings from the environment and the TOML file `config`, with `overrides` on top.
 
-    Raises pydantic.ValidationError listing everything that is wrong.
+    Raises pydantic.ValidationError listing everything that is wrong, UnknownSettings, and SettingsError where a list or
+    a table is no JSON.
     """
+    check_names(Settings, os.environ)
 
     class _FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=config)

@@ -1,5 +1,7 @@
 """What keeps a service from starting is one list."""
 
+import contextlib
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -99,3 +101,29 @@ def test_dimse_on_a_network_needs_to_know_who_may_store(
 ) -> None:
     chosen = settings.model_copy(update={"host": "10.1.2.3", "dimse": DimseSettings(**dimse)})  # type: ignore[arg-type]
     assert any("CXR_DIMSE__ALLOWED_AES" in line for line in problems(chosen)) is refused
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"CXR_AUTH_MODE": "required"}, "did you mean CXR_AUTH__MODE?"),
+        ({"CXR_DESTINATIONS": '[{"name":"a"'}, "CXR_DESTINATIONS: the value is no JSON"),
+        ({"CXR_PORT": "tcp://10.0.0.1:8080"}, "enableServiceLinks"),
+        ({"CXR_LIMITS__STORAGE": "nonsense://"}, "CXR_LIMITS__STORAGE"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_a_sentence_and_no_traceback(
+    tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
+    told = CliRunner().invoke(app, ["serve", "--state-dir", str(tmp_path)], env={**environment, "COLUMNS": "200"})
+    assert told.exit_code == 2
+    assert words in told.output
+    assert "Traceback" not in told.output
+
+
+def test_a_taken_port_is_found_before_anything_starts(tmp_path: Path) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        told = CliRunner().invoke(app, ["serve", "--state-dir", str(tmp_path), "--port", port])
+    assert told.exit_code == 2
+    assert "cannot be listened on" in told.output
