@@ -36,10 +36,10 @@ demo: setup  ## start the service, do its three jobs on a sample (DICOM=path: on
 serve: setup  ## serve the embedded bundle on http://127.0.0.1:8080
 	@$(BIN)/cxr serve $(ARGS)
 
-peers:  ## install the real peers of the integration tests: Orthanc, dcmtk, dicom3tools, PostgreSQL, Prometheus, Chromium (Debian, root)
-	@which Orthanc storescu dciodvfy promtool chromium >/dev/null && test -d /usr/lib/postgresql || \
+peers:  ## install the real peers of the integration tests: Orthanc, dcmtk, dicom3tools, PostgreSQL, Prometheus, nginx, Chromium (Debian, root)
+	@which Orthanc storescu dciodvfy promtool chromium nginx >/dev/null && test -d /usr/lib/postgresql || \
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	   orthanc orthanc-dicomweb dcmtk dicom3tools postgresql prometheus chromium >/dev/null)
+	   orthanc orthanc-dicomweb dcmtk dicom3tools postgresql prometheus chromium nginx-light >/dev/null)
 
 lint: setup-dev  ## style, types, directions of imports
 	$(BIN)/ruff check .

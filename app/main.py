@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api.asgi.access import RequestContext
 from app.api.asgi.auth import AuthMiddleware
 from app.api.asgi.body_limit import BodyLimit
+from app.api.asgi.prefix import Prefix
 from app.api.asgi.shell import Shell
 from app.api.http import problems
 from app.api.readiness import ReadinessProbe
@@ -177,6 +178,7 @@ def create_app(
     # The documentation page's script comes with the package: hospital networks reach no CDN.
     app = FastAPIOffline(
         redoc_url=None,
+        root_path=settings.http.root_path,
         title="LLM-CXR server",
         version=_version(),
         description=DESCRIPTION,
@@ -218,6 +220,8 @@ def create_app(
             expose_headers=["X-Request-Id", "Retry-After", "Warning"],
         )
     app.add_middleware(RequestContext)
+    if http.root_path:
+        app.add_middleware(Prefix, prefix=http.root_path)
     return app
 
 

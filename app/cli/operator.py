@@ -7,9 +7,10 @@ from typing import Any
 
 from app.cli.console import errors
 from app.errors import CxrError
-from app.security.audit.chain import LOG, Head, append, audit_file
+from app.security.audit.chain import LOG, append, audit_file
 from app.security.audit.events import DataSubjects, Event, Kind, event
 from app.security.audit.export import send_now
+from app.security.audit.lines import Head
 from app.security.identity import Pseudonyms
 from app.settings import Settings
 from app.store.audit_heads import AuditHeads, noted_head

@@ -86,6 +86,7 @@ class Server:
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 http=BoundedHttpProtocol,
+                forwarded_allow_ips=list(settings.http.trusted_proxies),
                 timeout_graceful_shutdown=round(settings.drain.limit_seconds),
                 ssl_certfile=settings.tls.certificate,
                 ssl_keyfile=settings.tls.key,

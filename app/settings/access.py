@@ -1,5 +1,6 @@
 """Settings of who may do how much, and of what operators see."""
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Literal, Self
@@ -55,6 +56,23 @@ class HttpSettings(Group):
         default=(),
         description="sites whose pages may call it and read its answers (CORS), as a JSON list of https://name[:port]",
     )
+
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path below which a proxy offers the service, such as /cxr; the proxy may take it off or leave it",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=("127.0.0.1", "::1"),
+        description="addresses or networks whose X-Forwarded-For and -Proto are believed, as a JSON list",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ipaddress.ip_network(proxy)
+        return proxies
 
     @field_validator("origins")
     @classmethod

@@ -11,11 +11,14 @@ const WORDS = {
   504: "It took too long.",
 };
 
+// Below the page's own address: a proxy may offer the service below a path.
+export function at(path) { return new URL(path.replace(/^\//, ""), document.baseURI); }
+
 export async function call(path, options = {}) {
   const headers = { ...(options.headers || {}), ...(key ? { Authorization: `Bearer ${key}` } : {}) };
   let response;
   try {
-    response = await fetch(path, { ...options, headers });
+    response = await fetch(at(path), { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server cannot be reached.");

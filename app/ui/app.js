@@ -1,5 +1,5 @@
 // The page: tabs, the status strip, errors in words. Each view is a module of its own.
-import { call, setKey } from "./api.js";
+import { at, call, setKey } from "./api.js";
 import { startReading } from "./read.js";
 import { startDrawing } from "./draw.js";
 import { startJobs } from "./jobs.js";
@@ -38,12 +38,12 @@ tabs.forEach((tab, index) => {
 async function refreshStrip() {
   const ready = $("ready");
   try {
-    const body = await (await fetch("/readyz")).json();
+    const body = await (await fetch(at("/readyz"))).json();
     ready.dataset.state = body.status === "ready" ? "ready" : "wait";
     const wrong = Object.entries(body.parts).filter(([, state]) => state !== "ok").map(([part, state]) => `${part}: ${state}`);
     ready.textContent = wrong.length ? `not ready (${wrong.join(", ")})` : "ready";
     $("queue").textContent = `${body.under_way} under way`;
-    const bundle = (await (await fetch("/version")).json()).bundle;
+    const bundle = (await (await fetch(at("/version"))).json()).bundle;
     $("model").textContent = bundle ? `${bundle.name}-${bundle.version}` : "";
   } catch {
     ready.dataset.state = "down";

@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.asgi.headers import header_of, raw, replaced
+from app.api.asgi.prefix import route_path
 from app.api.request_scope import RequestScope
 from app.api.rules import rule_of
 from app.api.state import ServiceState
@@ -45,7 +46,8 @@ class RequestContext:
         given = header_of(scope, b"x-request-id")
         # An id that could break a log line or a header is replaced, not echoed.
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
-        context = scope["cxr"] = RequestScope(request_id, rule_of(scope["path"]))
+        path = route_path(scope)
+        context = scope["cxr"] = RequestScope(request_id, rule_of(path), path)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started, status = time.perf_counter(), 0

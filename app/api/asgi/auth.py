@@ -70,7 +70,7 @@ class AuthMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 ours = _protection(
-                    docs=scope["path"].startswith(_DOCS), tls=scope["scheme"] == "https", private=not rule.is_open
+                    docs=context.path.startswith(_DOCS), tls=scope["scheme"] == "https", private=not rule.is_open
                 )
                 message["headers"] = replaced(message["headers"], ours)
                 if status in _REDIRECTIONS:
@@ -115,7 +115,7 @@ def _authorise(guard: Guard, identity: Identity, rule: Rule, scope: Scope) -> No
     try:
         guard.authorise(identity, *rule.scopes(scope["method"]))
     except Forbidden:
-        if scope["path"].startswith("/v1/") and not _is_offered(scope):
+        if request_scope(scope).path.startswith("/v1/") and not _is_offered(scope):
             raise NotFound(NOT_OFFERED) from None  # another key would not help
         raise
 

@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import time
+from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.asgi.headers import header_of
 from app.api.http.problems import respond
+from app.api.request_scope import request_scope
 
 # A sender that is silent for as long is asleep or gone, and a body that comes more slowly never ends.
 _SILENT_SECONDS = 30.0
 _LEAST_BYTES_A_SECOND = 10_000
+_LOOK_SECONDS = 1.0
 
 
 class BodyRefused(Exception):
@@ -21,6 +24,47 @@ class BodyRefused(Exception):
     def __init__(self, status: int, title: str, detail: str, code: str) -> None:
         super().__init__(detail)
         self.answer = (status, title, detail, code)
+
+
+STALLED = BodyRefused(408, "Request timeout", "The body did not come in time.", "body_timeout")
+
+
+class Stalls:
+    """Ends reads that wait too long. One look a second at all of them: a timer for each piece of each body costs more
+    than the piece.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Task[Any], float] = {}
+        self._ended: set[asyncio.Task[Any]] = set()
+        self._look: asyncio.TimerHandle | None = None
+
+    async def watched(self, receive: Receive, until: float) -> Message:
+        """The next message, which has to come before `until` by the monotonic clock. Raises BodyRefused."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting[task] = min(until, time.monotonic() + _SILENT_SECONDS)
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._end_stalled)
+        try:
+            return await receive()
+        except asyncio.CancelledError:
+            if task not in self._ended:
+                raise
+            task.uncancel()
+            raise STALLED from None
+        finally:
+            self._waiting.pop(task, None)
+            self._ended.discard(task)
+
+    def _end_stalled(self) -> None:
+        now, self._look = time.monotonic(), None
+        for task, until in self._waiting.items():
+            if until < now:
+                self._ended.add(task)
+                task.cancel()
+        if self._waiting:
+            self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._end_stalled)
 
 
 class BodyLimit:
@@ -38,6 +82,7 @@ class BodyLimit:
         self._json_limit = json_limit
         self._study_limit = study_limit
         self._seconds = seconds
+        self._stalls = Stalls()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -60,13 +105,12 @@ class BodyLimit:
             nonlocal received, refused, whole
             if whole:
                 return await receive()  # the client's leaving, which may take as long as it likes
-            left = began + self._seconds + received / _LEAST_BYTES_A_SECOND - time.monotonic()
+            left = began + self._seconds + received / _LEAST_BYTES_A_SECOND
             try:
-                async with asyncio.timeout(min(_SILENT_SECONDS, max(left, 0.0))):
-                    message = await receive()
-            except TimeoutError:
-                refused = _STALLED
-                raise refused from None
+                message = await self._stalls.watched(receive, left)
+            except BodyRefused as error:
+                refused = error
+                raise
             received += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if received > limit:
@@ -87,15 +131,15 @@ class BodyLimit:
             await _refuse(refused, scope, receive, send)
 
     def _limit_of(self, scope: Scope) -> int:
-        if scope["path"].startswith("/dicom-web/"):
+        path = request_scope(scope).path
+        if path.startswith("/dicom-web/"):
             return self._study_limit
         multipart = header_of(scope, b"content-type").lower().startswith("multipart/")
         # A chat carries its images inside JSON.
-        images = multipart or scope["path"].startswith("/v1/chat/")
+        images = multipart or path.startswith("/v1/chat/")
         return self._upload_limit if images else self._json_limit
 
 
-_STALLED = BodyRefused(408, "Request timeout", "The body did not come in time.", "body_timeout")
 _COMPRESSED = BodyRefused(
     415, "Unsupported media type", "Bodies are taken uncompressed: leave Content-Encoding out.", "unsupported_encoding"
 )

@@ -107,8 +107,8 @@ def respond(
     members: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """An error response in the shape that the path asks for, with further `members` (RFC 9457 3.2)."""
-    request_id = request_scope(request.scope).request_id
-    body, media_type = body_of(request.scope["path"], status, title, detail, code, request_id)
+    context = request_scope(request.scope)
+    body, media_type = body_of(context.path, status, title, detail, code, context.request_id)
     REJECTED.labels(code=code).inc()
     body |= members or {}
     return JSONResponse(body, status, headers=dict(headers or {}), media_type=media_type)
@@ -158,7 +158,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     assert isinstance(error, HTTPException)
     code = _HTTP_CODES.get(error.status_code, "http_error")
     detail = str(error.detail)
-    if error.status_code == 404 and request.scope["path"].startswith("/v1/"):
+    if error.status_code == 404 and request_scope(request.scope).path.startswith("/v1/"):
         detail = NOT_OFFERED
     return respond(request, error.status_code, detail, detail, code, error.headers)
 

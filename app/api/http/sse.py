@@ -77,6 +77,6 @@ async def _body(
 
 def _error(request: Request, error: CxrError) -> bytes:
     status, title = status_of(error)
-    request_id = request_scope(request.scope).request_id
-    body, media_type = body_of(request.url.path, status, title, error.detail, error.code, request_id)
+    context = request_scope(request.scope)
+    body, media_type = body_of(context.path, status, title, error.detail, error.code, context.request_id)
     return event({**body, "type": "error"} if media_type == "application/json" else body, "error")

@@ -6,23 +6,20 @@ A file that has grown large is put aside under a number, and the next one begins
 
 import contextlib
 import fcntl
-import hashlib
-import hmac
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from app.errors import CxrError
 from app.security.audit.events import Event, Kind, event
+from app.security.audit.lines import AuditBroken, Head, digest, dumped, parse
 from app.security.identity import Pseudonyms
 
-GENESIS = "0" * 64
 LOG = "audit log"
 MOST_BYTES = 64_000_000
-_TAIL = 1_048_576
+# Of an event that names a thousand studies; most have a few hundred bytes.
+_TAIL, _SHORT_TAIL = 1_048_576, 8_192
 
 
 def audit_file(state_dir: Path) -> Path:
@@ -34,25 +31,6 @@ def files_of(path: Path) -> list[Path]:
     """All files of a log, oldest first."""
     aside = sorted(path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"))
     return [*aside, *([path] if path.exists() else [])]
-
-
-class AuditBroken(CxrError):
-    """The audit log is not what was written; `line` of `file` is the first that shows it."""
-
-    code = "audit_broken"
-
-    def __init__(self, detail: str, *, code: str | None = None, line: int = 0, file: str = "") -> None:
-        place = f"{file} line {line}: " if file and line else f"{file}: " if file else ""
-        super().__init__(f"{place}{detail}", code=code)
-        self.line = line
-
-
-@dataclass(frozen=True)
-class Head:
-    """The last event of a log: its number since the first, and its hash. Noted elsewhere, it betrays a cut."""
-
-    number: int = 0
-    hash: str = GENESIS
 
 
 def key_of(state_dir: Path) -> bytes:
@@ -122,8 +100,14 @@ def _missing(path: Path, head: Head, key: bytes, known: Sequence[Head]) -> str |
     if last > head.number:
         return f"{last - head.number} events before this one were cut off"
     # An old copy that others have written on to has the number, with another event.
-    replaced = any(_hash_of(path, one.number) not in (None, one.hash) for one in had)
+    replaced = any(_is_replaced(path, head, one) for one in had)
     return "events before this one were replaced" if replaced else None
+
+
+def _is_replaced(path: Path, head: Head, one: Head) -> bool:
+    if one.number == head.number:  # as always, but where several processes write
+        return one != head
+    return _hash_of(path, one.number) not in (None, one.hash)
 
 
 def _hash_of(path: Path, number: int) -> str | None:
@@ -159,27 +143,6 @@ def noted(path: Path, key: bytes) -> Head | None:
         raise AuditBroken("it is no note of the last event", file=place.name) from None
 
 
-def digest(record: Event, key: bytes | None) -> str:
-    """The hash of a record: HMAC-SHA256 under `key`, or SHA-256 as the first release wrote it."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
-    return hashlib.sha256(text).hexdigest() if key is None else hmac.new(key, text, hashlib.sha256).hexdigest()
-
-
-def dumped(record: Event) -> bytes:
-    """A record's line, as it is written."""
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
-
-
-def parse(line: bytes) -> dict[str, Any] | None:
-    """A line's record, None where it is none."""
-    try:
-        record = json.loads(line)
-        record["hash"], record["previous"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     # Not the log itself, which another process may just be putting aside.
@@ -196,9 +159,9 @@ def _last(file: BinaryIO) -> tuple[Head | None, int]:
 
     Those are set apart as lines of their own: what a crash left, or what somebody cut, stays to be seen.
     """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _TAIL))
-    tail = file.read()
+    tail = _tail_of(file, _SHORT_TAIL)
+    if not any(parse(line) for line in tail.splitlines()[-1:]):
+        tail = _tail_of(file, _TAIL)
     cut = len(tail) - (tail.rfind(b"\n") + 1)
     if cut:
         file.write(b"\n")
@@ -210,6 +173,12 @@ def _last(file: BinaryIO) -> tuple[Head | None, int]:
             return Head(int(record.get("number", 0)), str(record["hash"])), torn or (len(line) if cut else 0)
         torn += len(line)
     return None, torn
+
+
+def _tail_of(file: BinaryIO, most: int) -> bytes:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - most))
+    return file.read()
 
 
 def _is_of_the_first_release(path: Path) -> bool:

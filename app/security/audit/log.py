@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 
 from app.queues import batches
-from app.security.audit.chain import LOG, MOST_BYTES, Head, append
+from app.security.audit.chain import LOG, MOST_BYTES, append
 from app.security.audit.events import DataSubjects, Event, Kind, event
+from app.security.audit.lines import Head
 from app.security.audit.refusals import Refusals
 from app.security.identity import Pseudonyms
 from app.telemetry.metrics import AUDIT_EVENTS, AUDIT_FAILURES
@@ -104,7 +105,7 @@ class AuditLog:
                 AUDIT_FAILURES.inc(len(batch))
                 log.error("audit not written", events=len(self._held) + self._lost, error=type(error).__name__)
             else:
-                self._held, self._lost = [], 0
+                self._held, self._lost, self.expected = [], 0, None
                 AUDIT_EVENTS.set(self._head.number)
                 self._tell(due)
         self._note_head()

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.security.audit.chain import GENESIS, AuditBroken, Head, digest, dumped, files_of, noted, parse
+from app.security.audit.chain import files_of, noted
 from app.security.audit.events import Kind
+from app.security.audit.lines import GENESIS, AuditBroken, Head, digest, dumped, parse
 
 
 @dataclass(frozen=True)

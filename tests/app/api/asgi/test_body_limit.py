@@ -37,6 +37,7 @@ async def test_a_body_that_stalls_is_408_and_gives_its_place_back(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, path: str, headers: dict[str, str], first: bytes, drips: bool
 ) -> None:
     monkeypatch.setattr(body_limit, "_SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(body_limit, "_LOOK_SECONDS", 0.05)
     limits = settings.limits.model_copy(update={"deadline_seconds": 0.5})
     async with running(settings.model_copy(update={"limits": limits}), durable=True) as service:
         content = stalling(first, 0.05, b"a" if drips else b"")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.security.audit import AuditBroken, Head, Kind, append, records, verify
-from app.security.audit.chain import digest, files_of
+from app.security.audit.chain import files_of
+from app.security.audit.lines import digest
 from tests.support.audit import KEY, an_event, events_in, written
 
 

@@ -1,0 +1,26 @@
+"""The path below which a proxy offers the service: there exactly once in every request's path, as ASGI has it."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Prefix:
+    """ASGI middleware outside of all others: puts the prefix back where a proxy has taken it off."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        path = str(scope.get("path", ""))
+        if path != self._prefix and not path.startswith(f"{self._prefix}/"):
+            scope["path"] = self._prefix + path
+        await self._app(scope, receive, send)
+
+
+def route_path(scope: Scope) -> str:
+    """A request's path without the prefix, as the router takes it off: rules must not see another path than routes."""
+    path, prefix = str(scope["path"]), str(scope.get("root_path", ""))
+    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+        return path[len(prefix) :]
+    return path
