@@ -20,8 +20,8 @@ class Touched:
 
 @dataclass
 class RequestScope:
-    """A request's id, its rule and its path without a proxy's prefix, its client and what it had to do with; `shed` says
-    that it was refused unread for being one too many.
+    """A request's id, its rule, its path without a proxy's prefix, its client, and what it had to do with; `shed`
+    says that it was refused unread for being one too many.
     """
 
     request_id: str
