@@ -41,10 +41,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._refused:
             return
         while data and self._in_head:
-            room = MOST_HEAD_BYTES - self._head_bytes
-            piece, data = data[:room], data[room:]
+            # Views: what follows a head may be megabytes of a body.
+            view, room = memoryview(data), MOST_HEAD_BYTES - self._head_bytes
+            piece, data = view[:room], view[room:]  # type: ignore[assignment]
             self._head_bytes += len(piece)
-            super().data_received(piece)
+            super().data_received(piece)  # type: ignore[arg-type]
             if self.transport.is_closing():
                 return
             if self._in_head and self._head_bytes >= MOST_HEAD_BYTES:

@@ -44,9 +44,12 @@ def append(
     key: bytes | None = None,
     most_bytes: int = MOST_BYTES,
     known: Sequence[Head] = (),
+    *,
+    notes: bool = True,
 ) -> Head:
     """Append events under a lock and sync them; returns the last one's head. Without a key, that of the state folder
     which the log is in counts. `known` are events that the log has had: where it has not, an event says so first.
+    Without `notes` the caller notes the last event by itself.
 
     Raises OSError.
     """
@@ -64,7 +67,8 @@ def append(
             if head is None:
                 due.insert(0, _opening(path))
                 head = _head_before(path)
-            if missing := _missing(path, head, key, known):
+            # Where it ends as this process has left it, nothing is missing.
+            if head not in known and (missing := _missing(path, head, key, known)):
                 due.insert(len(due) - len(events), event(Kind.CUT, "service", missing, "found"))
             lines = []
             for one in due:
@@ -74,11 +78,12 @@ def append(
             file.write(b"".join(lines))
             file.flush()
             os.fsync(file.fileno())
-        _note(path, head, key)
+        if notes:
+            note(path, head, key)
     return head
 
 
-def _note(path: Path, head: Head, key: bytes) -> None:
+def note(path: Path, head: Head, key: bytes) -> None:
     """Note the last event beside the log, for an installation without a database, and for commands."""
     record: Event = {"number": head.number, "last": head.hash}
     fresh = path.with_suffix(".head.new")

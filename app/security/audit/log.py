@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from app.queues import batches
-from app.security.audit.chain import LOG, MOST_BYTES, append
+from app.security.audit.chain import LOG, MOST_BYTES, append, note
 from app.security.audit.events import DataSubjects, Event, Kind, event
 from app.security.audit.lines import Head
 from app.security.audit.refusals import Refusals
@@ -100,7 +100,7 @@ class AuditLog:
             due = [*self._held, *lost]
             try:
                 known = [head for head in (self._head, self.expected) if head is not None]
-                self._head = append(self._path, due, self._key, self._most_bytes, known)
+                self._head = append(self._path, due, self._key, self._most_bytes, known, notes=False)
             except OSError as error:
                 AUDIT_FAILURES.inc(len(batch))
                 log.error("audit not written", events=len(self._held) + self._lost, error=type(error).__name__)
@@ -129,9 +129,11 @@ class AuditLog:
         timer, self._timer, self._anchored = self._timer, None, time.monotonic()
         if timer is not None:
             timer.cancel()
-        if self.anchor is None or self._head is None:
+        if self._head is None:
             return
         try:
-            self.anchor(self._head)
+            note(self._path, self._head, self._key)
+            if self.anchor is not None:
+                self.anchor(self._head)
         except Exception as error:  # a database that is away must not end the log
             log.error("the audit log's head was not noted", error=type(error).__name__)
