@@ -23,7 +23,9 @@ def parse(data: bytes) -> Any:
         # Nested at most 200 deep, by the parser's own limit.
         return from_json(data, cache_strings=False)
     except ValueError as error:
-        raise HTTPException(400, f"The body is no JSON: {error}.") from None
+        # JavaScript makes such texts where it cuts an emoji in two.
+        reason = "it holds half a character (a lone surrogate)" if "hex escape" in str(error) else str(error)
+        raise HTTPException(400, f"The body is no JSON: {reason}.") from None
 
 
 class _BoundedRequest(Request):

@@ -52,7 +52,7 @@ async def test_half_a_character_is_400(service: Service, body: bytes, stream: bo
     content = json.dumps({**given, "stream": stream}).encode()
     response = await service.client.post("/v1/chat/completions", content=content, headers=JSON)
     assert response.status_code == 400
-    assert "surrogate" in response.json()["error"]["message"]
+    assert "half a character" in response.json()["error"]["message"]
 
 
 async def test_a_large_upload_on_a_full_disk_is_507(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
