@@ -24,6 +24,7 @@ from app.inference.lifecycle import Lifecycle, Phase
 from app.security.audit import Kind
 from app.server.handshakes import watch
 from app.server.http_protocol import BoundedHttpProtocol
+from app.server.systemd import notify
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,7 @@ class _Draining(uvicorn.Server):
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         log.info("draining", grace_seconds=self._grace_seconds)
+        notify("STOPPING=1")
         self._lifecycle.drain()
         loop.call_later(self._grace_seconds, self._stop)
 
@@ -145,6 +147,8 @@ class Server:
         takes up to a second in which no request moves.
         """
         await self._lifecycle.settled.wait()
+        if self._lifecycle.phase is Phase.READY:
+            notify("READY=1")
         gc.collect()
         gc.freeze()
         # A thread that polls a database must not hold the event loop up for Python's five milliseconds.
