@@ -10,11 +10,11 @@ from typing import IO, Any, TypeVar, get_origin
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.api.http.negotiation import check_content_type
+from app.api.http.negotiation import boundary_of, check_content_type
 from app.errors import ClientGone, InvalidRequest, MalformedInput, OutOfSpace
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,7 +34,7 @@ async def read_form(request: Request, model: type[M]) -> M:
     for name, values in (await _values(request)).items():
         field = model.model_fields.get(name)
         if field is not None and get_origin(field.annotation) is list:
-            given[name] = values
+            given[name] = [value for value in values if value != ""]
         else:
             sent = [value for value in values if value != ""]  # browsers send empty fields as empty strings
             if len(sent) > 1:
@@ -57,17 +57,21 @@ def _repeated(name: str, count: int, *, known: bool) -> InvalidRequest:
 
 
 class _Part:
-    """A part of a form: bytes where it has a file name, else text (RFC 7578 4.2). It goes to disk by the megabyte."""
+    """A part of a form: the bytes of a file, or text. It goes to disk by the megabyte."""
 
     def __init__(self, segment: MultipartSegment) -> None:
         self.name = str(segment.name)
         self._segment = segment
+        # By a file's name, which is a SHOULD (RFC 7578 4.2), or by a type that is no text's.
+        kind, disposition = segment.content_type or "text/plain", segment.header("Content-Disposition", "") or ""
+        self._is_file = segment.filename is not None or "filename*" in disposition or not kind.startswith("text/")
+        self._charset = segment.charset or "utf-8"
         self._held = bytearray()
         self._file: IO[bytes] | None = None
 
     async def write(self, data: bytes) -> None:
         """Add to it. Raises MalformedInput where a text grows too long."""
-        if self._segment.filename is None and self._segment.bytes_received > _LONGEST_TEXT:
+        if not self._is_file and self._segment.bytes_received > _LONGEST_TEXT:
             raise MalformedInput("A text of the form is too long.")
         self._held += data
         if len(self._held) > _IN_MEMORY:
@@ -91,9 +95,11 @@ class _Part:
         """All of it. Raises MalformedInput."""
         data = bytes(self._held) if self._file is None else await asyncio.to_thread(self._read)
         try:
-            return data if self._segment.filename is not None else data.decode()
+            return data if self._is_file else data.decode(self._charset)
+        except LookupError as error:
+            raise MalformedInput(f"{self.name}: the charset of the part is not known.") from error
         except UnicodeDecodeError as error:
-            raise MalformedInput("A text of the form is not UTF-8.") from error
+            raise MalformedInput(f"A text of the form is not {self._charset.upper()}.") from error
 
     def close(self) -> None:
         """Remove what is on disk."""
@@ -103,11 +109,12 @@ class _Part:
 
 async def _values(request: Request) -> dict[str, list[bytes | str]]:
     """What was sent under each name, in order. Raises MalformedInput, ClientGone."""
-    boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
+    boundary = boundary_of(request)
     found: dict[str, list[bytes | str]] = {}
     part: _Part | None = None
     try:
-        with PushMultipartParser(boundary, max_segment_count=_MOST_PARTS) as parser:
+        # Headers in whatever encoding a sender has (RFC 7578 5.1): names of files are not used, and ours are ASCII.
+        with PushMultipartParser(boundary, max_segment_count=_MOST_PARTS, header_charset="latin-1") as parser:
             async for chunk in request.stream():
                 # The framework ends a stream with an empty chunk, which the parser takes for the end of the body.
                 for event in parser.parse(chunk) if chunk else ():

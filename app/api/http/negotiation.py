@@ -1,6 +1,7 @@
 """Content negotiation: the Content-Type of a request, and what Accept admits (RFC 9110 12.5.1)."""
 
 from dataclasses import dataclass
+from email.message import Message
 from urllib.request import parse_http_list
 
 from fastapi import Depends, Request
@@ -14,8 +15,16 @@ def check_content_type(request: Request, media_type: str) -> None:
     given = request.headers.get("content-type", "")
     if given.split(";")[0].strip().lower() != media_type:
         raise UnsupportedMedia(f"Send the request as {media_type}.", code="unsupported_media")
-    if media_type.startswith("multipart/") and "boundary=" not in given:
+    if media_type.startswith("multipart/") and not boundary_of(request):
         raise MalformedInput("The multipart request has no boundary.")
+
+
+def boundary_of(request: Request) -> str:
+    """The boundary of a multipart request; names of parameters are in any case (RFC 2045 5.1). Empty without one."""
+    message = Message()
+    message["Content-Type"] = request.headers.get("content-type", "")
+    found = message.get_param("boundary")
+    return found.strip() if isinstance(found, str) else ""
 
 
 async def _json(request: Request) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from app.api.schemas.common import NOTICE, ImageBody, SamplingForm, UsageBody, WireModel
 from models.report_text import sections
@@ -19,7 +19,7 @@ class ReportForm(SamplingForm):
 class AnswerForm(SamplingForm):
     """Ask questions about one radiograph."""
 
-    question: list[Annotated[str, Field(min_length=1)]] = Field(
+    question: list[Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]] = Field(
         min_length=1, description="repeat for several", examples=[["Is there pneumonia?"]]
     )
 

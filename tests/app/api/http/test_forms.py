@@ -133,3 +133,49 @@ def test_the_document_shows_the_form_and_its_upload() -> None:
     assert schema["properties"]["image"]["contentMediaType"] == "application/octet-stream"
     assert sorted(schema["required"]) == ["image", "question"]
     assert "$defs" not in schema
+
+
+IMAGE_FIELD = b'form-data; name="image"'
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        IMAGE_FIELD + b'; filename="r\xf6ntgen.png"',
+        IMAGE_FIELD + '; filename="röntgen.png"'.encode(),
+        IMAGE_FIELD + '; filename="レントゲン.png"'.encode("shift-jis"),
+        IMAGE_FIELD + b"; filename*=UTF-8''r%C3%B6ntgen.png",
+        IMAGE_FIELD + b'; filename=""',
+        IMAGE_FIELD,
+    ],
+)
+async def test_a_file_is_taken_whatever_its_name_or_without_one(service: Service, disposition: bytes) -> None:
+    head = b"--x\r\nContent-Disposition: " + disposition + b"\r\nContent-Type: image/png\r\n\r\n"
+    body = head + encoded(gradient()) + b"\r\n--x--\r\n"
+    for kind in (
+        "multipart/form-data; boundary=x",
+        "multipart/form-data; BOUNDARY=x",
+        'multipart/form-data; boundary="x"',
+    ):
+        response = await service.client.post("/v1/reports", content=body, headers={"Content-Type": kind})
+        assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"), [("iso-8859-1", "Erguß?"), ("utf-8", "Erguß?"), ("windows-1252", "“Erguß”?")]
+)
+async def test_a_text_is_read_in_the_charset_of_its_part(service: Service, charset: str, text: str) -> None:
+    question = (None, text.encode(charset), f"text/plain; charset={charset}")
+    files = [("image", ("a.png", encoded(gradient()))), ("question", question)]
+    response = await service.client.post("/v1/answers", files=files)
+    assert response.json()["answers"][0]["question"] == text
+
+
+@pytest.mark.parametrize("questions", [["Effusion?", ""], ["", "Effusion?\n"], [" Effusion? "]])
+async def test_questions_are_stripped_and_empty_ones_are_none(service: Service, questions: list[str]) -> None:
+    response = await service.client.post(
+        "/v1/answers", files={"image": encoded(gradient())}, data={"question": questions}
+    )
+    assert [answer["question"] for answer in response.json()["answers"]] == ["Effusion?"]
+    blank = await service.client.post("/v1/answers", files={"image": encoded(gradient())}, data={"question": "   "})
+    assert blank.status_code == 400
