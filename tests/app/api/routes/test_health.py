@@ -78,7 +78,7 @@ async def test_metrics_count_requests_by_route_template(service: Service) -> Non
 async def test_an_unknown_path_is_404_and_makes_no_series_of_its_own(service: Service) -> None:
     response = await service.client.get("/v1/nothing/1.2.3")
     assert response.status_code == 404
-    assert response.json()["code"] == "not_found"
+    assert response.json()["error"]["code"] == "not_found"
     assert "1.2.3" not in (await service.client.get("/metrics")).text
 
 

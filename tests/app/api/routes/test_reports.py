@@ -73,7 +73,7 @@ async def test_the_seed_of_a_request_reaches_the_engine(service: Service) -> Non
     ("data", "field"),
     [
         ({"temperature": "3"}, "temperature"),
-        ({"seed": "-1"}, "seed"),
+        ({"seed": "-2"}, "seed"),
         ({"max_tokens": "0"}, "max_tokens"),
         ({"max_tokens": "100000"}, "max_tokens"),
         ({"surprise": "1"}, "surprise"),
