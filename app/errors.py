@@ -170,8 +170,9 @@ class GenerationAborted(Unavailable):
 
     code = "generation_aborted"
 
-    def __init__(self) -> None:
-        super().__init__("The engine ended the generation before its end; nothing of it is given.")
+    def __init__(self, detail: str = "", *, code: str | None = None) -> None:
+        words = "The engine ended the generation before its end; nothing of it is given."
+        super().__init__(detail or words, code=code)
 
 
 class OutOfSpace(CxrError):
