@@ -1,7 +1,6 @@
 """Content negotiation: the Content-Type of a request, and what Accept admits (RFC 9110 12.5.1)."""
 
 from dataclasses import dataclass
-from email.message import Message
 from urllib.request import parse_http_list
 
 from fastapi import Depends, Request
@@ -21,10 +20,7 @@ def check_content_type(request: Request, media_type: str) -> None:
 
 def boundary_of(request: Request) -> str:
     """The boundary of a multipart request; names of parameters are in any case (RFC 2045 5.1). Empty without one."""
-    message = Message()
-    message["Content-Type"] = request.headers.get("content-type", "")
-    found = message.get_param("boundary")
-    return found.strip() if isinstance(found, str) else ""
+    return str(parse_options_header(request.headers.get("content-type", ""))[1].get("boundary", ""))
 
 
 async def _json(request: Request) -> None:
