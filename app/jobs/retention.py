@@ -21,13 +21,14 @@ log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 60.0
 _AT_ONCE = 500
 Due = Callable[[sa.Connection], Sequence[Any]]
-Note = Callable[[str, set[str], int], Awaitable[None]]
+Note = Callable[[str, set[str], int, set[str] | None], Awaitable[None]]
 
 
 class Retention:
     """Deletes what is held once every job of its study has been over for the time that is set.
 
-    `erase` removes a study as a whole, and `note` tells the audit log how many of what were removed.
+    `erase` removes a study as a whole, and `note` tells the audit log how many of what were removed, and
+    whose, where their rows are gone with them.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Retention:
         database: Database,
         spool: Spool,
         erase: Callable[[Target], Awaitable[Erased]],
-        note: Note = lambda what, studies, count: _nothing(),
+        note: Note = lambda what, studies, count, patients: _nothing(),
     ) -> None:
         self._document_seconds = _seconds(settings.document_retention_days)
         self._row_seconds = _seconds(settings.row_retention_days)
@@ -81,7 +82,7 @@ class Retention:
                 break
         if removed:
             log.info("removed by age", kind=what, instances=removed)
-            await self._note(what, touched, removed)
+            await self._note(what, touched, removed, None)
         return removed
 
     async def _sweep_rows(self) -> None:
@@ -89,12 +90,12 @@ class Retention:
             return
         for study in await self._database.read(self._due_studies):
             erased = await self._erase(Target(study=study))
-            await self._note("rows", {study}, erased.instances)
+            await self._note("rows", {study}, erased.instances, erased.patients)
 
     async def _sweep_apart(self) -> None:
         def sweep(connection: sa.Connection) -> Sequence[Any]:
             oldest = self._database.now(connection) - self._failed_seconds
-            due = sa.select(apart.c.id, apart.c.file, apart.c.study_uid).where(apart.c.received < oldest)
+            due = sa.select(apart).where(apart.c.received < oldest)
             rows = connection.execute(due).all()
             for row in rows:
                 self._spool.path(row.file).unlink(missing_ok=True)
@@ -103,7 +104,12 @@ class Retention:
 
         if removed := await self._database.write(sweep):
             log.info("removed by age", kind="kept apart", instances=len(removed))
-            await self._note("what is kept apart", {row.study_uid for row in removed}, len(removed))
+            await self._note(
+                "what is kept apart",
+                {row.study_uid for row in removed},
+                len(removed),
+                {row.patient_id for row in removed},
+            )
 
     def _remove(self, released: Mapping[str, str]) -> dict[str, str]:
         """Remove files by UID; returns those that could not be."""

@@ -210,9 +210,10 @@ class StudyService:
             self._tokens.settle(job, 0)
         return erased
 
-    async def _note_removal(self, what: str, studies: set[str], count: int) -> None:
+    async def _note_removal(self, what: str, studies: set[str], count: int, patients: set[str] | None) -> None:
         if self._audit is not None:
-            what, patients = f"retention of {what}", await self._jobs.patients(studies)
+            what = f"retention of {what}"
+            patients = await self._jobs.patients(studies) if patients is None else patients
             self._audit.note(Kind.EXPIRED, "service", what, "ok", studies=studies, patients=patients, instances=count)
 
     async def occupancy(self) -> Occupancy:

@@ -26,7 +26,9 @@ class BodyRefused(Exception):
         self.answer = (status, title, detail, code)
 
 
-STALLED = BodyRefused(408, "Request timeout", "The body did not come in time.", "body_timeout")
+# Made anew each time: an exception that is kept and raised again keeps the frames of every time.
+def _stalled() -> BodyRefused:
+    return BodyRefused(408, "Request timeout", "The body did not come in time.", "body_timeout")
 
 
 class Stalls:
@@ -52,7 +54,7 @@ class Stalls:
             if task not in self._ended:
                 raise
             task.uncancel()
-            raise STALLED from None
+            raise _stalled() from None
         finally:
             self._waiting.pop(task, None)
             self._ended.discard(task)

@@ -6,9 +6,12 @@ import sqlite3
 
 import pytest
 
-from app.security.identity import Scope
+from app.security.audit import Kind
+from app.security.audit.events import DataSubjects
+from app.security.identity import Pseudonyms, Scope
 from app.security.keys import Keys
 from app.settings import Settings
+from tests.support.audit import events_of
 from tests.support.erasure import OTHER, WORDS, found_in, study_of
 from tests.support.service import Service, running
 from tests.support.studies import finished, instance, parsed, quick, stow
@@ -104,3 +107,7 @@ async def test_ages_remove_documents_reports_and_at_last_everything(settings: Se
             await asyncio.sleep(0.1)
         assert (await service.client.get("/v1/jobs")).json()["total"] == 0
     assert found_in(settings.state_dir, None) == {}
+    removed = [one for one in events_of(settings.state_dir) if one["event"] == Kind.EXPIRED]
+    patient = DataSubjects(Pseudonyms.from_state_dir(settings.state_dir)).patient("SENTINELID")
+    assert removed
+    assert all(one["patients"] == [patient] for one in removed)
