@@ -15,10 +15,11 @@ from app.api.asgi.access import RequestContext
 from app.api.asgi.auth import AuthMiddleware
 from app.api.asgi.body_limit import BodyLimit
 from app.api.asgi.prefix import Prefix
+from app.api.asgi.rate_headers import NAMES as RATE_HEADERS
 from app.api.asgi.shell import Shell
 from app.api.http import problems
 from app.api.readiness import ReadinessProbe
-from app.api.routes import chat, codes, dicomweb, health, images, jobs, models, reports, ui
+from app.api.routes import chat, codes, dicomweb, health, images, jobs, models, reports, ui, usage
 from app.api.state import ServiceState
 from app.codec import Codec
 from app.engine import Engine
@@ -192,6 +193,7 @@ def create_app(
         codes.router,
         chat.router,
         models.router,
+        usage.router,
         jobs.router,
         *dicomweb.routers,
         health.router,
@@ -217,7 +219,7 @@ def create_app(
             allow_origins=http.origins,
             allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Request-Timeout"],
-            expose_headers=["X-Request-Id", "Retry-After", "Warning"],
+            expose_headers=["X-Request-Id", "Retry-After", "Warning", *RATE_HEADERS],
         )
     app.add_middleware(RequestContext)
     if http.root_path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.security.identity import Scope
 
 _READING = ("GET", "HEAD")
+_ANY = tuple(Scope)
 _STUDIES = (Scope.DICOM_READ, Scope.JOBS_MANAGE, Scope.DICOM_STORE)
 
 
@@ -26,6 +27,10 @@ class Rule:
             return self.read
         return self.delete if method == "DELETE" and self.delete is not None else self.write
 
+    def spends(self, method: str) -> bool:
+        """Whether a request may take tokens: a client that has none left is refused before its body is read."""
+        return method == "POST" and self.task in ("report", "answer", "draw", "chat", "dicomweb")
+
     @property
     def is_open(self) -> bool:
         """Whether everybody is let in."""
@@ -34,7 +39,7 @@ class Rule:
     @property
     def audited(self) -> bool:
         """Whether its requests are kept in the audit log: all but those that touch no patient's data."""
-        return self.task not in ("operations", "models")
+        return self.task not in ("operations", "models", "usage")
 
 
 # The first prefix that fits counts. Of jobs, a client sees what `app.api.http.visibility` says.
@@ -46,6 +51,7 @@ RULES = (
     Rule("/v1/images/", (Scope.INFER,), "codes"),
     Rule("/v1/chat/", (Scope.INFER,), "chat"),
     Rule("/v1/models", (Scope.INFER,), "models"),
+    Rule("/v1/usage", _ANY, "usage"),
     Rule("/v1/jobs", _STUDIES, "studies", write=(Scope.JOBS_MANAGE,)),
     Rule("/v1/", (Scope.ADMIN,), "other"),
     Rule("/dicom-web/", (Scope.DICOM_READ,), "dicomweb", write=(Scope.DICOM_STORE,), delete=(Scope.ADMIN,)),

@@ -21,7 +21,10 @@ _REFERENCE_ROOM = 44
 
 @dataclass
 class DrawingRun:
-    """One drawing under way: the codes `kept` come first, `partials` unfinished images are emitted on the way."""
+    """One drawing under way: the codes `kept` come first, `partials` unfinished images are emitted on the way.
+
+    Of several drawings of one request the first counts the prompt's tokens, which all of them share.
+    """
 
     backend: Backend
     sampling: Sampling
@@ -31,6 +34,7 @@ class DrawingRun:
     partials: int = 0
     emit: Emit | None = None
     index: int = 0
+    _written: int = 0
     _partial: "asyncio.Task[None] | None" = None
 
     async def draw(self, prompt: Sequence[int]) -> Drawing:
@@ -48,7 +52,7 @@ class DrawingRun:
         with self.timings.stage("detokenise"):
             pixels = await self.backend.codec.decode(codes)
         metrics.IMAGE_TOKENS.labels(direction="out").inc(len(drawn))
-        usage = Usage(len(prompt) + len(self.kept), len(self.kept), len(drawn))
+        usage = Usage(self._counted(prompt), 0 if self.index else len(self.kept), self._written)
         drawing = Drawing(codes, pixels, self.sampling.seed, usage, self.index)
         if self.emit is not None:
             self.emit(drawing)
@@ -61,23 +65,31 @@ class DrawingRun:
         backend, vocabulary = self.backend, self.backend.bundle.vocabulary
         if not backend.reference_attempts:
             opened = [*prompt, *backend.bundle.prompts.image_opening(), *vocabulary.image_ids(self.kept)]
-            return await self._generate_masked(opened)
+            return await self._generate_masked(opened, self._counted(prompt))
         for attempt in range(backend.reference_attempts):
             sampling = self.sampling
             trial = replace(sampling, seed=sampling.seed + attempt, max_tokens=sampling.max_tokens + _REFERENCE_ROOM)
-            ids, _ = await collect(stream(backend.engine, prompt, Kind.ANY, trial, self.caller, self.timings))
+            # Each attempt is paid for.
+            read = 0 if attempt else self._counted(prompt)
+            deltas = stream(backend.engine, prompt, Kind.ANY, trial, self.caller, self.timings, read)
+            ids, _ = await collect(deltas)
+            self._written += len(ids)
             found = [token for token in ids if token >= vocabulary.image_offset]
             if len(found) == backend.bundle.image_tokens:
                 return vocabulary.codes(found)
         raise WorkerFailed(f"None of {backend.reference_attempts} unconstrained attempts drew a whole image.")
 
-    async def _generate_masked(self, opened: list[int]) -> list[int]:
+    def _counted(self, prompt: Sequence[int]) -> int:
+        # What opens an image is given where the published code has it written, and is not counted.
+        return 0 if self.index else len(prompt) + len(self.kept)
+
+    async def _generate_masked(self, opened: list[int], counted: int) -> list[int]:
         backend, vocabulary = self.backend, self.backend.bundle.vocabulary
         rows, columns = backend.bundle.manifest.image.grid
         due = partial_rows(rows, len(self.kept) // columns, self.partials)
         ids: list[int] = []
         number = 0
-        deltas = stream(backend.engine, opened, Kind.IMAGE, self.sampling, self.caller, self.timings)
+        deltas = stream(backend.engine, opened, Kind.IMAGE, self.sampling, self.caller, self.timings, counted)
         async with aclosing(deltas):
             async for delta in deltas:
                 ids.extend(delta.ids)
@@ -85,6 +97,7 @@ class DrawingRun:
                 if number < len(due) and due[number] <= done < rows:
                     self._begin_partial([*self.kept, *vocabulary.codes(ids)], number, done)
                     number += sum(step <= done for step in due[number:])
+        self._written = len(ids)
         return vocabulary.codes(ids)
 
     def _begin_partial(self, codes: list[int], number: int, done: int) -> None:

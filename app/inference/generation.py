@@ -63,15 +63,23 @@ class Usage:
 
 
 async def stream(
-    engine: Engine, prompt: Sequence[int], kind: Kind, sampling: Sampling, caller: Caller, timings: Timings
+    engine: Engine,
+    prompt: Sequence[int],
+    kind: Kind,
+    sampling: Sampling,
+    caller: Caller,
+    timings: Timings,
+    counted: int | None = None,
 ) -> AsyncGenerator[Delta]:
-    """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted.
+    """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted:
+    `counted` tokens of the prompt, as the usage of the answer has them (unset: all).
 
     Raises RateLimited where the client's tokens of the day do not reach for the longest answer, GenerationAborted where
     it ends without a reason, and as the engine does.
     """
     generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
-    settle = caller.reserve(len(prompt) + sampling.max_tokens) if caller.reserve is not None else None
+    read = len(prompt) if counted is None else counted
+    settle = caller.reserve(read + sampling.max_tokens) if caller.reserve is not None else None
     started, written, given_up, reason = time.perf_counter(), 0, False, None
     try:
         async with aclosing(engine.generate(generation)) as deltas:
@@ -91,7 +99,7 @@ async def stream(
     finally:
         if settle is not None:
             # Who gives up has been computed for, as far as anybody knows; whom the engine refuses has not.
-            settle(len(prompt) + written if written or given_up else 0)
+            settle(read + written if written or given_up else 0)
 
 
 async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:

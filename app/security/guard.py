@@ -61,6 +61,10 @@ class Guard:
         if not any(identity.may(scope) for scope in scopes):
             raise Forbidden(f"This key lacks the scope {' or '.join(scope.value for scope in scopes)}.")
 
+    def client_of_key(self, key_id: str) -> Identity:
+        """The client that shows the key with an id. Raises NotFound, and CxrError where the keys cannot be read."""
+        return self._keys.get(key_id).identity()
+
     def salt(self, identity: Identity) -> str | None:
         """The salt of a client's prefix cache: the speed of a shared one would reveal what other clients asked."""
         return None if identity is ANONYMOUS else self._pseudonyms(f"cache {identity.id}")

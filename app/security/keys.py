@@ -104,6 +104,10 @@ class Keys:
             return None
         return None if key.has_expired(time.time()) else key.identity()
 
+    def get(self, identity: str) -> Key:
+        """The key with an id. Raises NotFound, and CxrError as `list` does."""
+        return _pick({key.id: key for key in self.list()}, identity)
+
     def create(
         self,
         name: str,

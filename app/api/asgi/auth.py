@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.asgi.audit import note_request
 from app.api.asgi.headers import RawHeaders, header_of, raw, replaced, without_host
 from app.api.asgi.origin import check_host, check_origin, meant
+from app.api.asgi.rate_headers import rate_headers
 from app.api.http.problems import NOT_OFFERED, refusal
 from app.api.request_scope import request_scope
 from app.api.rules import Rule
@@ -62,6 +63,8 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         status = 0
+        identity: Identity | None = None
+        state: ServiceState = scope["app"].state.service
         context = request_scope(scope)
         rule = context.rule
 
@@ -72,12 +75,13 @@ class AuthMiddleware:
                 ours = _protection(
                     docs=context.path.startswith(_DOCS), tls=scope["scheme"] == "https", private=not rule.is_open
                 )
+                if identity is not None:
+                    ours = (*ours, *rate_headers(state.started_guard.limiter, identity))
                 message["headers"] = replaced(message["headers"], ours)
                 if status in _REDIRECTIONS:
                     message["headers"] = without_host(message["headers"])
             await send(message)
 
-        state: ServiceState = scope["app"].state.service
         if rule.is_open:
             try:
                 self._check_sender(scope, rule, state.guard)
@@ -87,13 +91,13 @@ class AuthMiddleware:
             await self._app(scope, receive, send_with_headers)
             return
         guard = state.started_guard
-        identity, admitted = None, False
+        admitted = False
         try:
             self._check_sender(scope, rule, guard)
             identity = await guard.identify(header_of(scope, b"authorization"), header_of(scope, b"x-api-key"))
             _authorise(guard, identity, rule, scope)
             context.identity = identity
-            with guard.limiter.admitted(identity):
+            with guard.limiter.admitted(identity, spends=rule.spends(scope["method"])):
                 admitted = True
                 await self._app(scope, receive, send_with_headers)
         except CxrError as error:

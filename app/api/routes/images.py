@@ -125,15 +125,14 @@ class ImagesTask:
 
 
 def _usage(drawings: Sequence[Drawing]) -> DrawUsage:
-    usage = drawings[0].usage
+    read = sum(drawing.usage.prompt_tokens for drawing in drawings)
+    image = sum(drawing.usage.image_tokens for drawing in drawings)
     drawn = sum(drawing.usage.completion_tokens for drawing in drawings)
     return DrawUsage(
-        input_tokens=usage.prompt_tokens,
+        input_tokens=read,
         output_tokens=drawn,
-        total_tokens=usage.prompt_tokens + drawn,
-        input_tokens_details=InputTokens(
-            image_tokens=usage.image_tokens, text_tokens=usage.prompt_tokens - usage.image_tokens
-        ),
+        total_tokens=read + drawn,
+        input_tokens_details=InputTokens(image_tokens=image, text_tokens=read - image),
     )
 
 

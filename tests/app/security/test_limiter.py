@@ -3,8 +3,10 @@
 import contextlib
 
 import pytest
+from limits.errors import StorageError
 
-from app.errors import Overloaded, RateLimited
+from app.api.asgi.rate_headers import rate_headers
+from app.errors import Overloaded, RateLimited, Unavailable
 from app.security.identity import ANONYMOUS, Allowance, Identity, Scope
 from app.security.limiter import Limiter
 from app.settings import LimitsSettings
@@ -85,3 +87,39 @@ def test_a_refused_reservation_takes_nothing() -> None:
         with pytest.raises(RateLimited):
             limiter.reserve(client(), 101)
     limiter.reserve(client(), 100)
+
+
+def test_a_changed_limit_keeps_what_was_counted_and_all_are_counted() -> None:
+    limiter = Limiter(LimitsSettings())
+    limiter.reserve(client(), 90)(80)
+    assert (limiter.tokens(client()).used, limiter.tokens(client()).remaining) == (80, None)
+    assert limiter.tokens(client(tokens_per_day=100)).remaining == 20
+    assert limiter.tokens(client("b")).used == 0
+    assert limiter.tokens(ANONYMOUS).used == 0
+
+
+def test_a_request_that_spends_nothing_is_let_in_without_tokens() -> None:
+    limiter = Limiter(LimitsSettings(tokens_per_day=1))
+    limiter.reserve(client(), 1)(1)
+    with limiter.admitted(client(), spends=False):
+        pass
+    with pytest.raises(RateLimited), limiter.admitted(client()):
+        pass
+
+
+def test_counters_that_do_not_answer_refuse_with_503_and_lose_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter = Limiter(LimitsSettings(tokens_per_day=100))
+    settle = limiter.reserve(client(), 10)
+
+    def gone(*_: object, **__: object) -> None:
+        raise StorageError(ConnectionError())
+
+    monkeypatch.setattr(limiter._storage, "get", gone)
+    monkeypatch.setattr(limiter._storage, "incr", gone)
+    for ask in (limiter.tokens, lambda key: limiter.reserve(key, 1), lambda key: limiter.admitted(key).__enter__()):
+        with pytest.raises(Unavailable) as refused:
+            ask(client())
+        assert refused.value.code == "limits_unavailable"
+    assert limiter.under_way == 0
+    settle(1)
+    assert rate_headers(limiter, client()) == ()

@@ -20,6 +20,7 @@ STUDIES = {Scope.DICOM, Scope.DICOM_STORE, Scope.DICOM_READ, Scope.JOBS_MANAGE}
 # What each role may do, as docs/security.md says: by method and path, the scopes that let in (`admin` always does).
 LETS_IN = [
     ("*", r"/v1/(reports|answers|images/|chat/|models)", {Scope.INFER}),
+    ("*", r"/v1/usage", set(Scope)),
     ("GET", r"/v1/jobs", STUDIES),
     ("*", r"/v1/jobs", {Scope.DICOM, Scope.JOBS_MANAGE}),
     ("GET", r"/dicom-web/", {Scope.DICOM, Scope.DICOM_READ}),
