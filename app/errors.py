@@ -20,6 +20,7 @@ CxrError
 ├── Unavailable               not ready, or shutting down
 ├── OutOfSpace                the disk is past its watermark, or full
 ├── Conflict                  the resource is not in a state that allows this
+├── KeyReused                 an idempotency key that stands for another request
 ├── DeliveryFailed            a destination did not take an object; `permanent` says that it never will
 ├── DeadlineExceeded          the request took longer than allowed
 ├── ClientGone                the client left before its answer was ready
@@ -186,6 +187,12 @@ class Conflict(CxrError):
     """The resource is not in a state that allows this."""
 
     code = "conflict"
+
+
+class KeyReused(CxrError):
+    """An idempotency key that stands for another request."""
+
+    code = "idempotency_key_reused"
 
 
 class DeliveryFailed(CxrError):

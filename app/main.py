@@ -9,17 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.middleware.cors import CORSMiddleware
 
-from app.api.asgi.access import RequestContext
-from app.api.asgi.auth import AuthMiddleware
-from app.api.asgi.body_limit import BodyLimit
-from app.api.asgi.prefix import Prefix
-from app.api.asgi.rate_headers import NAMES as RATE_HEADERS
-from app.api.asgi.shell import Shell
+from app.api.asgi import stack
 from app.api.http import problems
 from app.api.readiness import ReadinessProbe
-from app.api.routes import chat, codes, dicomweb, health, images, jobs, models, reports, ui, usage
+from app.api.routes import chat, codes, dicomweb, drawings, health, images, jobs, models, reports, ui, usage
 from app.api.state import ServiceState
 from app.codec import Codec
 from app.engine import Engine
@@ -40,6 +34,7 @@ from app.security.guard import Guard
 from app.security.identity import Pseudonyms
 from app.settings import Settings
 from app.store.audit_heads import AuditHeads
+from app.store.kept import KeptAnswers
 from app.store.private_folder import prepare
 from app.telemetry import tracing
 from app.telemetry.metrics import BUNDLE_INFO
@@ -136,6 +131,8 @@ def create_app(
         )
         # Known before it has started: a start that fails is closed, too.
         state.studies = opened
+        secret = Pseudonyms.from_state_dir(settings.state_dir).key("kept answers")
+        state.kept = KeptAnswers(opened.database, secret, settings.limits.max_kept_mb * 1_000_000)
         assert state.audit is not None
         heads = AuditHeads(opened.database, state.audit.name)
         noted = await asyncio.to_thread(heads.noted)
@@ -190,6 +187,7 @@ def create_app(
     for router in (
         reports.router,
         images.router,
+        drawings.router,
         codes.router,
         chat.router,
         models.router,
@@ -201,29 +199,7 @@ def create_app(
         app.include_router(router)
     ui.install(app)
     problems.install(app)
-    limits = settings.limits
-    app.add_middleware(Shell)
-    app.add_middleware(
-        BodyLimit,
-        upload_limit=limits.max_upload_mb * 1_000_000,
-        json_limit=limits.max_json_mb * 1_000_000,
-        study_limit=limits.max_study_mb * 1_000_000,
-        seconds=limits.deadline_seconds,
-    )
-    http = settings.http
-    app.add_middleware(AuthMiddleware, hosts=http.hosts, listening=settings.host, origins=http.origins)
-    if http.origins:
-        # Pages of these sites may read answers; a key is sent by their script, never a cookie.
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=http.origins,
-            allow_methods=["GET", "HEAD", "POST", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Request-Timeout"],
-            expose_headers=["X-Request-Id", "Retry-After", "Warning", *RATE_HEADERS],
-        )
-    app.add_middleware(RequestContext)
-    if http.root_path:
-        app.add_middleware(Prefix, prefix=http.root_path)
+    stack.install(app, settings)
     return app
 
 

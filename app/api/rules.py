@@ -37,6 +37,11 @@ class Rule:
         return not self.read
 
     @property
+    def embeddable(self) -> bool:
+        """Whether pages of other sites may show it: a drawing by its URL."""
+        return self.task == "file"
+
+    @property
     def audited(self) -> bool:
         """Whether its requests are kept in the audit log: all but those that touch no patient's data."""
         return self.task not in ("operations", "models", "usage")
@@ -48,6 +53,8 @@ RULES = (
     Rule("/v1/answers", (Scope.INFER,), "answer"),
     Rule("/v1/images/generations", (Scope.INFER,), "draw"),
     Rule("/v1/images/edits", (Scope.INFER,), "draw"),
+    # The signature of a drawing's URL is its key.
+    Rule("/v1/images/files/", (), "file"),
     Rule("/v1/images/", (Scope.INFER,), "codes"),
     Rule("/v1/chat/", (Scope.INFER,), "chat"),
     Rule("/v1/models", (Scope.INFER,), "models"),

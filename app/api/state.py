@@ -12,11 +12,12 @@ from app.jobs.service import StudyService
 from app.security.audit import AuditLog
 from app.security.guard import Guard
 from app.settings import Settings
+from app.store.kept import KeptAnswers
 
 
 @dataclass
 class ServiceState:
-    """The parts of one application. `guard`, `audit` and `studies` are there once it has started."""
+    """The parts of one application. `guard`, `audit`, `studies` and `kept` are there once it has started."""
 
     settings: Settings
     lifecycle: Lifecycle
@@ -26,6 +27,7 @@ class ServiceState:
     guard: Guard | None = None
     audit: AuditLog | None = None
     studies: StudyService | None = None
+    kept: KeptAnswers | None = None
 
     @property
     def started_guard(self) -> Guard:

@@ -4,6 +4,7 @@ own age.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ import structlog
 from app.settings import StudySettings
 from app.store.database import Database
 from app.store.erasure import Erased, Target
+from app.store.kept import remove_expired
 from app.store.records import FINAL, JobState
 from app.store.spool import Spool
 from app.store.tables import apart, instances, jobs, studies
@@ -55,6 +57,7 @@ class Retention:
                 await self.sweep()
                 await self._sweep_apart()
                 await self._sweep_rows()
+                await self._database.write(partial(remove_expired, self._database))
             except Exception as error:  # a sweep that fails is not the last one
                 log.error("retention failed", exc_info=error)
             await asyncio.sleep(_EVERY_SECONDS)

@@ -69,6 +69,10 @@ class Guard:
         """The salt of a client's prefix cache: the speed of a shared one would reveal what other clients asked."""
         return None if identity is ANONYMOUS else self._pseudonyms(f"cache {identity.id}")
 
+    def key(self, purpose: str) -> bytes:
+        """A key of its own for a purpose, from the installation's secret."""
+        return self._pseudonyms.key(purpose)
+
     def pseudonym(self, prompt: str) -> str:
         """The same for the same prompt on this installation; it cannot be found by guessing prompts elsewhere."""
         return self._pseudonyms(f"prompt {prompt}")

@@ -38,6 +38,9 @@ class LimitsSettings(Group):
     study_tokens: PositiveInt = Field(
         default=1_024, description="set aside of a sender's tokens per study, until its report is there"
     )
+    max_kept_mb: PositiveInt = Field(
+        default=1_024, description="answers kept for retries and drawings kept for their URLs, in the database"
+    )
     storage: str = Field(
         default="memory://", description="where the limits count (a URL of the limits library); replicas share redis://"
     )

@@ -138,12 +138,14 @@ class Database:
         """The time by the database's clock, in seconds since the epoch."""
         return float(connection.execute(sa.select(self.clock)).scalar_one())
 
-    def insert_new(self, connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert the rows whose primary keys are not there yet."""
+    def insert_new(self, connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Insert the rows whose primary keys are not there yet; returns how many."""
         rows = list(rows)
-        if rows:
-            dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-            connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+        if not rows:
+            return 0
+        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+        return len(connection.execute(insert, rows).all())
 
     def forget_deleted(self) -> None:
         """Let nothing of deleted rows lie about in the database's files, as far as its own means go."""

@@ -93,6 +93,15 @@ def _audit_heads(connection: sa.Connection) -> None:
     )
 
 
+def _kept(connection: sa.Connection) -> None:
+    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+    connection.exec_driver_sql(
+        f"CREATE TABLE cxr_kept (id VARCHAR(64) NOT NULL PRIMARY KEY, digest VARCHAR(64) NOT NULL, data {binary}, "
+        "bytes BIGINT NOT NULL, expires FLOAT NOT NULL)"
+    )
+    connection.exec_driver_sql("CREATE INDEX ix_cxr_kept_expires ON cxr_kept (expires)")
+
+
 @dataclass(frozen=True)
 class Migration:
     """One step from a version of the schema to the next."""
@@ -109,6 +118,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("owners of studies, instances kept apart", _owners),
     Migration("head of the audit log", _audit_heads),
     Migration("workflows of the first release as JSON", rewrite_workflows),
+    Migration("answers that are kept for a while", _kept),
 )
 
 

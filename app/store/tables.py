@@ -114,6 +114,17 @@ audit_heads = sa.Table(
     sa.Column("updated", sa.Float, nullable=False),
 )
 
+# One row an answer that is kept for a while (kept.py); `data` is null while it is made.
+kept = sa.Table(
+    "cxr_kept",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("data", sa.LargeBinary),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("expires", sa.Float, nullable=False, index=True),
+)
+
 # One row a job and destination.
 deliveries = sa.Table(
     "cxr_deliveries",

@@ -73,7 +73,10 @@ class AuthMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 ours = _protection(
-                    docs=context.path.startswith(_DOCS), tls=scope["scheme"] == "https", private=not rule.is_open
+                    docs=context.path.startswith(_DOCS),
+                    tls=scope["scheme"] == "https",
+                    private=not rule.is_open,
+                    embeddable=rule.embeddable,
                 )
                 if identity is not None:
                     ours = (*ours, *rate_headers(state.started_guard.limiter, identity))
@@ -129,8 +132,10 @@ def _is_offered(scope: Scope) -> bool:
 
 
 @cache
-def _protection(*, docs: bool, tls: bool, private: bool) -> RawHeaders:
+def _protection(*, docs: bool, tls: bool, private: bool, embeddable: bool) -> RawHeaders:
     headers = {**_HEADERS, "Content-Security-Policy": _DOCS_POLICY if docs else _POLICY}
+    if embeddable:
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if tls:
         headers["Strict-Transport-Security"] = _HSTS
     if private:

@@ -46,6 +46,7 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.UnusableImage, 422, "Unusable image"),
     (errors.InputError, 400, "Invalid input"),
     (errors.Conflict, 409, "Conflict"),
+    (errors.KeyReused, 422, "Unprocessable content"),
     (errors.Unauthenticated, 401, "Unauthorized"),
     (errors.Forbidden, 403, "Forbidden"),
     (errors.Misdirected, 421, "Misdirected request"),

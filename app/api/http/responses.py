@@ -49,7 +49,7 @@ _MEANING = {
     410: "It was held, and is not any more: removed, missing or damaged; `code` says which",
     413: "More bytes than allowed",
     415: "Not an image that is read here, or the wrong Content-Type",
-    422: "Readable, but not a usable frontal chest radiograph; `code` says why",
+    422: "Readable, but not a usable frontal chest radiograph, or an Idempotency-Key of another request; see `code`",
     429: "A queue is full, or the key has done as much as it may; see Retry-After",
     500: "One request failed inside",
     503: "Not ready, shutting down, or without its database; see Retry-After",
@@ -84,5 +84,5 @@ def openai_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return _documented(statuses, OpenAIError, "application/json")
 
 
-OPENAI_ERRORS = openai_errors(400, 404, 413, 415, 429, 500, 503, 504)
+OPENAI_ERRORS = openai_errors(400, 404, 413, 415, 422, 429, 500, 503, 504)
 OPENAI_READING_ERRORS = openai_errors(400, 404, 413, 415, 422, 429, 500, 503, 504)

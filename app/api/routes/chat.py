@@ -156,4 +156,4 @@ async def create_completion(body: ChatRequest, request: Request) -> Response:
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     options = Options(body.temperature, body.top_p, most, body.seed, context.caller, stop)
     include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-    return await respond(context, ChatTask(context, turn, options, include_usage), stream=bool(body.stream))
+    return await respond(context, ChatTask(context, turn, options, include_usage), body, stream=bool(body.stream))

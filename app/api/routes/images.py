@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from app.api.http import drawing_urls
 from app.api.http.context import Context, check_count, check_prompt
 from app.api.http.forms import form_body, read_form
 from app.api.http.json_body import JsonRoute
@@ -49,6 +50,8 @@ class ImagesTask:
         check_model(body.model, backend)
         if body.size not in ("auto", self._size):
             raise InvalidRequest(f"size: this model draws {self._size}", code="unsupported_size")
+        if body.stream and body.response_format == "url":
+            raise InvalidRequest("response_format: a stream has b64_json", code="unsupported_response_format")
         check_count("n", body.n, self.context.limits.max_images)
         check_prompt("prompt", body.prompt, self.context.limits)
         rows = backend.bundle.manifest.image.grid[0]
@@ -77,12 +80,18 @@ class ImagesTask:
             backend, body.prompt, options, self.timings, body.n, kept=kept, partials=partials, emit=emit
         )
 
-    def _file(self, drawing: Drawing | PartialImage, output_format: OutputFormat) -> str:
+    def _file(self, drawing: Drawing | PartialImage, output_format: OutputFormat) -> bytes:
         bundle = self.context.backend.bundle
         provenance = Provenance(
             bundle.manifest.label, bundle.sha256, drawing.seed, self.context.pseudonym(self.body.prompt)
         )
-        return base64.b64encode(render(drawing.pixels, output_format, provenance)).decode()
+        return render(drawing.pixels, output_format, provenance)
+
+    async def _item(self, drawing: Drawing, file: bytes) -> DrawnImage:
+        if self.body.response_format == "url":
+            url = await drawing_urls.offer(self.context.request, file, self.body.output_format)
+            return DrawnImage(url=url, seed=drawing.seed)
+        return DrawnImage(b64_json=base64.b64encode(file).decode(), seed=drawing.seed)
 
     async def respond(self, result: list[Drawing]) -> Response:
         """All drawings as one body."""
@@ -90,14 +99,14 @@ class ImagesTask:
             files = await asyncio.to_thread(lambda: [self._file(one, self.body.output_format) for one in result])
         body = DrawBody(
             created=int(time.time()),
-            data=[DrawnImage(b64_json=file, seed=drawing.seed) for file, drawing in zip(files, result, strict=True)],
+            data=[await self._item(drawing, file) for drawing, file in zip(result, files, strict=True)],
             output_format=self.body.output_format,
             size=self._size,
             usage=_usage(result),
             model=self.context.backend.bundle.manifest.label,
             timings=self.timings.milliseconds(),
         )
-        return respond_json(body)
+        return respond_json(body, exclude_none=True)
 
     async def events(self, item: Event | Result[list[Drawing]]) -> Iterable[bytes]:
         """OpenAI's events of a partial image or of a drawing; the result as a whole adds none."""
@@ -107,7 +116,7 @@ class ImagesTask:
         partial_dicom = isinstance(item, PartialImage) and self.body.output_format == "dicom"
         output_format: OutputFormat = "png" if partial_dicom else self.body.output_format
         common = {
-            "b64_json": await asyncio.to_thread(self._file, item, output_format),
+            "b64_json": base64.b64encode(await asyncio.to_thread(self._file, item, output_format)).decode(),
             "created_at": int(time.time()),
             "size": self._size,
             "quality": "auto",
@@ -155,7 +164,7 @@ async def create_images(body: DrawRequest, request: Request) -> Response:
     context = Context.from_request(request)
     task = ImagesTask(context, body, "image_generation")
     task.check()
-    return await respond(context, task, stream=body.stream)
+    return await respond(context, task, body, stream=body.stream)
 
 
 @router.post(
@@ -171,4 +180,4 @@ async def redraw_images(request: Request) -> Response:
     form = await read_form(request, RedrawForm)
     task = ImagesTask(context, form, "image_edit", form.image, form.keep_rows)
     task.check()
-    return await respond(context, task, stream=form.stream)
+    return await respond(context, task, form, stream=form.stream)

@@ -124,7 +124,7 @@ async def create_report(request: Request) -> Response:
     if media_type in DOCUMENT_TYPES:
         await asyncio.to_thread(check_source, form.image, headers)
     task = ReportTask(context, form, media_type, _options(context, form), headers)
-    return await respond(context, task, stream=media_type == EVENT_STREAM)
+    return await respond(context, task, form, stream=media_type == EVENT_STREAM, media_type=media_type)
 
 
 @dataclass(frozen=True)
@@ -199,4 +199,4 @@ async def create_answers(request: Request) -> Response:
     for question in form.question:
         check_prompt("question", question, context.limits)
     task = AnswersTask(context, form, _options(context, form))
-    return await respond(context, task, stream=media_type == EVENT_STREAM)
+    return await respond(context, task, form, stream=media_type == EVENT_STREAM)

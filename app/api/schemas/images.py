@@ -25,7 +25,9 @@ class DrawRequest(WireModel):
     model: str | None = None
     n: OrOne = Field(default=1, ge=1, description="number of radiographs")
     size: OrAuto = Field(default="auto", description="`auto` or the bundle's size, such as 256x256")
-    response_format: Annotated[Literal["b64_json"], NullIs("b64_json")] = "b64_json"
+    response_format: Annotated[Literal["b64_json", "url"], NullIs("b64_json")] = Field(
+        default="b64_json", description="`url`: a signed URL for an hour, which needs no key; a stream has none"
+    )
     output_format: Annotated[OutputFormat, NullIs("png")] = "png"
     quality: Annotated[Any, neutral("auto", "standard", "medium")] = None
     background: Annotated[Any, neutral("auto", "opaque")] = None
@@ -63,7 +65,8 @@ class RedrawForm(DrawRequest):
 class DrawnImage(WireModel):
     """One radiograph."""
 
-    b64_json: str
+    b64_json: str | None = None
+    url: str | None = Field(default=None, description="with `response_format` `url`")
     seed: int
 
 

@@ -15,7 +15,7 @@ from app.settings import Settings
 from tests.support.service import Service, running
 
 OPEN = {"/livez", "/readyz", "/startupz", "/health", "/version", "/docs", "/openapi.json", "/"}
-OPEN_TREES = ("/static-offline-docs", "/ui", "/docs")
+OPEN_TREES = ("/static-offline-docs", "/ui", "/docs", "/v1/images/files")
 STUDIES = {Scope.DICOM, Scope.DICOM_STORE, Scope.DICOM_READ, Scope.JOBS_MANAGE}
 # What each role may do, as docs/security.md says: by method and path, the scopes that let in (`admin` always does).
 LETS_IN = [
