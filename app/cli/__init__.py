@@ -1,8 +1,10 @@
 """`cxr`: the command line. This module puts the commands together; each group's module holds arguments and work."""
 
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
+import structlog
 import typer
 
 from app.cli import (
@@ -59,6 +61,8 @@ def _main(
     ] = False,
 ) -> None:
     """Serve a language model that reads and draws chest radiographs."""
+    # Standard output is for what a command is asked for: a key, a report.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def main() -> None:

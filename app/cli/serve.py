@@ -48,6 +48,7 @@ def serve(
 async def _serve_forever(settings: Settings, console: Console) -> int:
     """Serve until interrupted; returns the process's exit status."""
     from app.main import create_app
+    from app.server.descriptors import raise_limit
     from app.server.process import forbid_tracing, share_arenas, write_for_owner_alone
     from app.server.run import Server
     from app.telemetry import logs
@@ -56,6 +57,7 @@ async def _serve_forever(settings: Settings, console: Console) -> int:
     write_for_owner_alone()
     share_arenas()
     forbid_tracing()
+    raise_limit()
     # SIGUSR1 writes the stacks of all threads to standard error, to diagnose a process that hangs.
     faulthandler.register(signal.SIGUSR1, file=2)
     # CUDA's compile cache defaults to the home folder, which may be read-only.

@@ -17,6 +17,7 @@ from app.engine.fake import FakeEngine
 from app.imaging import InlineReader, Sandbox
 from app.main import create_app
 from app.screening.fake import FakeScreen
+from app.server.descriptors import raise_limit
 from app.server.process import write_for_owner_alone
 from app.server.run import Server, run
 from app.settings import load_settings
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logs.configure()
     write_for_owner_alone()
+    raise_limit()
     faulthandler.register(signal.SIGUSR1, file=2)
     settings = load_settings(port=given.port, state_dir=given.state_dir)
     bundle = load(settings.bundle)

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from app.api.state import ServiceState
 from app.inference.lifecycle import Lifecycle, Phase
 from app.security.audit import Kind
+from app.server import descriptors
 from app.server.handshakes import watch
 from app.server.http_protocol import BoundedHttpProtocol
 from app.server.systemd import notify
@@ -123,7 +124,8 @@ class Server:
 
     async def serve(self) -> int:
         """Serve until a signal stops it or a part fails; returns the process's exit status."""
-        watchers = [asyncio.create_task(work) for work in (self._stop_when_failed(), self._settle())]
+        works = (self._stop_when_failed(), self._settle(), descriptors.watch())
+        watchers = [asyncio.create_task(work) for work in works]
         # uvicorn raises the signal that stopped it once more at its end, for the handler that was there before; a
         # service that a signal has stopped ends with status 0.
         for number in (signal.SIGINT, signal.SIGTERM):

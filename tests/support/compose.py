@@ -18,6 +18,7 @@ class Volumes:
         self.state, self.secrets = folder / "state", folder / "secrets"
         for path in (self.state, *(self.secrets / name for name in FOLDERS)):
             path.mkdir(parents=True)
+            path.chmod(0o755)  # as those of a new volume are
 
     def start(self, what: str = "make", status: int = 0) -> str:
         command = [sys.executable, str(SCRIPT), what, "--state", str(self.state), "--folder", str(self.secrets)]

@@ -17,6 +17,8 @@ from app.errors import CxrError
 T = TypeVar("T")
 EVENT_STREAM = "text/event-stream"
 _KEEP_ALIVE_SECONDS = 10.0
+# What fails within it is an ordinary error response. Then clients and proxies with short time-outs see a byte.
+_HEADERS_SECONDS = 0.5
 
 
 def event(data: dict[str, Any], name: str | None = None) -> bytes:
@@ -29,12 +31,13 @@ async def respond_with_events(
 ) -> StreamingResponse:
     """`items` as a stream of the events that `events` makes of each.
 
-    What fails before the first of them is raised, for an ordinary error response; later it is an `error` event.
-    Comments keep the connection open between events. `items` is closed when the response ends.
+    What fails at once, before the first of them, is raised, for an ordinary error response; later it is an `error`
+    event. The headers and a comment go out where the first event takes longer, and comments keep the connection open
+    between events. `items` is closed when the response ends.
     """
     first = asyncio.ensure_future(anext(items))
     try:
-        await asyncio.wait({first}, timeout=_KEEP_ALIVE_SECONDS)
+        await asyncio.wait({first}, timeout=_HEADERS_SECONDS)
         if first.done() and first.exception() is not None:
             first.result()
     except BaseException:
@@ -54,6 +57,8 @@ async def _body(
     events: Callable[[T], Awaitable[Iterable[bytes]]],
 ) -> AsyncIterator[bytes]:
     try:
+        if not pending.done():
+            yield KEEPALIVE_COMMENT
         while True:
             done, _ = await asyncio.wait({pending}, timeout=_KEEP_ALIVE_SECONDS)
             if not done:

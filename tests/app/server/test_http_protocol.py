@@ -1,6 +1,7 @@
 """What the server reads of a request's head, and how long it waits for one."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -84,3 +85,44 @@ async def test_a_connection_may_rest_between_requests(port: int, monkeypatch: py
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
     whole = HEAD + b"\r\n"
     assert (await ask(port, whole, whole, pause=0.5)).count(b"HTTP/1.1 200") == 2
+
+
+async def _many_answers(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which more is answered than its buffers take."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=connection, limit=4_096)
+    writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 80)
+    return reader, writer
+
+
+async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
+    found = b""
+    while piece := await asyncio.wait_for(reader.read(100_000), 5.0):
+        found += piece
+    return found
+
+
+async def test_a_client_that_reads_nothing_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "UNREAD_SECONDS", 0.3)
+    reader, writer = await _many_answers(port)
+    await asyncio.sleep(1.0)
+    assert (await _read_to_end(reader)).count(b"HTTP/1.1 200") < 80
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_client_that_reads_slowly_gets_everything(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "UNREAD_SECONDS", 1.5)
+    reader, writer = await _many_answers(port)
+    found, began = b"", asyncio.get_running_loop().time()
+    while found.count(b"HTTP/1.1 200") < 80:
+        piece = await asyncio.wait_for(reader.read(100_000), 5.0)
+        assert piece
+        found += piece
+        if asyncio.get_running_loop().time() < began + 3.0:
+            await asyncio.sleep(0.05)
+    writer.close()
+    await writer.wait_closed()

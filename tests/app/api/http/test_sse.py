@@ -83,6 +83,7 @@ async def test_a_slow_stream_is_kept_open_and_ends_at_its_deadline(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "_KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(sse, "_HEADERS_SECONDS", 0.05)
     service.engine.step_seconds = 0.3
     response = await service.client.post(
         "/v1/reports", files={"image": IMAGE}, headers={**STREAM, "X-Request-Timeout": "0.2"}
