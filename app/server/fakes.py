@@ -1,7 +1,7 @@
 """The service on fakes, as a process: real HTTP, DIMSE, database and workflows; engine, codec and decoder are fakes.
 
-`python -m app.server.fakes --port N [--state-dir DIR] [--step-seconds S] [--decoders]`; everything else by CXR_*
-variables. Tests kill it, benchmarks measure the gateway with it.
+`python -m app.server.fakes --port N [--state-dir DIR] [--decoders]` and how the engine behaves; everything else by
+CXR_* variables. Tests kill it, benchmarks measure the gateway with it.
 """
 
 import argparse
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state-dir", type=Path)
     parser.add_argument("--decoders", action="store_true", help="decode in confined processes, as the service does")
     parser.add_argument("--step-seconds", type=float, default=0.0, help="time of one engine step")
+    parser.add_argument("--chunk", type=int, default=16, help="tokens of one engine step")
+    parser.add_argument("--aborts-after", type=int, help="steps after which the engine breaks a generation off")
     given = parser.parse_args(arguments)
     logs.configure()
     write_for_owner_alone()
@@ -50,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bundle = load(settings.bundle)
     image = bundle.manifest.image
     codebook_size = bundle.manifest.vocabulary.codebook_size
-    engine = FakeEngine(bundle.vocabulary, step_seconds=given.step_seconds)
+    engine = FakeEngine(bundle.vocabulary, step_seconds=given.step_seconds, chunk=given.chunk)
+    engine.aborts_after = given.aborts_after
     codec = FakeCodec(size=image.size, grid=image.grid, codebook_size=codebook_size)
     reader = (Sandbox if given.decoders else InlineReader)(settings.imaging, image.size)
     for number, part in ((ENGINE_DIES, engine), (CODEC_DIES, codec)):
