@@ -16,7 +16,7 @@ from tests.support.service import ROOT
 FOLDER = ROOT / "requirements"
 SERVICE = ("cpu.txt", "torch-pypi.txt")
 ALL = (*SERVICE, "dev.txt")
-LOCKS = (*ALL, "torch-cpu.txt", "gpu.txt", "sbom.txt")
+LOCKS = (*ALL, "torch-cpu.txt", "gpu.txt", "sbom.txt", "clients.txt")
 PYTHONS = ("3.11", "3.12", "3.13")
 # How PyPI is reached may come from outside; what is found there may not.
 KEPT = {"PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY", "PIP_DEFAULT_TIMEOUT"}
@@ -28,7 +28,7 @@ def pins(*files: str) -> dict[str, Pin]:
 
 
 def test_a_package_is_pinned_once() -> None:
-    for files in (ALL, ("gpu.txt",)):
+    for files in (ALL, ("gpu.txt",), ("clients.txt",)):
         text = "".join((FOLDER / file).read_text() for file in files)
         names = re.findall("^[^ =]+(?===)", text, re.MULTILINE)
         assert len(names) == len(set(names)) == len(pins(*files))
@@ -83,7 +83,7 @@ def resolving(fresh: Path, version: str, files: tuple[str, ...], report: Path) -
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("files", [ALL, ("gpu.txt",)], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("files", [ALL, ("gpu.txt",), ("clients.txt",)], ids=["cpu", "gpu", "clients"])
 def test_the_locks_resolve_from_plain_pypi_alone_to_files_whose_hashes_they_hold(
     files: tuple[str, ...], tmp_path: Path
 ) -> None:
