@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DICOM ?=
 ARGS ?=
 
-.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest train-gpu attacks lock lock-images check-images clean
+.PHONY: FORCE help setup setup-dev peers demo serve test test-fast test-clients test-slow test-pythons lint fullsize sbom audit soak load bench bench-all bench-gpu bench-ingest train-gpu attacks lock lock-images check-images clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -52,6 +52,9 @@ test: lint  ## style, types, every test
 
 test-fast: setup-dev  ## unit tests only: no engine, no network
 	$(BIN)/pytest -m "not slow and not engine and not network"
+
+test-clients: setup-dev  ## other projects' clients against the service on fakes (their environment: .venv-clients)
+	$(BIN)/pytest tests/clients
 
 test-slow: setup-dev  ## the long tests
 	$(BIN)/pytest -m slow
@@ -112,4 +115,4 @@ check-images:  ## fail where an image is named by its tag alone: before a releas
 	@$$(requirements/find-python $(PYTHON)) deploy/images.py --check
 
 clean:  ## remove the environment and what the service wrote
-	rm -rf $(VENV) state out
+	rm -rf $(VENV) .venv-clients state out

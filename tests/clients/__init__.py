@@ -1,0 +1,1 @@
+"""Clients of the field, unmodified, against the service on fakes."""
