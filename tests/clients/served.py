@@ -8,11 +8,13 @@ from pathlib import Path
 
 import httpx
 
+from app.settings import Settings
 from benchmarks.contenders.served import ServedContender
+from models.bundle.manifest import read_manifest
 from tests.clients.environment import PYTHON
 from tests.support.process import ServiceProcess
 
-MODEL = "llm-cxr-demo-0.3"
+MODEL = read_manifest(Settings().bundle).label
 # LiteLLM would fetch a list of prices when it is imported.
 OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 # With four ids a step the text comes in two pieces.

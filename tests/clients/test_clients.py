@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.clients import environment
-from tests.clients.served import OFFLINE, Proxy, services
+from tests.clients.served import MODEL, OFFLINE, Proxy, services
 from tests.support.service import encoded, gradient
 
 CASES = Path(__file__).parent / "cases"
@@ -80,7 +80,7 @@ def outcome(
     def of(client: Client, case: str) -> str:
         if client not in found:
             more = request.getfixturevalue("proxy") if client.name == "litellm-proxy" else {}
-            given = {**addresses, **more, "image": image, "provider": client.provider}
+            given = {**addresses, **more, "image": image, "model": MODEL, "provider": client.provider}
             found[client] = run(client, given, tmp_path_factory.mktemp("home"))
         return found[client](case)
 

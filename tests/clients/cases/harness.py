@@ -9,9 +9,8 @@ from typing import Any
 
 GIVEN = json.loads(sys.argv[1])
 # Addresses (that of `ABORTING` has an engine that ends every generation early) and a data URI.
-SERVICE, ABORTING, IMAGE = GIVEN["service"], GIVEN["aborting"], GIVEN["image"]
+SERVICE, ABORTING, IMAGE, MODEL = GIVEN["service"], GIVEN["aborting"], GIVEN["image"], GIVEN["model"]
 PNG = base64.b64decode(IMAGE.partition(",")[2])
-MODEL = "llm-cxr-demo-0.3"
 REPORT = "The lungs are clear."
 DRAWN = "A synthetic radiograph."
 
