@@ -23,6 +23,7 @@ from app.api.state import ServiceState
 from app.inference.lifecycle import Lifecycle, Phase
 from app.security.audit import Kind
 from app.server import descriptors
+from app.server.forwarded import Forwarded
 from app.server.handshakes import watch
 from app.server.http_protocol import BoundedHttpProtocol
 from app.server.systemd import notify
@@ -81,7 +82,7 @@ class Server:
         self._lifecycle: Lifecycle = app.state.service.lifecycle
         self._server = _Draining(
             uvicorn.Config(
-                app,
+                Forwarded(app, list(settings.http.trusted_proxies)),
                 host=settings.host,
                 port=settings.port,
                 log_config=None,
@@ -89,7 +90,7 @@ class Server:
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 http=BoundedHttpProtocol,
-                forwarded_allow_ips=list(settings.http.trusted_proxies),
+                proxy_headers=False,  # `Forwarded` reads them
                 timeout_graceful_shutdown=round(settings.drain.limit_seconds),
                 ssl_certfile=settings.tls.certificate,
                 ssl_keyfile=settings.tls.key,

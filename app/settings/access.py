@@ -12,6 +12,7 @@ from app.settings.group import Group
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TENANT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 DEFAULT_TENANT = "default"
+ROOT_PATH = r"^(/[A-Za-z0-9._~-]+)*$"
 
 
 class LimitsSettings(Group):
@@ -62,12 +63,12 @@ class HttpSettings(Group):
 
     root_path: str = Field(
         default="",
-        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        pattern=ROOT_PATH,
         description="path below which a proxy offers the service, such as /cxr; the proxy may take it off or leave it",
     )
     trusted_proxies: tuple[str, ...] = Field(
         default=("127.0.0.1", "::1"),
-        description="addresses or networks whose X-Forwarded-For and -Proto are believed, as a JSON list",
+        description="addresses or networks whose X-Forwarded-For, -Proto and -Prefix are believed, as a JSON list",
     )
 
     @field_validator("trusted_proxies")

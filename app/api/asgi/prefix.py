@@ -4,17 +4,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Prefix:
-    """ASGI middleware outside of all others: puts the prefix back where a proxy has taken it off."""
+    """ASGI middleware outside of all others: puts the prefix back where a proxy has taken it off.
 
-    def __init__(self, app: ASGIApp, prefix: str) -> None:
+    The prefix is that of the settings, or else what a trusted proxy says (`app.server.forwarded`).
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str = "") -> None:
         self._app = app
         self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        path = str(scope.get("path", ""))
-        if path != self._prefix and not path.startswith(f"{self._prefix}/"):
-            scope["path"] = self._prefix + path
+        path, prefix = str(scope.get("path", "")), self._prefix or str(scope.get("root_path", ""))
+        if prefix and path != prefix and not path.startswith(f"{prefix}/"):
+            scope["path"] = prefix + path
         await self._app(scope, receive, send)
 
 

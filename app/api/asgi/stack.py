@@ -6,6 +6,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api.asgi.access import RequestContext
 from app.api.asgi.auth import AuthMiddleware
 from app.api.asgi.body_limit import BodyLimit
+from app.api.asgi.compression import Compression
 from app.api.asgi.prefix import Prefix
 from app.api.asgi.rate_headers import NAMES as RATE_HEADERS
 from app.api.asgi.shell import Shell
@@ -19,6 +20,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     """Put the middleware around the routes."""
     limits, http = settings.limits, settings.http
     app.add_middleware(Shell)
+    app.add_middleware(Compression)
     app.add_middleware(
         BodyLimit,
         upload_limit=limits.max_upload_mb * 1_000_000,
@@ -37,5 +39,4 @@ def install(app: FastAPI, settings: Settings) -> None:
             expose_headers=_TOLD,
         )
     app.add_middleware(RequestContext)
-    if http.root_path:
-        app.add_middleware(Prefix, prefix=http.root_path)
+    app.add_middleware(Prefix, prefix=http.root_path)
