@@ -102,8 +102,8 @@ train-gpu: setup  ## the embedded bundle on a GPU: DATA=manifest.csv, HOST=user@
 bench-ingest: setup-dev  ## instances a second by STOW-RS and DIMSE beside a bare loop, memory over 5,000 (a few minutes)
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
 
-attacks: setup-dev  ## what hostile inputs cost the gateway; writes the table of docs/security.md (two minutes)
-	$(BIN)/python -m benchmarks.attacks --write docs/security.md $(ARGS)
+attacks: setup-dev  ## what hostile inputs cost the gateway; writes the tables of docs/operations.md and docs/security.md (six minutes)
+	$(BIN)/python -m benchmarks.attacks --write $(ARGS)
 
 lock:  ## resolve the locks again on plain PyPI (needs uv; ARGS=--upgrade takes newer versions, PYTORCH_INDEX= the hashes of another PyTorch)
 	requirements/lock $(ARGS)

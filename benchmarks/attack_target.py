@@ -65,7 +65,8 @@ Prepare = Callable[[], Send]
 
 @dataclass(frozen=True)
 class Attack:
-    """An input in words, and what makes it ready to be sent."""
+    """An input in words, what makes it ready to be sent, and how many requests it is."""
 
     what: str
     prepare: Prepare
+    requests: int = 1

@@ -1,8 +1,8 @@
-"""What hostile inputs cost the gateway: its memory, its time to answer `/livez`, and what it answers.
+"""What hostile inputs cost the gateway: its processor, its memory, its time to answer `/livez`, and what it answers.
 
-`python -m benchmarks.attacks [--write docs/security.md] [--only WORD]`: starts the service on fakes of engine and codec
-with the real decoders, sends one attack after the other, and prints a table, or puts it between the page's marks. Exits
-with 1 where one costs more than 200 MB or a second of `/livez`.
+`python -m benchmarks.attacks [--group http|dicom] [--write] [--only WORD]`: starts the service on fakes of engine and
+codec with the real decoders, sends one attack after the other, and prints a table of each group, or puts it between
+the marks of its page. Exits with 1 where one costs more than its group may.
 """
 
 import argparse
@@ -13,42 +13,64 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from benchmarks.attack_dicomweb import DICOMWEB_ATTACKS
 from benchmarks.attack_dimse import DIMSE_ATTACKS
-from benchmarks.attack_stow import HTTP_ATTACKS
+from benchmarks.attack_http import HTTP_ATTACKS
 from benchmarks.attack_target import Attack, Target
 from benchmarks.ports import free_port
 from benchmarks.service import FakeService
 
-_MOST_MB, _MOST_SECONDS = 200.0, 1.0
 _MARKS = ("<!-- attacks: begin -->", "<!-- attacks: end -->")
-_HEAD = "| input | sent | gateway | seconds | `/livez` | answer |\n|---|---|---|---|---|---|\n"
+_HEAD = (
+    "| input | sent | processor a request | gateway | seconds | `/livez` | answer |\n|---|---|---|---|---|---|---|\n"
+)
+_LIVEZ_EVERY = 0.02
+
+
+@dataclass(frozen=True)
+class Group:
+    """Attacks, the page that tells of them, and the most MB and seconds of `/livez` that one may cost."""
+
+    page: str
+    attacks: tuple[Attack, ...]
+    most_mb: float
+    most_livez_seconds: float
+
+
+GROUPS = {
+    "http": Group("docs/operations.md", HTTP_ATTACKS, 100.0, 0.5),
+    "dicom": Group("docs/security.md", (*DICOMWEB_ATTACKS, *DIMSE_ATTACKS), 200.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one attack did: MB sent, MB that the gateway grew by at its peak, seconds, longest `/livez`, the answer."""
+    """What one attack did: MB sent, milliseconds of the gateway's processor a request, MB that the gateway grew by at
+    its peak, seconds, longest `/livez`, the answer.
+    """
 
     attack: Attack
     sent_mb: float
+    processor_ms: float
     grown_mb: float
     seconds: float
     livez_seconds: float
     answer: str
 
-    @property
-    def too_much(self) -> bool:
+    def too_much(self, group: Group) -> bool:
         """Whether it cost more than any may."""
-        return self.grown_mb > _MOST_MB or self.livez_seconds > _MOST_SECONDS
+        return self.grown_mb > group.most_mb or self.livez_seconds > group.most_livez_seconds
 
     def row(self) -> str:
         """It as a row of the table."""
-        numbers = f"{self.sent_mb:.1f} MB | +{self.grown_mb:.0f} MB | {self.seconds:.1f} | {self.livez_seconds:.2f} s"
-        return f"| {self.attack.what} | {numbers} | {self.answer} |"
+        costs = f"{self.sent_mb:.1f} MB | {self.processor_ms:.1f} ms | +{self.grown_mb:.0f} MB"
+        return f"| {self.attack.what} | {costs} | {self.seconds:.1f} | {self.livez_seconds:.2f} s | {self.answer} |"
 
 
 class Watch:
@@ -61,6 +83,7 @@ class Watch:
         self._threads = [threading.Thread(target=self._memory), threading.Thread(target=self._livez)]
         self.first_mb = self.peak_mb = self._resident()
         self.livez_seconds = 0.0
+        self.livez_calls = 0
 
     def __enter__(self) -> "Watch":
         for thread in self._threads:
@@ -82,22 +105,34 @@ class Watch:
 
     def _livez(self) -> None:
         with httpx.Client(timeout=60.0, trust_env=False) as client:
-            while not self._over.wait(0.05):
+            while not self._over.wait(_LIVEZ_EVERY):
+                self.livez_calls += 1
                 started = time.perf_counter()
                 client.get(self._url)
                 self.livez_seconds = max(self.livez_seconds, time.perf_counter() - started)
 
 
-def _measured(service: FakeService, target: Target, attack: Attack) -> Cost:
+def _livez_cost(service: FakeService) -> float:
+    """Processor seconds of one `/livez`, and of what goes on meanwhile."""
+    before = service.cpu_seconds()
+    with Watch(service) as watch:
+        time.sleep(5.0)
+    return (service.cpu_seconds() - before) / watch.livez_calls
+
+
+def _measured(service: FakeService, target: Target, attack: Attack, livez_cost: float) -> Cost:
     target.sent = 0
     send = attack.prepare()
+    before = service.cpu_seconds()
     with Watch(service) as watch:
         started = time.perf_counter()
         answer = send(target)
         seconds = time.perf_counter() - started
         time.sleep(0.5)
+    processor = service.cpu_seconds() - before - watch.livez_calls * livez_cost
     grown = watch.peak_mb - watch.first_mb
-    return Cost(attack, target.sent / 1e6, grown, seconds, watch.livez_seconds, answer)
+    each = max(0.0, processor) * 1000.0 / attack.requests
+    return Cost(attack, target.sent / 1e6, each, grown, seconds, watch.livez_seconds, answer)
 
 
 def _put(page: Path, table: str) -> None:
@@ -109,26 +144,37 @@ def _put(page: Path, table: str) -> None:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", type=Path, default=None, help="page to put the table in")
+    parser.add_argument("--group", choices=[*GROUPS], default=None, help="one group of attacks alone")
+    parser.add_argument("--write", action="store_true", help="put each table in its page")
     parser.add_argument("--only", default="", help="attacks whose words contain this")
     given = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    when = f"{datetime.date.today()}, {cores} cores, Python {platform.python_version()}, on fakes of engine and codec"
+    failed = False
+    for name, group in GROUPS.items():
+        if given.group not in (None, name):
+            continue
+        costs = _costs([attack for attack in group.attacks if given.only in attack.what])
+        failed = failed or any(cost.too_much(group) for cost in costs)
+        rows = "".join(f"{cost.row()}\n" for cost in costs)
+        if given.write:
+            note = f"Measured by `python -m benchmarks.attacks --group {name}`: {when}."
+            _put(Path(group.page), f"{_HEAD}{rows}\n{note}\n")
+    return int(failed)
+
+
+def _costs(attacks: Sequence[Attack]) -> list[Cost]:
     costs = []
     with tempfile.TemporaryDirectory() as folder:
         dimse = free_port()
         with FakeService(Path(folder), flags=("--decoders",), CXR_DIMSE__PORT=str(dimse)) as service:
             target = Target(service.url, dimse)
             target.warm_up()
-            for attack in (*HTTP_ATTACKS, *DIMSE_ATTACKS):
-                if given.only in attack.what:
-                    costs.append(_measured(service, target, attack))
-                    print(costs[-1].row(), flush=True)
-    cores = len(os.sched_getaffinity(0))
-    when = f"{datetime.date.today()}, {cores} cores, Python {platform.python_version()}, on fakes of engine and codec"
-    rows = "".join(f"{cost.row()}\n" for cost in costs)
-    table = f"{_HEAD}{rows}\nMeasured by `python -m benchmarks.attacks`: {when}.\n"
-    if given.write is not None:
-        _put(given.write, table)
-    return int(any(cost.too_much for cost in costs))
+            livez_cost = _livez_cost(service)
+            for attack in attacks:
+                costs.append(_measured(service, target, attack, livez_cost))
+                print(costs[-1].row(), flush=True)
+    return costs
 
 
 if __name__ == "__main__":

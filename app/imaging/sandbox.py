@@ -15,6 +15,7 @@ from app.errors import CxrError, DecodersDead, Overloaded, Unavailable, Unusable
 from app.imaging import wire
 from app.imaging.decoder_handle import DecoderGone, DecoderHandle, DecodeTimeout
 from app.imaging.radiograph import Radiograph
+from app.imaging.sniff import sniff
 from app.settings import ImagingSettings
 from app.telemetry.metrics import DECODERS_REPLACED
 
@@ -78,7 +79,11 @@ class Sandbox:
 
     async def read(self, data: bytes | Path) -> Radiograph:
         """Read one image. Raises InputError, Overloaded, Unavailable, DecodersDead, OSError."""
-        asked = self._run(wire.Kind.READ, data) if isinstance(data, bytes) else self.ask_of_file(wire.Kind.READ, data)
+        if isinstance(data, bytes):
+            sniff(data)  # what is no image is not handed over first
+            asked = self._run(wire.Kind.READ, data)
+        else:
+            asked = self.ask_of_file(wire.Kind.READ, data)
         body, pixels = await asked
         if not isinstance(body, wire.ReadReply) or len(pixels) != self._size * self._size:
             raise Unavailable("The image could not be decoded; send it again.", code="decoder_failed")

@@ -23,6 +23,9 @@ class LimitsSettings(Group):
     max_instance_mb: PositiveInt = Field(default=512, description="largest DICOM instance in a STOW-RS request")
     max_instances: PositiveInt = Field(default=10_000, description="most instances in a STOW-RS request")
     min_free_mb: int = Field(default=256, ge=0, description="free disk below which no study is taken")
+    max_chat_mb: PositiveInt = Field(
+        default=32, description="largest chat, whose images are in base64; larger images are for forms"
+    )
     max_json_mb: PositiveInt = Field(default=1, description="largest body of any other type")
     max_prompt_chars: PositiveInt = 8_000
     max_questions: PositiveInt = 16

@@ -74,12 +74,15 @@ class BodyLimit:
     stalls (408); and one that is compressed (415).
 
     Studies, which are never in memory, have `study_limit` bytes, other multipart bodies, which carry images,
-    `upload_limit`, and all others, which are parsed in one go, `json_limit`. A body has `seconds`, and a second more
-    for each 10 kB.
+    `upload_limit`, chats, which carry images inside JSON, `chat_limit`, and all others, which are parsed in one go,
+    `json_limit`. A body has `seconds`, and a second more for each 10 kB.
     """
 
-    def __init__(self, app: ASGIApp, upload_limit: int, json_limit: int, study_limit: int, seconds: float) -> None:
+    def __init__(
+        self, app: ASGIApp, *, upload_limit: int, chat_limit: int, json_limit: int, study_limit: int, seconds: float
+    ) -> None:
         self._app = app
+        self._chat_limit = chat_limit
         self._upload_limit = upload_limit
         self._json_limit = json_limit
         self._study_limit = study_limit
@@ -136,10 +139,9 @@ class BodyLimit:
         path = request_scope(scope).path
         if path.startswith("/dicom-web/"):
             return self._study_limit
-        multipart = header_of(scope, b"content-type").lower().startswith("multipart/")
-        # A chat carries its images inside JSON.
-        images = multipart or path.startswith("/v1/chat/")
-        return self._upload_limit if images else self._json_limit
+        if header_of(scope, b"content-type").lower().startswith("multipart/"):
+            return self._upload_limit
+        return self._chat_limit if path.startswith("/v1/chat/") else self._json_limit
 
 
 _COMPRESSED = BodyRefused(

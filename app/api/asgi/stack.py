@@ -24,6 +24,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         BodyLimit,
         upload_limit=limits.max_upload_mb * 1_000_000,
+        chat_limit=limits.max_chat_mb * 1_000_000,
         json_limit=limits.max_json_mb * 1_000_000,
         study_limit=limits.max_study_mb * 1_000_000,
         seconds=limits.deadline_seconds,

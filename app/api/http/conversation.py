@@ -1,5 +1,6 @@
 """What a conversation comes to: the words that count, the image that is read, whether it draws, what is unheard."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from app.api.schemas.chat import ChatRequest, EarlierMessage, ImagePart, Message
 from app.errors import InvalidRequest
 
 _UNHEARD = "System and developer messages change nothing: the model was not trained to follow them."
+_SHORT = 262_144
 _LATEST = "Of the conversation's images the latest was read."
 
 _POLITE = r"\s*(?:(?:please|now|ok(?:ay)?)\s*,?\s+)*(?:(?:can|could|would|will) you\s+(?:please\s+)?)?"
@@ -23,16 +25,16 @@ _ASKS_TO_DRAW = re.compile(f"{_POLITE}{_VERB}(?:an?|another|one|some|two)?\\s*{_
 
 @dataclass(frozen=True)
 class Turn:
-    """The last user's words, the image that they are about, whether to draw, and warnings."""
+    """The last user's words, the URL of the image that they are about, whether to draw, and warnings."""
 
     text: str
-    image: bytes | None
+    image_url: str | None
     draws: bool
     warnings: tuple[str, ...] = ()
 
     @classmethod
     def from_request(cls, body: ChatRequest, *, text_only: bool) -> "Turn":
-        """`text_only` says that the model answers without an image, too. Raises InvalidRequest, MalformedInput."""
+        """`text_only` says that the model answers without an image, too. Raises InvalidRequest."""
         spoken = next((message for message in reversed(body.messages) if message.role == "user"), None)
         if spoken is None:
             raise InvalidRequest("messages: there is no message of the user")
@@ -54,7 +56,14 @@ class Turn:
             raise InvalidRequest(detail, code="too_many_images")
         if len(shown) > 1:
             warnings.append(_LATEST)
-        return cls(text, bytes_of(shown[-1][0].image_url.url), False, tuple(warnings))
+        return cls(text, shown[-1][0].image_url.url, False, tuple(warnings))
+
+    async def image(self) -> bytes | None:
+        """The bytes of the image. Raises InvalidRequest, MalformedInput."""
+        url = self.image_url
+        if url is None or len(url) < _SHORT:
+            return None if url is None else bytes_of(url)
+        return await asyncio.to_thread(bytes_of, url)
 
 
 def _check_text_only(allowed: bool) -> None:

@@ -88,8 +88,9 @@ class _Part:
 
     def _read(self) -> bytes:
         assert self._file is not None
+        self._spill()
         self._file.seek(0)
-        return self._file.read() + self._held
+        return self._file.read()
 
     async def value(self) -> bytes | str:
         """All of it. Raises MalformedInput."""

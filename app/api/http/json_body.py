@@ -12,9 +12,10 @@ from pydantic_core import from_json
 # A conversation of a thousand messages has some thousand; the codes of ten drawings 2,560.
 MOST_ITEMS = 50_000
 _LARGE_BYTES = 262_144
+_PARSED = b"{}"
 
 
-def parse(data: bytes) -> Any:
+def parse(data: bytes | bytearray) -> Any:
     """What a body says. Raises HTTPException (400) where it is no JSON, or holds more than a request can need."""
     # Every value but the first of its list or object stands behind a comma, and texts only add to them.
     if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_ITEMS:
@@ -29,12 +30,29 @@ def parse(data: bytes) -> Any:
 
 
 class _BoundedRequest(Request):
+    async def body(self) -> bytes:
+        """The body; a large one of JSON is parsed and not kept: the framework would hold it until the answer is
+        there.
+        """
+        if not hasattr(self, "_body"):
+            data = bytearray()
+            async for chunk in self.stream():
+                data += chunk
+            self._body = bytes(data) if len(data) < _LARGE_BYTES or not self._is_json else _PARSED
+            if self._body is _PARSED:
+                self._json = await asyncio.to_thread(parse, data)
+        return self._body
+
     async def json(self) -> Any:
-        """The parsed body; a large one is parsed on a thread."""
+        """The parsed body."""
+        data = await self.body()
         if not hasattr(self, "_json"):
-            data = await self.body()
-            self._json = parse(data) if len(data) < _LARGE_BYTES else await asyncio.to_thread(parse, data)
+            self._json = parse(data)
         return self._json
+
+    @property
+    def _is_json(self) -> bool:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 class JsonRoute(APIRoute):

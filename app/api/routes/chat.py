@@ -47,6 +47,7 @@ class ChatTask:
 
     context: Context
     turn: Turn
+    image: bytes | None
     options: Options
     include_usage: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{new_id()}")
@@ -60,15 +61,15 @@ class ChatTask:
             (drawing,) = await pipelines.draw(backend, turn.text, self.options, timings)
             return await asyncio.to_thread(self._drawn, drawing)
         warnings: Sequence[str] = ()
-        if turn.image is None:
+        if self.image is None:
             prompt = backend.bundle.prompts.instruct(turn.text)
             sampling = self.options.sampling(backend.bundle.manifest.decoding.answer)
             text = await pipelines.generate_text(backend, prompt, sampling, self.options, timings, emit)
         elif turn.text:
-            image, (text,) = await pipelines.answers(backend, turn.image, [turn.text], self.options, timings, emit)
+            image, (text,) = await pipelines.answers(backend, self.image, [turn.text], self.options, timings, emit)
             warnings = image.radiograph.warnings
         else:
-            image, text = await pipelines.report(backend, turn.image, self.options, timings, emit=emit)
+            image, text = await pipelines.report(backend, self.image, self.options, timings, emit=emit)
             warnings = image.radiograph.warnings
         return self._body(text.text, text.finish_reason, text.usage, text.seed, warnings)
 
@@ -149,6 +150,7 @@ async def create_completion(body: ChatRequest, request: Request) -> Response:
     context = Context.from_request(request)
     check_model(body.model, context.backend)
     turn = Turn.from_request(body, text_only=context.backend.bundle.manifest.text_only_answers)
+    image = await turn.image()
     check_prompt("messages", turn.text, context.limits)
     tokens = body.max_completion_tokens or body.max_tokens
     # It is the most that may come: what is over the limit asks for no more than the limit.
@@ -156,4 +158,6 @@ async def create_completion(body: ChatRequest, request: Request) -> Response:
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     options = Options(body.temperature, body.top_p, most, body.seed, context.caller, stop)
     include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-    return await respond(context, ChatTask(context, turn, options, include_usage), body, stream=bool(body.stream))
+    return await respond(
+        context, ChatTask(context, turn, image, options, include_usage), body, stream=bool(body.stream)
+    )

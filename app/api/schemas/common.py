@@ -10,9 +10,12 @@ from app.inference.generation import Usage
 
 
 def _whole(text: str) -> str:
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
+    try:
+        # At once for ASCII, which is known of a text: an image's URL has megabytes.
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
         # JavaScript makes them where it cuts an emoji in two.
-        raise PydanticCustomError("lone_surrogate", "holds half a character (a lone surrogate)")
+        raise PydanticCustomError("lone_surrogate", "holds half a character (a lone surrogate)") from None
     return text
 
 

@@ -60,3 +60,26 @@ async def test_a_compressed_body_is_415_with_what_is_taken(service: Service, pat
         "/v1/chat/completions", content=b"{}", headers={**JSON, "Content-Encoding": "identity"}
     )
     assert plain.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "megabytes", "status"),
+    [
+        ("/v1/chat/completions", "application/json", 33, 413),
+        ("/v1/chat/completions", "application/json", 31, 415),
+        ("/v1/images/generations", "application/json", 2, 413),
+        ("/v1/reports", "multipart/form-data", 99, 415),
+        ("/v1/reports", "multipart/form-data", 101, 413),
+    ],
+)
+async def test_a_kind_of_body_has_its_own_limit(
+    service: Service, path: str, kind: str, megabytes: int, status: int
+) -> None:
+    size = megabytes * 1_000_000
+    if kind == "application/json":
+        url = "data:image/png;base64," + "A" * (size - 1_000)
+        part = {"type": "image_url", "image_url": {"url": url}}
+        response = await service.client.post(path, json={"messages": [{"role": "user", "content": [part]}]})
+    else:
+        response = await service.client.post(path, files={"image": bytes(size - 1_000)})
+    assert response.status_code == status, response.text

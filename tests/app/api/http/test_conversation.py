@@ -1,6 +1,7 @@
 """What a conversation comes to: which image is read, what draws, and what is refused instead of guessed."""
 
 import base64
+import random
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from app.api.http.conversation import Turn
 from app.api.http.data_uri import bytes_of
 from app.api.schemas.chat import ChatRequest
-from app.errors import CxrError
+from app.errors import CxrError, MalformedInput
 from tests.support.service import Service, encoded, gradient
 
 PNG = encoded(gradient())
@@ -72,9 +73,9 @@ def test_other_words_without_an_image_are_refused_and_draw_nothing(text: str) ->
             turn(said(text), modalities=modalities)
         assert refused.value.code == "no_image"
     assert turn(said(text), modalities=["image"]).draws
-    assert turn(said(text, URL)).image == PNG
+    assert turn(said(text, URL)).image_url == URL
     answered = turn(said(text), text_only=True)
-    assert (answered.draws, answered.image) == (False, None)
+    assert (answered.draws, answered.image_url) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +157,22 @@ def test_data_uris_are_read_as_rfc_2397_has_them(uri: str) -> None:
     assert bytes_of(uri.format(**forms)) == PNG
 
 
+@pytest.mark.parametrize("lines", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 786_431, 786_432, 786_433, 3_145_729])
+def test_large_data_uris_are_read_in_pieces(size: int, lines: bool) -> None:
+    data = random.Random(size).randbytes(size)
+    text = (base64.encodebytes if lines else base64.b64encode)(data).decode()
+    assert bytes_of(f"data:image/png;base64,{text}") == data
+    for broken in (text.strip()[:-1], f"{text}A", f"{text[:3]}={text}", f"{text}!", f"={text}"):
+        with pytest.raises(MalformedInput):
+            bytes_of(f"data:image/png;base64,{broken}")
+
+
 @pytest.mark.parametrize(
     ("uri", "code"),
     [
+        ("data:image/png;base64," + "%41" * 400_000, "too_large"),
+        ("data:image/png," + "A" * 1_100_000, "too_large"),
         ("https://example.org/a.png", "invalid_image_url"),
         ("file:///etc/passwd", "invalid_image_url"),
         ("data:text/html;base64,AAAA", "invalid_image_url"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi import HTTPException
 
-from app.api.http.json_body import MOST_ITEMS, parse
+from app.api.http.json_body import MOST_ITEMS, _BoundedRequest, parse
 from tests.support.service import Service
 
 JSON = {"Content-Type": "application/json"}
@@ -57,3 +57,17 @@ async def test_many_invalid_messages_end_with_a_short_error(service: Service) ->
     response = await service.client.post("/v1/chat/completions", json=many)
     assert response.json()["error"]["param"] == "messages"
     assert MOST_ITEMS > 10_000
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_of_a_large_body_the_text_is_not_kept_beside_what_it_says(size: int) -> None:
+    text = json.dumps({"prompt": "a" * size}).encode()
+    pieces = [{"type": "http.request", "body": text[:7], "more_body": True}, {"type": "http.request", "body": text[7:]}]
+
+    async def receive() -> dict[str, Any]:
+        return pieces.pop(0)
+
+    request = _BoundedRequest({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
+    kept = await request.body()
+    assert await request.json() == {"prompt": "a" * size}
+    assert len(kept) < 100

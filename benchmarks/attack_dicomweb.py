@@ -106,7 +106,7 @@ def _many_long(header: Dataset) -> bytes:
     return hostile.with_elements(90_000, bytes(4_096), header=header)
 
 
-HTTP_ATTACKS: tuple[Attack, ...] = (
+DICOMWEB_ATTACKS: tuple[Attack, ...] = (
     *(
         Attack(f"STOW: deflated, 1.5 GB once inflated, {words}", _by_stow(partial(hostile.deflated_bomb, 1_500, name)))
         for name, words in _DISGUISES.items()
