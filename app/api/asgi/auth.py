@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.asgi.audit import note_request
 from app.api.asgi.headers import RawHeaders, header_of, raw, replaced, without_host
-from app.api.asgi.origin import check_host, check_origin, meant
+from app.api.asgi.origin import check_host, check_origin, host_of, meant
 from app.api.asgi.rate_headers import rate_headers
 from app.api.http.problems import NOT_OFFERED, refusal
 from app.api.request_scope import request_scope
@@ -115,6 +115,8 @@ class AuthMiddleware:
         # Kubelet and Prometheus come by the address of a pod.
         if rule.task != "operations" and (self._named or guard is None or guard.open):
             check_host(scope, self._names)
+        else:
+            host_of(scope)
         check_origin(scope, self._pages, self._origins)
 
 

@@ -22,6 +22,7 @@ MULTIPART = "multipart/form-data"
 _MOST_PARTS = 1_000
 _LONGEST_TEXT = 1_000_000
 _IN_MEMORY = 1_000_000
+_CHARSET = "_charset_"  # in which the texts behind it are, unless they say otherwise (RFC 7578 4.6)
 
 
 async def read_form(request: Request, model: type[M]) -> M:
@@ -59,13 +60,13 @@ def _repeated(name: str, count: int, *, known: bool) -> InvalidRequest:
 class _Part:
     """A part of a form: the bytes of a file, or text. It goes to disk by the megabyte."""
 
-    def __init__(self, segment: MultipartSegment) -> None:
+    def __init__(self, segment: MultipartSegment, charset: str) -> None:
         self.name = str(segment.name)
         self._segment = segment
         # By a file's name, which is a SHOULD (RFC 7578 4.2), or by a type that is no text's.
         kind, disposition = segment.content_type or "text/plain", segment.header("Content-Disposition", "") or ""
         self._is_file = segment.filename is not None or "filename*" in disposition or not kind.startswith("text/")
-        self._charset = segment.charset or "utf-8"
+        self._charset = segment.charset or charset
         self._held = bytearray()
         self._file: IO[bytes] | None = None
 
@@ -113,6 +114,7 @@ async def _values(request: Request) -> dict[str, list[bytes | str]]:
     boundary = boundary_of(request)
     found: dict[str, list[bytes | str]] = {}
     part: _Part | None = None
+    charset = "utf-8"
     try:
         # Headers in whatever encoding a sender has (RFC 7578 5.1): names of files are not used, and ours are ASCII.
         with PushMultipartParser(boundary, max_segment_count=_MOST_PARTS, header_charset="latin-1") as parser:
@@ -120,9 +122,12 @@ async def _values(request: Request) -> dict[str, list[bytes | str]]:
                 # The framework ends a stream with an empty chunk, which the parser takes for the end of the body.
                 for event in parser.parse(chunk) if chunk else ():
                     if isinstance(event, MultipartSegment):
-                        part = _Part(event)
+                        part = _Part(event, charset)
                     elif part is not None and event is not None:
                         await part.write(event)
+                    elif part is not None and part.name == _CHARSET:
+                        charset = str(await part.value()).strip() or charset
+                        part = None
                     elif part is not None:
                         # PHP's way of naming lists, which OpenAI's clients use for one image, too.
                         found.setdefault(part.name.removesuffix("[]"), []).append(await part.value())

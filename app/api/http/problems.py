@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 _NAME_LIMIT = 64
 _PLACES = ("body", "query", "path", "header")
 _TYPE = re.compile(r"[a-z]*[A-Z]\w*|str|int|float|bool|(?:list|tagged-union|union|function-\w+|constrained-\w+)\b.*")
+_WORDS = {"extra_forbidden": "is not known here", "missing": "is missing"}
+# A message's role stands for its kind where one is looked for: behind the message's number.
+_ROLES = ("user", "system", "developer", "assistant", "tool", "function")
 _NAMED = re.compile(r"([a-z_]+(?:\.[a-z0-9_]+)*): ")
 # Below /v1/ everything speaks OpenAI but what is our own.
 _OURS = ("/v1/reports", "/v1/answers", "/v1/jobs", "/v1/images/tokens", "/v1/images/pixels", "/v1/images/preview")
@@ -117,7 +120,12 @@ def respond(
 
 def _where(location: tuple[Any, ...]) -> str:
     # Names of types, which stand for the members of a union, tell a client nothing.
-    named = [str(part) for part in location if part not in _PLACES and not _TYPE.fullmatch(str(part))]
+    behind = zip(location, (None, *location), strict=False)
+    named = [
+        str(part)
+        for part, before in behind
+        if part not in _PLACES and not _TYPE.fullmatch(str(part)) and not (part in _ROLES and isinstance(before, int))
+    ]
     # The name of an unknown field is the client's own text.
     return ".".join(named)[:_NAME_LIMIT] or "body"
 
@@ -151,7 +159,7 @@ async def _on_database_error(request: Request, error: Exception) -> JSONResponse
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # Pydantic's messages name the rule; the offending value stays out, since it may be a patient's.
-    parts = [f"{_where(tuple(item['loc']))}: {item['msg']}" for item in error.errors()[:5]]
+    parts = [f"{_where(tuple(item['loc']))}: {_WORDS.get(item['type'], item['msg'])}" for item in error.errors()[:5]]
     return respond(request, 400, "Invalid request", "; ".join(parts), "invalid_request")
 
 

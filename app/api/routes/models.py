@@ -15,7 +15,7 @@ def check_model(name: str | None, backend: Backend) -> None:
     """Refuse any other model than the one that is served. Raises NotFound."""
     manifest = backend.bundle.manifest
     if name is not None and name not in (manifest.label, manifest.name):
-        raise NotFound(f"This server has the model {manifest.label}.", code="model_not_found")
+        raise NotFound(f"model: this server has {manifest.label}", code="model_not_found")
 
 
 def _item(request: Request) -> ModelItem:

@@ -30,7 +30,7 @@ async def test_text_in_the_place_of_a_file_is_400_and_named(service: Service) ->
     assert response.status_code == 400
     assert response.json()["detail"].startswith("image: ")
     nothing = await service.client.post(URL, files={"image": (None, ""), "seed": (None, "1")})
-    assert nothing.json()["detail"] == "image: Field required"
+    assert nothing.json()["detail"] == "image: is missing"
 
 
 async def test_a_list_takes_every_part_of_its_name(service: Service) -> None:
@@ -69,7 +69,7 @@ def _form(*parts: tuple[str, bytes], boundary: str = "x", end: str = "--") -> by
         (_form(('name="instruction"', b"a" * 1_000_001)), "A text of the form is too long."),
         (
             _form(('name="surprise"; filename="a"', b"1"), ('name="image"; filename="a"', b"1")),
-            "surprise: Extra inputs",
+            "surprise: is not known here",
         ),
     ],
 )
@@ -169,6 +169,20 @@ async def test_a_text_is_read_in_the_charset_of_its_part(service: Service, chars
     files = [("image", ("a.png", encoded(gradient()))), ("question", question)]
     response = await service.client.post("/v1/answers", files=files)
     assert response.json()["answers"][0]["question"] == text
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "utf-8", ""])
+async def test_a_form_names_the_charset_of_its_texts(service: Service, charset: str) -> None:
+    form = [("_charset_", (None, charset)), ("question", (None, "Erguß?".encode(charset or "utf-8")))]
+    response = await service.client.post("/v1/answers", files=[*form, ("image", encoded(gradient()))])
+    assert response.status_code == 200, response.text
+    assert response.json()["answers"][0]["question"] == "Erguß?"
+
+
+async def test_a_charset_that_is_not_known_is_refused(service: Service) -> None:
+    form = [("_charset_", (None, "klingon")), ("question", (None, "x"))]
+    response = await service.client.post("/v1/answers", files=[*form, ("image", encoded(gradient()))])
+    assert (response.status_code, response.json()["detail"]) == (400, "question: the charset of the part is not known.")
 
 
 @pytest.mark.parametrize("questions", [["Effusion?", ""], ["", "Effusion?\n"], [" Effusion? "]])
