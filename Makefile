@@ -48,7 +48,7 @@ lint: setup-dev  ## style, types, directions of imports
 	$(BIN)/lint-imports
 
 test: lint  ## style, types, every test
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-fast: setup-dev  ## unit tests only: no engine, no network
 	$(BIN)/pytest -m "not slow and not engine and not network"

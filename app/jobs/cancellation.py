@@ -57,9 +57,12 @@ class CancellationWatch:
     async def guard(self, run: Run, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which ends where its run does. Raises Conflict then."""
         # A job that was cancelled before the step began: the poll would let it run for up to a second.
-        if await self._is_over(run):
+        try:
+            if await self._is_over(run):
+                raise Conflict("The job was cancelled.")
+        except BaseException:
             work.close()
-            raise Conflict("The job was cancelled.")
+            raise
         step = asyncio.ensure_future(work)
         self._steps.setdefault(run, set()).add(step)
         try:

@@ -54,9 +54,10 @@ class Proxy(ServedContender):
         }
         folder.mkdir()
         (folder / "config.yaml").write_text(json.dumps(settings))
-        program = str(PYTHON.with_name("litellm"))
+        # By its Python: the program names the place where the environment was made.
+        program = (str(PYTHON), str(PYTHON.with_name("litellm")))
         super().__init__(
-            [program, "--config", str(folder / "config.yaml"), "--host", "127.0.0.1", "--telemetry", "False"],
+            [*program, "--config", str(folder / "config.yaml"), "--host", "127.0.0.1", "--telemetry", "False"],
             folder / "proxy.log",
             environment=OFFLINE,
             without=("OPENAI_", "LITELLM_", "PYTHONPATH"),

@@ -1,6 +1,7 @@
 """Cancelled means: nothing further is generated, written or delivered, whatever step the job is in."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -191,3 +192,19 @@ async def test_a_workflow_that_is_cancelled_itself_is_no_cancelled_job() -> None
     guarded.cancel()
     with pytest.raises(asyncio.CancelledError):
         await guarded
+
+
+async def test_work_whose_run_is_ended_before_it_begins_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def over(_: list[Run]) -> set[Run]:
+        await asyncio.sleep(30)
+        return set()
+
+    jobs = _Jobs()
+    monkeypatch.setattr(jobs, "over", over)
+    work = asyncio.sleep(0)
+    guarded = asyncio.create_task(CancellationWatch(jobs).guard(Run("a", 1), work))  # type: ignore[arg-type]
+    await asyncio.sleep(0.05)
+    guarded.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await guarded
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
