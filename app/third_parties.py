@@ -32,8 +32,10 @@ def set_environment() -> None:
 
 def set_up_pydicom() -> None:
     """Let pydicom read values that break their VR's rules, and keep values out of its warnings and log lines."""
-    from pydicom import config
+    from pydicom import charset, config
 
+    # Python's codec leaves the escape sequences in, against what pydicom takes it for (ISO 2022 IR 58).
+    charset.handled_encodings = tuple(name for name in charset.handled_encodings if name != "iso_ir_58")
     # Real files break VR rules often; a strange name or date is no reason to refuse an instance.
     config.settings.reading_validation_mode = config.IGNORE
     # pydicom's warnings and log lines quote values, which may be a patient's. Filters are global, as headers are read

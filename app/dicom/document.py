@@ -8,18 +8,21 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
 from app.dicom.equipment import MANUFACTURER, contributing_equipment
-from app.dicom.sanitise import copy_valid
+from app.dicom.inherited import take_over
+from app.dicom.local_time import local, offset
+from app.dicom.requests import referenced_requests
 from app.dicom.uids import derived_uid
 
 SERIES_DESCRIPTION = "AI draft - unverified"
 # PS3.3 C.7.1.1 Patient and C.7.2.1 General Study: what makes the document part of the source's study.
 _PATIENT = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientIDsSequence",
-    "PatientAge", "PatientSize", "PatientWeight",
+    "PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "PatientBirthDate",
+    "PatientSex", "OtherPatientIDsSequence", "PatientAge", "PatientSize", "PatientWeight", "PatientIdentityRemoved",
+    "DeidentificationMethod", "DeidentificationMethodCodeSequence",
 )  # fmt: skip
 _STUDY = (
     "StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
-    "IssuerOfAccessionNumberSequence", "StudyDescription", "TimezoneOffsetFromUTC",
+    "IssuerOfAccessionNumberSequence", "StudyDescription",
 )  # fmt: skip
 _REQUIRED = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
@@ -32,7 +35,8 @@ class Draft:
     """What a document says, on which image, and what identifies it.
 
     `source` is the image's header; `key` the job's idempotency key, from which all UIDs follow; `created` is fixed by
-    the job, so that a repeated write yields the same bytes. `warnings` are sentences on how the image was
+    the job, so that a repeated write yields the same bytes; `zone` is that of the document's times where the source
+    states none, this machine's if it is None. `warnings` are sentences on how the image was
     taken: what was assumed, turned, chosen or doubted. `predecessor` is the series and SOP Instance UID of the document
     of a previous revision.
     """
@@ -47,6 +51,12 @@ class Draft:
     created: datetime.datetime
     warnings: tuple[str, ...] = ()
     predecessor: tuple[str, str] | None = None
+    zone: datetime.tzinfo | None = None
+
+    @property
+    def written(self) -> datetime.datetime:
+        """When it was created, in the source's time."""
+        return local(self.created, self.source, self.zone)
 
     def uid(self, document: str, part: str) -> str:
         """A UID of this draft's document: `part` is series or instance."""
@@ -54,11 +64,14 @@ class Draft:
 
 
 def document_header(draft: Draft, document: str, sop_class: str, modality: str) -> Dataset:
-    """A dataset with the source's patient and study modules, a series of its own, and file meta information."""
+    """A dataset with the source's patient and study modules, a series of its own, and file meta information.
+
+    Raises NotWritable.
+    """
     dataset = Dataset()
     # PS3.5 6.1.2.3: with Unicode any text of the source and of the model can be written.
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    copy_valid(draft.source, dataset, (*_PATIENT, *_STUDY))
+    take_over(draft.source, dataset, (*_PATIENT, *_STUDY))
     for keyword in _REQUIRED:  # type 2
         if keyword not in dataset:
             setattr(dataset, keyword, "")
@@ -71,8 +84,9 @@ def document_header(draft: Draft, document: str, sop_class: str, modality: str) 
     dataset.SeriesNumber = 9000
     dataset.InstanceNumber = 1
     dataset.SeriesDescription = SERIES_DESCRIPTION
-    dataset.SeriesDate = dataset.ContentDate = dataset.InstanceCreationDate = draft.created.strftime("%Y%m%d")
-    dataset.SeriesTime = dataset.ContentTime = dataset.InstanceCreationTime = draft.created.strftime("%H%M%S")
+    dataset.SeriesDate = dataset.ContentDate = dataset.InstanceCreationDate = draft.written.strftime("%Y%m%d")
+    dataset.SeriesTime = dataset.ContentTime = dataset.InstanceCreationTime = draft.written.strftime("%H%M%S")
+    dataset.TimezoneOffsetFromUTC = offset(draft.written)
     dataset.Manufacturer = MANUFACTURER
     dataset.ManufacturerModelName = draft.model[:64]
     dataset.DeviceSerialNumber = draft.bundle_sha256[:64]
@@ -125,6 +139,8 @@ def set_document_flags(dataset: Dataset, draft: Draft) -> None:
     dataset.PreliminaryFlag = "PRELIMINARY"
     dataset.ReferencedPerformedProcedureStepSequence = Sequence([])
     dataset.PerformedProcedureCodeSequence = Sequence([])
+    if requests := referenced_requests(draft.source):
+        dataset.ReferencedRequestSequence = requests
     dataset.CurrentRequestedProcedureEvidenceSequence = Sequence([evidence(draft)])
     if draft.predecessor is not None:
         series, instance = draft.predecessor

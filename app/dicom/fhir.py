@@ -9,16 +9,18 @@ from pydicom.dataset import Dataset
 from app.dicom.basic_text import DOCUMENT
 from app.dicom.document import Draft
 from app.dicom.equipment import MANUFACTURER, device_uid
-from app.dicom.sanitise import copy_valid
+from app.dicom.inherited import take_over
 
 _STUDY_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
 
 
 def diagnostic_report(draft: Draft) -> dict[str, Any]:
-    """A DiagnosticReport of status preliminary; the patient is referred to by identifier only."""
+    """A DiagnosticReport of status preliminary; the patient is referred to by identifier only.
+
+    Raises NotWritable.
+    """
     header = Dataset()
-    copy_valid(draft.source, header, ("PatientID", "StudyInstanceUID", "StudyDate", "AccessionNumber"))
-    created = draft.created.isoformat(timespec="seconds")
+    take_over(draft.source, header, ("PatientID", "StudyInstanceUID", "StudyDate", "AccessionNumber"))
     report: dict[str, Any] = {
         "resourceType": "DiagnosticReport",
         "id": draft.key[:64],
@@ -63,7 +65,7 @@ def diagnostic_report(draft: Draft) -> dict[str, Any]:
                 "valueReference": {"reference": "#model"},
             }
         ],
-        "issued": created if draft.created.tzinfo else f"{created}Z",
+        "issued": draft.written.isoformat(timespec="seconds"),
         "conclusion": draft.impression or draft.text,
         "presentedForm": [
             {"contentType": "text/plain; charset=utf-8", "data": base64.b64encode(draft.text.encode()).decode()}

@@ -24,7 +24,7 @@ def picture(draft: Draft) -> np.ndarray:
     lines.append("")
     for paragraph in draft.text.splitlines():
         lines += textwrap.wrap(paragraph, _COLUMNS) or [""]
-    lines = [*lines[:_LINES], "", f"Model {draft.model}", draft.created.strftime("%Y-%m-%d %H:%M %Z")]
+    lines = [*lines[:_LINES], "", f"Model {draft.model}", draft.written.strftime("%Y-%m-%d %H:%M %z")]
     height = 2 * _MARGIN + _LINE * len(lines)
     image = Image.new("L", (_WIDTH, height), 0)
     pen = ImageDraw.Draw(image)

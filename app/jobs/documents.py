@@ -17,6 +17,7 @@ from app.dicom.basic_text import basic_text_report
 from app.dicom.document import Draft
 from app.dicom.fhir import diagnostic_report
 from app.dicom.header import NotStorable
+from app.dicom.inherited import NotWritable
 from app.dicom.measurement_report import measurement_report
 from app.dicom.part10 import to_bytes
 from app.dicom.report_capture import report_capture
@@ -30,6 +31,7 @@ from app.store.records import Job, StoredReport
 from models.bundle import Bundle
 from models.report_text import sections
 
+NOT_WRITABLE = "identifier_not_writable"
 DICOM, FHIR = "application/dicom", "application/fhir+json"
 DOCUMENT_TYPES = (DICOM, FHIR)
 _WRITERS: dict[DocumentName, Callable[[Draft], Dataset]] = {
@@ -41,7 +43,11 @@ _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID
 
 
 def _draft(
-    report: StoredReport, source: Dataset, warnings: Sequence[str], predecessor: tuple[str, str] | None = None
+    report: StoredReport,
+    source: Dataset,
+    warnings: Sequence[str],
+    zone: datetime.tzinfo | None,
+    predecessor: tuple[str, str] | None = None,
 ) -> Draft:
     """The draft of a report on an image with this header, of which this was doubted."""
     return Draft(
@@ -55,6 +61,7 @@ def _draft(
         created=datetime.datetime.fromisoformat(report.created),
         warnings=tuple(warnings),
         predecessor=predecessor,
+        zone=zone,
     )
 
 
@@ -64,24 +71,27 @@ def build(
     header: Dataset,
     warnings: Sequence[str],
     predecessors: Mapping[str, tuple[str, str]],
+    zone: datetime.tzinfo | None = None,
 ) -> list[Dataset]:
     """The documents of a report on an image with this header, of which `warnings` say what was doubted; `predecessors`
-    are those of a previous revision, by SOP class.
+    are those of a previous revision, by SOP class; `zone` is that of times where the image states none.
+
+    Raises NotWritable.
     """
     written = []
     for name in names:
-        dataset = _WRITERS[name](_draft(report, header, warnings))
+        dataset = _WRITERS[name](_draft(report, header, warnings, zone))
         predecessor = predecessors.get(str(dataset.SOPClassUID))
         if predecessor is not None and name != "capture":
-            dataset = _WRITERS[name](_draft(report, header, warnings, predecessor))
+            dataset = _WRITERS[name](_draft(report, header, warnings, zone, predecessor))
         written.append(dataset)
     return written
 
 
-def fhir_of(job: Job, document: Path, headers: Headers) -> bytes:
+def fhir_of(job: Job, document: Path, headers: Headers, zone: datetime.tzinfo | None = None) -> bytes:
     """A study's report as FHIR DiagnosticReport; the study's attributes are those of a document that was written."""
     assert job.report is not None
-    return json.dumps(diagnostic_report(_draft(job.report, headers.source(document), job.warnings))).encode()
+    return json.dumps(diagnostic_report(_draft(job.report, headers.source(document), job.warnings, zone))).encode()
 
 
 def event_of(job: Job) -> dict[str, Any]:
@@ -122,10 +132,11 @@ def upload_document(
     warnings: Sequence[str],
     bundle: Bundle,
     headers: Headers,
+    zone: datetime.tzinfo | None = None,
 ) -> bytes:
     """A report on an upload as a document in the image's study, with what was doubted of the image.
 
-    Raises UnusableImage where the image lacks its UIDs.
+    Raises UnusableImage where the image lacks its UIDs, or has an identifier that cannot be written.
     """
     source = _source(data, headers)
     created = datetime.datetime.now(datetime.UTC).isoformat()
@@ -143,7 +154,10 @@ def upload_document(
         bundle_sha256=bundle.sha256,
         created=created,
     )
-    draft = _draft(report, source, warnings)
-    if media_type == DICOM:
-        return to_bytes(basic_text_report(draft))
-    return json.dumps(diagnostic_report(draft)).encode()
+    draft = _draft(report, source, warnings, zone)
+    try:
+        if media_type == DICOM:
+            return to_bytes(basic_text_report(draft))
+        return json.dumps(diagnostic_report(draft)).encode()
+    except NotWritable as error:
+        raise UnusableImage(error.detail, code=NOT_WRITABLE) from error

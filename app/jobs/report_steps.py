@@ -13,6 +13,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from app.delivery.backoff import backoff_seconds
+from app.dicom.inherited import NotWritable
 from app.errors import CxrError, FatalError, Gone, InputError, Overloaded, Unavailable
 from app.imaging.headers import Headers
 from app.inference import pipelines
@@ -58,6 +59,7 @@ class ReportSteps:
         delivers: bool,
         tokens: StudyTokens,
         audit: AuditLog | None = None,
+        zone: datetime.tzinfo | None = None,
     ) -> None:
         self._study = settings
         self._lifecycle = lifecycle
@@ -69,6 +71,7 @@ class ReportSteps:
         self._delivers = delivers
         self._tokens = tokens
         self._audit = audit
+        self._zone = zone
 
     async def encode(self, run: Run) -> bool:
         """Find the first candidate that is a usable frontal radiograph and encode it; False where there is none."""
@@ -174,9 +177,12 @@ class ReportSteps:
         predecessors = await self._results.predecessors(previous[0].documents) if previous else {}
         header = await asyncio.to_thread(self._headers.source, source)
         warnings = job.warnings
-        written = await asyncio.to_thread(
-            documents.build, self._study.documents, report, header, warnings, predecessors
-        )
+        try:
+            written = await asyncio.to_thread(
+                documents.build, self._study.documents, report, header, warnings, predecessors, self._zone
+            )
+        except NotWritable as error:
+            raise JobFailed(documents.NOT_WRITABLE, error.detail) from error
         state = JobState.DELIVERING if self._delivers else JobState.DONE
 
         def record(connection: sa.Connection, uids: list[str]) -> None:

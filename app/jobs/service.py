@@ -94,7 +94,8 @@ class StudyService:
         outbox = Outbox.from_settings(self._settings)
         spool, headers, tokens, audit = self._spool, self._headers, self._tokens, self._audit
         delivers = bool(outbox.names)
-        report = ReportSteps(study, lifecycle, gate, jobs, results, spool, headers, delivers, tokens, audit)
+        zone = self._settings.zone
+        report = ReportSteps(study, lifecycle, gate, jobs, results, spool, headers, delivers, tokens, audit, zone)
         webhook = Webhook.from_settings(self._settings.webhook)
         delivery = DeliverySteps(study, jobs, self._deliveries, results, outbox, webhook, self._audit)
         runner = StepRunner(jobs, self._watch)
@@ -177,7 +178,7 @@ class StudyService:
     async def fhir(self, job: Job, document: Path) -> bytes:
         """A job's report as a FHIR DiagnosticReport, with the patient and study attributes of its document."""
         assert job.report is not None
-        return await asyncio.to_thread(documents.fhir_of, job, document, self._headers)
+        return await asyncio.to_thread(documents.fhir_of, job, document, self._headers, self._settings.zone)
 
     async def search(self, query: Query) -> tuple[list[dict[str, Any]], bool]:
         """DICOM JSON of what matches, and whether there is more behind the page. Raises InvalidRequest."""

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 from typing import Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from app.settings.access import (
@@ -80,6 +81,10 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
         description="name of this replica where several share a database and a state folder",
     )
+    timezone: str | None = Field(
+        default=None,
+        description="time zone of documents on images that state none, such as Europe/Vienna; unset: this machine's",
+    )
     study: StudySettings = StudySettings()
     dimse: DimseSettings = DimseSettings()
     destinations: tuple[DestinationSettings, ...] = ()
@@ -97,6 +102,21 @@ class Settings(BaseSettings):
         if len(set(names)) != len(names):
             raise ValueError("destinations: every name must be there once")
         return self
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError(f"{name!r} is no time zone such as Europe/Vienna") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone of documents on images that state none; None: this machine's."""
+        return None if self.timezone is None else ZoneInfo(self.timezone)
 
     @property
     def keys_file(self) -> Path:

@@ -67,8 +67,9 @@ class ReportTask:
         warnings = image.radiograph.warnings
         if self.media_type in DOCUMENT_TYPES:
             bundle = self.context.backend.bundle
+            zone = state_of(self.context.request).settings.zone
             document = await asyncio.to_thread(
-                upload_document, self.media_type, self.form.image, text, warnings, bundle, self.headers
+                upload_document, self.media_type, self.form.image, text, warnings, bundle, self.headers, zone
             )
             return Response(document, media_type=self.media_type)
         if self.media_type == "text/plain":
