@@ -15,6 +15,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from app.dicom.attributes import json_of
 from app.dicom.evidence import stored
 from app.dicom.opening import Opening
 from app.dicom.part10 import PREAMBLE
@@ -189,7 +190,7 @@ def attributes_of(dataset: Dataset) -> dict[str, Any]:
     for tag, name in _KEPT:
         try:
             if tag in dataset:
-                found[name] = dataset[tag].to_json_dict(None, 0)
+                found[name] = json_of(dataset[tag])
         except Exception:  # noqa: S112 (a damaged value; the others are still of use)
             continue
     for keyword in _EVIDENCE:
