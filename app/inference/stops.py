@@ -11,7 +11,11 @@ def cut(text: str, stops: Sequence[str]) -> str | None:
 
 def certain(text: str, stops: Sequence[str]) -> str:
     """As much of a growing text as no stop can begin in any more."""
-    longest = max(
-        (length for stop in stops for length in range(1, len(stop)) if text.endswith(stop[:length])), default=0
-    )
+    longest = max((_begun(text, stop) for stop in stops), default=0)
     return text[: len(text) - longest]
+
+
+def _begun(text: str, stop: str) -> int:
+    """How much of a stop's beginning is the text's end."""
+    most = min(len(text), len(stop) - 1)
+    return next((length for length in range(most, 0, -1) if text.endswith(stop[:length])), 0)

@@ -5,6 +5,8 @@ every piece of every header: together a seventh of what the gateway did for a re
 """
 
 import asyncio
+import codecs
+import re
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar, get_origin
 
@@ -21,6 +23,12 @@ M = TypeVar("M", bound=BaseModel)
 MULTIPART = "multipart/form-data"
 _MOST_PARTS = 1_000
 _LONGEST_TEXT = 1_000_000
+_MOST_TEXT = 2_000_000
+# Encodings of text. Others that Python knows decode escapes, or take time by the square of their input.
+_CHARSETS = re.compile(
+    r"utf-?(?:8|16|16-le|16-be|32)|ascii|iso8859-\d+|cp(?:125\d|437|850|866|932|949|950)|koi8-[ru]|mac-\w+|big5"
+    r"|gb2312|gbk|gb18030|euc_(?:jp|kr)|shift_jis|iso2022_jp|tis-620"
+)
 _IN_MEMORY = 1_000_000
 _CHARSET = "_charset_"  # in which the texts behind it are, unless they say otherwise (RFC 7578 4.6)
 
@@ -96,12 +104,23 @@ class _Part:
     async def value(self) -> bytes | str:
         """All of it. Raises MalformedInput."""
         data = bytes(self._held) if self._file is None else await asyncio.to_thread(self._read)
+        if self._is_file:
+            return data
         try:
-            return data if self._is_file else data.decode(self._charset)
-        except LookupError as error:
-            raise MalformedInput(f"{self.name}: the charset of the part is not known.") from error
-        except UnicodeDecodeError as error:
-            raise MalformedInput(f"A text of the form is not {self._charset.upper()}.") from error
+            charset = codecs.lookup(self._charset).name
+        except (LookupError, ValueError):
+            charset = ""
+        if not _CHARSETS.fullmatch(charset):
+            raise MalformedInput(f"{self.name[:64]}: the charset of the part is not known.")
+        try:
+            return data.decode(charset)
+        except UnicodeError as error:
+            raise MalformedInput(f"A text of the form is not {charset.upper()}.") from error
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of a text so far; 0 of a file."""
+        return 0 if self._is_file else self._segment.bytes_received
 
     def close(self) -> None:
         """Remove what is on disk."""
@@ -114,7 +133,7 @@ async def _values(request: Request) -> dict[str, list[bytes | str]]:
     boundary = boundary_of(request)
     found: dict[str, list[bytes | str]] = {}
     part: _Part | None = None
-    charset = "utf-8"
+    charset, texts = "utf-8", 0
     try:
         # Headers in whatever encoding a sender has (RFC 7578 5.1): names of files are not used, and ours are ASCII.
         with PushMultipartParser(boundary, max_segment_count=_MOST_PARTS, header_charset="latin-1") as parser:
@@ -125,6 +144,8 @@ async def _values(request: Request) -> dict[str, list[bytes | str]]:
                         part = _Part(event, charset)
                     elif part is not None and event is not None:
                         await part.write(event)
+                    elif part is not None and (texts := texts + part.text_bytes) > _MOST_TEXT:
+                        raise MalformedInput("The texts of the form are too long together.")
                     elif part is not None and part.name == _CHARSET:
                         charset = str(await part.value()).strip() or charset
                         part = None

@@ -11,6 +11,8 @@ from pydantic_core import from_json
 
 # A conversation of a thousand messages has some thousand; the codes of ten drawings 2,560.
 MOST_ITEMS = 50_000
+# Each that is not known is an error of its own.
+MOST_FIELDS = 10_000
 _LARGE_BYTES = 262_144
 _PARSED = b"{}"
 
@@ -20,6 +22,8 @@ def parse(data: bytes | bytearray) -> Any:
     # Every value but the first of its list or object stands behind a comma, and texts only add to them.
     if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_ITEMS:
         raise HTTPException(400, f"The body holds more than {MOST_ITEMS} values.")
+    if data.count(b'":') + data.count(b'" :') > MOST_FIELDS:
+        raise HTTPException(400, f"The body has more than {MOST_FIELDS} fields.")
     try:
         # Nested at most 200 deep, by the parser's own limit.
         return from_json(data, cache_strings=False)

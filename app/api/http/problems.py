@@ -4,7 +4,7 @@ Bodies are RFC 9457 problem details, or OpenAI's error object under OpenAI's pat
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -33,7 +33,9 @@ _TYPE = re.compile(r"[a-z]*[A-Z]\w*|str|int|float|bool|(?:list|tagged-union|unio
 _WORDS = {"extra_forbidden": "is not known here", "missing": "is missing"}
 # A message's role stands for its kind where one is looked for: behind the message's number.
 _ROLES = ("user", "system", "developer", "assistant", "tool", "function")
-_NAMED = re.compile(r"([a-z_]+(?:\.[a-z0-9_]+)*): ")
+_PARTS = ("text", "image_url", "refusal")
+_DEEPEST, _MOST_ERRORS, _MOST_SAID = 16, 20, 5
+_NAMED = re.compile(r"([A-Za-z_][\w-]*(?:\.[\w-]+)*): ")
 # Below /v1/ everything speaks OpenAI but what is our own.
 _OURS = ("/v1/reports", "/v1/answers", "/v1/jobs", "/v1/images/tokens", "/v1/images/pixels", "/v1/images/preview")
 
@@ -118,16 +120,38 @@ def respond(
     return JSONResponse(body, status, headers=dict(headers or {}), media_type=media_type)
 
 
-def _where(location: tuple[Any, ...]) -> str:
-    # Names of types, which stand for the members of a union, tell a client nothing.
-    behind = zip(location, (None, *location), strict=False)
-    named = [
-        str(part)
-        for part, before in behind
-        if part not in _PLACES and not _TYPE.fullmatch(str(part)) and not (part in _ROLES and isinstance(before, int))
-    ]
-    # The name of an unknown field is the client's own text.
+def _where(item: Mapping[str, Any]) -> str:
+    """The field that an error is about, without the names of kinds and types, which tell a client nothing."""
+    named: list[str] = []
+    location = [part if isinstance(part, int) else str(part)[:_NAME_LIMIT] for part in item["loc"][:_DEEPEST]]
+    # The last part of an unknown field is the client's own word.
+    own = len(location) - 1 if item["type"] == "extra_forbidden" else len(location)
+    for place, part in enumerate(location):
+        before = location[place - 1] if place else None
+        behind = location[place + 1] if place + 1 < len(location) else None
+        of_kind = isinstance(before, int) and (part in _ROLES or (part in _PARTS and part == behind))
+        if place == own or not (part in _PLACES or of_kind or _TYPE.fullmatch(str(part))):
+            named.append(str(part))
     return ".".join(named)[:_NAME_LIMIT] or "body"
+
+
+def _words(errors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with which field, in words without values. Of a field that may be a text or a list, what is said
+    of the one is left out where something in the other is wrong.
+    """
+    found = [(_where(item), item) for item in errors]
+    return [
+        f"{where}: {_said(item)}"
+        for where, item in found
+        if not (item["type"] == "string_type" and any(other.startswith(f"{where}.") for other, _ in found))
+    ]
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    if item["type"] == "union_tag_invalid":
+        # Pydantic's own words quote the value.
+        return f"is none of {item['ctx']['expected_tags']}"
+    return str(_WORDS.get(item["type"], item["msg"]))
 
 
 def refusal(request: Request, error: errors.CxrError) -> JSONResponse:
@@ -159,7 +183,7 @@ async def _on_database_error(request: Request, error: Exception) -> JSONResponse
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # Pydantic's messages name the rule; the offending value stays out, since it may be a patient's.
-    parts = [f"{_where(tuple(item['loc']))}: {_WORDS.get(item['type'], item['msg'])}" for item in error.errors()[:5]]
+    parts = _words(error.errors()[:_MOST_ERRORS])[:_MOST_SAID]
     return respond(request, 400, "Invalid request", "; ".join(parts), "invalid_request")
 
 

@@ -62,6 +62,10 @@ class EarlierMessage(WireModel):
 Message = Annotated[GivenMessage | EarlierMessage, Field(discriminator="role")]
 
 
+# Longer than any report is.
+Stop = Annotated[str, Field(max_length=2_000)]
+
+
 class StreamOptions(WireModel):
     """What a stream ends with."""
 
@@ -75,7 +79,8 @@ class ChatRequest(WireModel):
     messages: Annotated[list[Message], Field(min_length=1, max_length=_MOST_MESSAGES)]
     model: str | None = None
     modalities: list[Literal["text", "image"]] | None = Field(
-        default=None, description="with `image` the answer is a drawing; unset: where the words ask for a radiograph"
+        default=None,
+        description="with `image`, and none shown, the answer is a drawing; unset: where the words ask for one",
     )
     n: Literal[1] | None = None
     stream: bool | None = None
@@ -85,7 +90,7 @@ class ChatRequest(WireModel):
     max_tokens: Annotated[int, Field(ge=1, description="the service's limit counts where it is lower")] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Seed | None = None
-    stop: str | Annotated[list[str], Field(max_length=4)] | None = Field(
+    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(
         default=None, description="the text ends before the first of these"
     )
     user: str | None = None

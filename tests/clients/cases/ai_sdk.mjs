@@ -108,7 +108,7 @@ await test("an image is edited", async () => {
 await test("errors have their status, code, param and words", async () => {
   const twice = [{ role: "user", content: [...question[0].content, ...question[0].content] }];
   const bare = [{ role: "user", content: "Is there pneumonia?" }];
-  await assert.rejects(ask(question, { model: unknown }), refused(404, "model_not_found", null));
+  await assert.rejects(ask(question, { model: unknown }), refused(404, "model_not_found", "model"));
   await assert.rejects(ask(bare), refused(400, "no_image", "messages"));
   await assert.rejects(ask(twice), refused(400, "too_many_images", "messages"));
   const [error] = (await parts(hear(bare))).filter((part) => part.type === "error");

@@ -39,6 +39,14 @@ def turn(*messages: dict[str, Any], text_only: bool = False, **fields: Any) -> T
         "Synthesise an x-ray",
         "Show me a chest radiograph with cardiomegaly",
         "paint one CXR please",
+        "Generate an image of a chest X-ray with pneumonia.",
+        "Draw a picture of a normal chest radiograph",
+        "I want you to draw a chest x-ray.",
+        "I'd like you to draw a chest X‑ray",
+        "Make a chest X-ray with cardiomegaly",
+        "Hello! Draw a chest radiograph.",
+        "Draw a CXR demonstrating effusion",
+        "Draw\n\n  a   chest radiograph",
     ],
 )
 def test_words_that_ask_for_a_radiograph_draw(text: str) -> None:
@@ -59,6 +67,16 @@ def test_words_that_ask_for_a_radiograph_draw(text: str) -> None:
         "Show me the chest x-ray findings",
         "Show me a chest x-ray report",
         "Draw attention to a chest tube",
+        "Show x-rays of my father",
+        "Show chest x-ray of the patient in bed 3",
+        "Show me an x-ray from last week",
+        "Show a chest radiograph that patient 4711 had",
+        "Make a chest x-ray report",
+        "Draw a picture of the situation of the chest clinic",
+        "please" + " " * 50_000 + "x",
+        "draw" + " " * 50_000 + "!",
+        "please, " * 10_000 + "draw",
+        "draw a " + "very-" * 10_000 + "chest",
         "create a list of chest radiograph signs",
         "Is there pneumonia?",
         "Hello, who are you?",
@@ -84,6 +102,7 @@ def test_other_words_without_an_image_are_refused_and_draw_nothing(text: str) ->
         [said("Is there pneumonia in either?", URL, URL)],
         [said("", URL, URL)],
         [said("", URL, URL, URL), said("In the first?")],
+        [said("", URL), said("", URL), said("In either?")],
         [said("", URL), said("And these?", URL, URL)],
     ],
 )
@@ -93,6 +112,42 @@ async def test_several_images_of_a_message_are_refused(service: Service, message
         response = await service.client.post("/v1/chat/completions", json=body)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "too_many_images")
     assert not service.engine.generations
+
+
+DRAWN: dict[str, Any] = {
+    "role": "assistant",
+    "content": "A synthetic radiograph.",
+    "images": [{"type": "image_url", "image_url": {"url": URL}, "index": 0}],
+}
+
+
+def test_an_image_that_is_shown_is_never_put_aside_for_a_drawing() -> None:
+    asked = said("Is there pneumonia?", URL)
+    read = turn(asked, modalities=["text", "image"])
+    assert (read.draws, read.image_url) == (False, URL)
+    with pytest.raises(CxrError) as refused:
+        turn(asked, modalities=["image"])
+    assert refused.value.code == "image_not_used"
+    with pytest.raises(CxrError) as refused:
+        turn(said("?", URL, URL), modalities=["text", "image"])
+    assert refused.value.code == "too_many_images"
+
+
+@pytest.mark.parametrize("modalities", [None, ["text", "image"], ["image"]])
+def test_another_drawing_may_be_asked_for_after_one(modalities: list[str] | None) -> None:
+    messages = [said("Draw a chest radiograph."), DRAWN, said("Draw another chest radiograph, now with pneumonia.")]
+    assert turn(*messages, modalities=modalities).draws
+
+
+def test_a_drawing_may_be_asked_about_next() -> None:
+    asked = turn(said("Draw a chest radiograph."), DRAWN, said("Is there pneumonia?"))
+    assert (asked.draws, asked.image_url, asked.text) == (False, URL, "Is there pneumonia?")
+
+
+def test_words_and_image_may_be_sent_apart() -> None:
+    for messages in ([said("Is there pneumonia?"), said("", URL)], [said("", URL), said("Is there pneumonia?")]):
+        asked = turn(*messages)
+        assert (asked.text, asked.image_url, asked.draws) == ("Is there pneumonia?", URL, False)
 
 
 async def test_of_several_turns_the_latest_image_is_read_and_said(service: Service) -> None:

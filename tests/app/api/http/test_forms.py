@@ -193,3 +193,36 @@ async def test_questions_are_stripped_and_empty_ones_are_none(service: Service, 
     assert [answer["question"] for answer in response.json()["answers"]] == ["Effusion?"]
     blank = await service.client.post("/v1/answers", files={"image": encoded(gradient())}, data={"question": "   "})
     assert blank.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        (b"undefined", b"x"),
+        (b"idna", b"xn--a-" + b"a" * 70),
+        (b"punycode", b"a-99999"),
+        (b"punycode", b"a" * 400_000 + b"-" + b"9a" * 200_000),
+        (b"unicode_escape", b"\\ud83e"),
+        (b"utf-7", b"+2D4-"),
+        (b"rot13", b"x"),
+        (b"hex", b"00"),
+        (b"utf-16", b"\x00\xd8"),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True], ids=["part", "form"])
+async def test_what_is_no_encoding_of_text_is_refused(
+    service: Service, charset: bytes, text: bytes, whole: bool
+) -> None:
+    named = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n'
+    kind = b"" if whole else b"Content-Type: text/plain; charset=" + charset + b"\r\n"
+    form = named % b"_charset_" + b"\r\n" + charset + b"\r\n" if whole else b""
+    body = form + named % b"question" + kind + b"\r\n" + text + b"\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    response = await service.client.post("/v1/answers", content=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (400, "malformed")
+
+
+async def test_the_texts_of_a_form_are_bounded_together(service: Service) -> None:
+    data = {"question": ["\U0001f600" + "a" * 600_000] * 4}
+    response = await service.client.post("/v1/answers", files={"image": encoded(gradient())}, data=data)
+    assert (response.status_code, response.json()["code"]) == (400, "malformed")
