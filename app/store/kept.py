@@ -7,7 +7,9 @@ the name is part of (AES-256-GCM, NIST SP 800-38D). Without the name neither the
 import hashlib
 import hmac
 import os
+from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,6 +19,10 @@ from app.store.database import Database
 from app.store.tables import kept
 
 _NONCE_BYTES = 12
+# A claim that is not renewed is that of a process that is gone.
+CLAIM_SECONDS = 15.0
+# Of the room for all: one client leaves some to the others.
+_SHARE = 0.25
 
 
 class Claim(Enum):
@@ -31,15 +37,16 @@ class KeptAnswers:
     """What is kept, for the event loop. Times are the database's: replicas share what is kept."""
 
     def __init__(self, database: Database, secret: bytes, max_bytes: int) -> None:
-        """`secret` is the installation's; with `max_bytes` kept, nothing new is claimed."""
+        """`secret` is the installation's; with `max_bytes` kept, nothing new is claimed, nor by a client with a quarter
+        of them.
+        """
         self._database = database
         self._secret = secret
         self._max_bytes = max_bytes
 
-    async def claim(self, name: str, digest: str, seconds: float) -> Claim | bytes:
-        """The answer that is kept under `name`, or whose it is to make. `digest` is that of the request.
-
-        A claim lasts `seconds`: whoever made it and is gone by then loses it. Raises OutOfSpace.
+    async def claim(self, name: str, digest: str, owner: str, holder: str) -> Claim | bytes:
+        """The answer that is kept under `name`, or whose it is to make. `digest` is that of the request, `owner` the
+        client, `holder` who makes the answer now, and has to `renew` the claim. Raises OutOfSpace.
         """
 
         def ask(connection: sa.Connection) -> Claim | bytes:
@@ -50,34 +57,51 @@ class KeptAnswers:
                 return Claim.OTHER
             if found is not None:
                 return Claim.UNDER_WAY if found.data is None else self._opened(name, found.data)
-            self._check_room(connection)
-            row = {"id": id_, "digest": digest, "data": None, "bytes": 0, "expires": now + seconds}
+            self._check_room(connection, owner)
+            row = self._row(name, owner, now + CLAIM_SECONDS) | {"digest": digest, "holder": holder}
             added = self._database.insert_new(connection, kept, [row])
             return Claim.OURS if added else Claim.UNDER_WAY
 
         return await self._database.write(ask)
 
-    async def keep(self, name: str, data: bytes, seconds: float, digest: str = "") -> None:
-        """Keep an answer under a name, in the place of its claim. Raises OutOfSpace, SQLAlchemyError."""
+    async def renew(self, name: str, holder: str) -> None:
+        """Keep a claim alive. Raises SQLAlchemyError."""
+
+        def renewed(connection: sa.Connection) -> None:
+            until = self._database.now(connection) + CLAIM_SECONDS
+            connection.execute(sa.update(kept).where(*self._claimed(name, holder)).values(expires=until))
+
+        await self._database.write(renewed)
+
+    async def keep(self, name: str, owner: str, data: bytes, seconds: float, holder: str | None = None) -> None:
+        """Keep an answer under a name: in the place of the holder's claim, unless that is lost, or anew.
+
+        Raises OutOfSpace, SQLAlchemyError.
+        """
 
         def put(connection: sa.Connection) -> None:
-            id_ = self._id(name)
-            connection.execute(sa.delete(kept).where(kept.c.id == id_))
-            self._check_room(connection)
-            sealed = self._sealed(name, data)
             expires = self._database.now(connection) + seconds
-            row = {"id": id_, "digest": digest, "data": sealed, "bytes": len(sealed), "expires": expires}
-            connection.execute(sa.insert(kept), row)
+            sealed = self._sealed(name, data)
+            values = {"data": sealed, "bytes": len(sealed), "expires": expires}
+            if holder is not None:
+                connection.execute(sa.update(kept).where(*self._claimed(name, holder)).values(values))
+                return
+            self._check_room(connection, owner)
+            connection.execute(sa.insert(kept), self._row(name, owner, expires) | values)
 
         await self._database.write(put)
 
-    async def release(self, name: str) -> None:
-        """Give a claim up that came to nothing."""
+    async def release(self, name: str, holder: str) -> None:
+        """Give a claim up that came to nothing. Raises SQLAlchemyError."""
 
         def give_up(connection: sa.Connection) -> None:
-            connection.execute(sa.delete(kept).where(kept.c.id == self._id(name), kept.c.data.is_(None)))
+            connection.execute(sa.delete(kept).where(*self._claimed(name, holder)))
 
         await self._database.write(give_up)
+
+    async def check_room(self, owner: str) -> None:
+        """Raises OutOfSpace where nothing more is kept for a client."""
+        await self._database.read(lambda connection: self._check_room(connection, owner))
 
     async def find(self, name: str) -> bytes | None:
         """What is kept under a name, if it has not expired."""
@@ -90,10 +114,22 @@ class KeptAnswers:
 
         return await self._database.read(look)
 
-    def _check_room(self, connection: sa.Connection) -> None:
-        held = connection.execute(sa.select(sa.func.coalesce(sa.func.sum(kept.c.bytes), 0))).scalar_one()
-        if held >= self._max_bytes:
+    def _check_room(self, connection: sa.Connection, owner: str) -> None:
+        held = sa.select(sa.func.coalesce(sa.func.sum(kept.c.bytes), 0))
+        mine = held.where(kept.c.owner == self._owner(owner))
+        full = connection.execute(held).scalar_one() >= self._max_bytes
+        if full or connection.execute(mine).scalar_one() >= self._max_bytes * _SHARE:
             raise OutOfSpace("There is no room to keep an answer at the moment.", code="no_room_to_keep")
+
+    def _row(self, name: str, owner: str, expires: float) -> dict[str, Any]:
+        row = {"id": self._id(name), "owner": self._owner(owner), "digest": "", "holder": "", "data": None, "bytes": 0}
+        return row | {"expires": expires}
+
+    def _claimed(self, name: str, holder: str) -> Sequence[sa.ColumnElement[bool]]:
+        return (kept.c.id == self._id(name), kept.c.holder == holder, kept.c.data.is_(None))
+
+    def _owner(self, owner: str) -> str:
+        return self._keyed("owner", owner).hex()
 
     def _id(self, name: str) -> str:
         return self._keyed("id", name).hex()

@@ -96,10 +96,12 @@ def _audit_heads(connection: sa.Connection) -> None:
 def _kept(connection: sa.Connection) -> None:
     binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
     connection.exec_driver_sql(
-        f"CREATE TABLE cxr_kept (id VARCHAR(64) NOT NULL PRIMARY KEY, digest VARCHAR(64) NOT NULL, data {binary}, "
-        "bytes BIGINT NOT NULL, expires FLOAT NOT NULL)"
+        "CREATE TABLE cxr_kept (id VARCHAR(64) NOT NULL PRIMARY KEY, owner VARCHAR(64) NOT NULL, "
+        f"digest VARCHAR(64) NOT NULL, holder VARCHAR(32) NOT NULL, data {binary}, bytes BIGINT NOT NULL, "
+        "expires FLOAT NOT NULL)"
     )
-    connection.exec_driver_sql("CREATE INDEX ix_cxr_kept_expires ON cxr_kept (expires)")
+    for column in ("expires", "owner"):
+        connection.exec_driver_sql(f"CREATE INDEX ix_cxr_kept_{column} ON cxr_kept ({column})")
 
 
 @dataclass(frozen=True)

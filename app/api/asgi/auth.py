@@ -11,6 +11,7 @@ from app.api.asgi.audit import note_request
 from app.api.asgi.headers import RawHeaders, header_of, raw, replaced, without_host
 from app.api.asgi.origin import check_host, check_origin, host_of, meant
 from app.api.asgi.rate_headers import rate_headers
+from app.api.http.idempotency import HEADER
 from app.api.http.problems import NOT_OFFERED, refusal
 from app.api.request_scope import request_scope
 from app.api.rules import Rule
@@ -20,6 +21,7 @@ from app.security.guard import Guard
 from app.security.identity import Identity
 from app.settings import LOOPBACK
 
+IDEMPOTENCY_KEY = HEADER.encode()
 # No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -100,7 +102,7 @@ class AuthMiddleware:
             identity = await guard.identify(header_of(scope, b"authorization"), header_of(scope, b"x-api-key"))
             _authorise(guard, identity, rule, scope)
             context.identity = identity
-            with guard.limiter.admitted(identity, spends=rule.spends(scope["method"])):
+            with guard.limiter.admitted(identity, spends=_spends(rule, scope)):
                 admitted = True
                 await self._app(scope, receive, send_with_headers)
         except CxrError as error:
@@ -118,6 +120,11 @@ class AuthMiddleware:
         else:
             host_of(scope)
         check_origin(scope, self._pages, self._origins)
+
+
+def _spends(rule: Rule, scope: Scope) -> bool:
+    # One that is sent again has been paid for; what it generates otherwise sets its own tokens aside.
+    return rule.spends(scope["method"]) and not header_of(scope, IDEMPOTENCY_KEY)
 
 
 def _authorise(guard: Guard, identity: Identity, rule: Rule, scope: Scope) -> None:

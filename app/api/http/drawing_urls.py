@@ -13,6 +13,7 @@ import time
 from fastapi import Request
 
 from app.api.http.idempotency import kept_answers
+from app.api.request_scope import request_scope
 from app.api.state import state_of
 from app.errors import Gone, NotFound
 
@@ -22,13 +23,19 @@ LIFE_SECONDS = 3600
 _PURPOSE = "drawing urls"
 
 
+async def check_room(request: Request) -> None:
+    """Raises Unavailable, OutOfSpace where no drawing is kept now: before it is drawn."""
+    await kept_answers(request).check_room(request_scope(request.scope).identity.id)
+
+
 async def offer(request: Request, data: bytes, suffix: str) -> str:
     """Keep a file and give its URL, under the name that the client called the service by.
 
     Raises Unavailable, OutOfSpace, SQLAlchemyError.
     """
     name = f"{secrets.token_urlsafe(24)}.{suffix}"
-    await kept_answers(request).keep(f"drawing {name}", data, LIFE_SECONDS)
+    owner = request_scope(request.scope).identity.id
+    await kept_answers(request).keep(f"drawing {name}", owner, data, LIFE_SECONDS)
     expires = int(time.time()) + LIFE_SECONDS
     signature = _signature(request, name, expires)
     return f"{str(request.base_url).rstrip('/')}{PATH}/{name}?expires={expires}&signature={signature}"

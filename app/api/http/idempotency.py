@@ -7,9 +7,8 @@ for one request. What fails is not kept: the request may be sent again.
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 from fastapi import Request, Response
@@ -19,17 +18,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.api.http.context import Context
 from app.api.request_scope import request_scope
 from app.api.state import state_of
-from app.errors import InvalidRequest, KeyReused, OutOfSpace, Unavailable
-from app.store.kept import Claim, KeptAnswers
+from app.errors import InvalidRequest, KeyReused, Unavailable
+from app.ids import new_id
+from app.store.kept import CLAIM_SECONDS, Claim, KeptAnswers
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 KEPT_SECONDS = 86_400.0
-_HEADER = "idempotency-key"
+HEADER = "idempotency-key"
 _LONGEST = 255
-# A claim outlasts the request that has it by so long, which its answer takes to be written.
-_MARGIN_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -37,11 +34,14 @@ _REPLAYED = {"Idempotent-Replayed": "true"}
 class Once:
     """A request that has a key: its earlier answer, or the claim to make it."""
 
-    def __init__(self, kept: KeptAnswers, name: str, digest: str, claim_seconds: float) -> None:
+    def __init__(self, kept: KeptAnswers, owner: str, name: str, digest: str) -> None:
         self._kept = kept
+        self._owner = owner
         self._name = name
         self._digest = digest
-        self._claim_seconds = claim_seconds
+        self._holder = new_id()
+        self._renewing: asyncio.Task[None] | None = None
+        self._over = False
 
     @classmethod
     def from_request(cls, context: Context, asked: BaseModel, *kind: str) -> "Once | None":
@@ -50,7 +50,7 @@ class Once:
         Raises InvalidRequest, and Unavailable where nothing is kept.
         """
         request = context.request
-        given = request.headers.getlist(_HEADER)
+        given = request.headers.getlist(HEADER)
         if not given:
             return None
         if len(given) > 1 or not 0 < len(given[0]) <= _LONGEST or not given[0].isprintable():
@@ -58,8 +58,8 @@ class Once:
             raise InvalidRequest(detail, code="idempotency_key")
         scope = request_scope(request.scope)
         digest = hashlib.sha256(json.dumps([scope.path, *kind]).encode() + _canonical(asked)).hexdigest()
-        seconds = context.limits.deadline_seconds + _MARGIN_SECONDS
-        return cls(kept_answers(request), f"retry {scope.identity.id} {given[0]}", digest, seconds)
+        owner = scope.identity.id
+        return cls(kept_answers(request), owner, f"retry {owner} {given[0]}", digest)
 
     async def earlier(self) -> Response | None:
         """The answer that was made before; waits while it is made. None: it is this request's to make.
@@ -69,17 +69,17 @@ class Once:
         while True:
             found = await self._claim()
             if found is Claim.OURS:
+                self._renewing = asyncio.create_task(self._renew())
                 return None
             if found is Claim.OTHER:
                 raise KeyReused("This Idempotency-Key was sent with another request. Take a new key for each.")
             if isinstance(found, bytes):
                 head, _, body = found.partition(b"\n")
-                headers = {**json.loads(head), **_REPLAYED}
-                return Response(body, headers=headers)
+                return Response(body, headers={**json.loads(head), **_REPLAYED})
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _claim(self) -> Claim | bytes:
-        asked = asyncio.ensure_future(self._kept.claim(self._name, self._digest, self._claim_seconds))
+        asked = asyncio.ensure_future(self._kept.claim(self._name, self._digest, self._owner, self._holder))
         try:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
@@ -88,31 +88,38 @@ class Once:
                 await self.release()
             raise
 
-    async def keep(self, body: bytes, headers: dict[str, str]) -> None:
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(CLAIM_SECONDS / 3)
+            try:
+                await self._kept.renew(self._name, self._holder)
+            except SQLAlchemyError as error:
+                log.warning("an Idempotency-Key could not be renewed", error=type(error).__name__)
+
+    async def keep(self, body: bytes, headers: Mapping[str, str], seconds: float = KEPT_SECONDS) -> None:
         """Keep the answer. One that cannot be kept is given all the same: it is there, and nobody has it yet."""
+        self._stop_renewing()
         try:
-            data = json.dumps(headers).encode() + b"\n" + body
-            await self._kept.keep(self._name, data, KEPT_SECONDS, self._digest)
-        except (SQLAlchemyError, OutOfSpace) as error:
+            data = json.dumps(dict(headers)).encode() + b"\n" + body
+            await self._kept.keep(self._name, self._owner, data, seconds, self._holder)
+            self._over = True
+        except SQLAlchemyError as error:
             log.error("an answer could not be kept for its Idempotency-Key", error=type(error).__name__)
             await self.release()
 
     async def release(self) -> None:
-        """Let the next request with this key make the answer."""
+        """Let the next request with this key make the answer; does nothing where it is kept."""
+        self._stop_renewing()
+        if self._over:
+            return
         try:
-            await asyncio.shield(self._kept.release(self._name))
+            await asyncio.shield(self._kept.release(self._name, self._holder))
         except SQLAlchemyError as error:
-            log.error("an Idempotency-Key stays taken until its request's time is over", error=type(error).__name__)
+            log.error("an Idempotency-Key stays taken for some seconds", error=type(error).__name__)
 
-    async def released_unless_kept(self, items: AsyncGenerator[T], kept: list[bool]) -> AsyncGenerator[T]:
-        """`items`, after whose end the key is released where `kept` is still empty."""
-        try:
-            async with aclosing(items):
-                async for item in items:
-                    yield item
-        finally:
-            if not kept:
-                await self.release()
+    def _stop_renewing(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
 
 
 def kept_answers(request: Request) -> KeptAnswers:

@@ -16,6 +16,12 @@ from app.errors import CxrError
 
 T = TypeVar("T")
 EVENT_STREAM = "text/event-stream"
+# Proxies that buffer would show a drawing when it is done.
+STREAM_HEADERS = {
+    "content-type": f"{EVENT_STREAM}; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+}
 _KEEP_ALIVE_SECONDS = 10.0
 # What fails within it is an ordinary error response. Then clients and proxies with short time-outs see a byte.
 _HEADERS_SECONDS = 0.5
@@ -45,9 +51,7 @@ async def respond_with_events(
         await asyncio.gather(first, return_exceptions=True)
         await items.aclose()
         raise
-    # Proxies that buffer would show a drawing when it is done.
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventSourceResponse(_body(request, items, first, events), headers=headers)
+    return EventSourceResponse(_body(request, items, first, events), headers=STREAM_HEADERS)
 
 
 async def _body(

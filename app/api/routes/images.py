@@ -145,6 +145,15 @@ def _usage(drawings: Sequence[Drawing]) -> DrawUsage:
     )
 
 
+async def _respond(context: Context, task: ImagesTask) -> Response:
+    body = task.body
+    if body.response_format != "url":
+        return await respond(context, task, body, stream=body.stream)
+    await drawing_urls.check_room(context.request)
+    # An answer is worth no more than its URLs.
+    return await respond(context, task, body, stream=False, kept_seconds=drawing_urls.LIFE_SECONDS)
+
+
 @router.post(
     "/generations",
     dependencies=[REQUIRE_JSON],
@@ -164,7 +173,7 @@ async def create_images(body: DrawRequest, request: Request) -> Response:
     context = Context.from_request(request)
     task = ImagesTask(context, body, "image_generation")
     task.check()
-    return await respond(context, task, body, stream=body.stream)
+    return await _respond(context, task)
 
 
 @router.post(
@@ -180,4 +189,4 @@ async def redraw_images(request: Request) -> Response:
     form = await read_form(request, RedrawForm)
     task = ImagesTask(context, form, "image_edit", form.image, form.keep_rows)
     task.check()
-    return await respond(context, task, form, stream=form.stream)
+    return await _respond(context, task)

@@ -6,12 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from app.errors import Overloaded
 from app.security.identity import Scope
 from app.security.keys import Keys
+from app.server.run import Server
 from app.settings import Settings
 from app.store.kept import KeptAnswers
+from app.store.tables import kept as kept_table
 from tests.support.service import Service, encoded, gradient, running
 
 IMAGE = encoded(gradient())
@@ -162,7 +165,7 @@ async def test_a_full_store_refuses_before_anything_is_generated(settings: Setti
     limits = settings.limits.model_copy(update={"max_kept_mb": 1})
     async with running(settings.model_copy(update={"limits": limits}), durable=True) as service:
         answers: KeptAnswers = service.app.state.service.kept
-        await answers.keep("x", bytes(1_000_001), 60.0)
+        await answers.keep("x", "other", bytes(1_000_001), 60.0)
         refused = await WORK["drawing"](service.client, KEY)
         assert (refused.status_code, refused.json()["error"]["code"]) == (507, "no_room_to_keep")
         assert not service.engine.generations
@@ -176,3 +179,47 @@ async def test_an_answer_outlives_a_restart(settings: Settings) -> None:
             answers.append(await WORK["report"](service.client, KEY))
     assert answers[0].content == answers[1].content
     assert answers[1].headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_client_without_tokens_gets_its_earlier_answer(settings: Settings) -> None:
+    token = Keys(settings.keys_file).create("a", (Scope.INFER,), tokens_per_day=2_000)
+    headers = {**KEY, "Authorization": f"Bearer {token}"}
+    async with running(settings, durable=True) as service:
+        first = await WORK["drawing"](service.client, headers)
+        limiter, client = service.app.state.service.guard.limiter, Keys(settings.keys_file).list()[0].identity()
+        limiter.reserve(client, limiter.tokens(client).remaining)
+        assert (await WORK["drawing"](service.client, headers)).content == first.content
+        fresh = {**headers, "Idempotency-Key": "another"}
+        assert (await WORK["drawing"](service.client, fresh)).status_code == 429
+
+
+async def test_an_answer_with_urls_is_kept_as_long_as_they_are(kept: Service) -> None:
+    await WORK["drawing by URL"](kept.client, KEY)
+    database = kept.app.state.service.studies.database
+    with database.reading() as connection:
+        latest = connection.execute(sa.select(sa.func.max(kept_table.c.expires))).scalar_one()
+        assert latest < database.now(connection) + 3_601
+
+
+async def test_a_full_store_refuses_drawings_by_url_before_they_are_drawn(settings: Settings) -> None:
+    limits = settings.limits.model_copy(update={"max_kept_mb": 1})
+    async with running(settings.model_copy(update={"limits": limits}), durable=True) as service:
+        await service.app.state.service.kept.keep("x", "other", bytes(1_000_001), 60.0)
+        for send in (WORK["drawing by URL"], _form("/v1/images/edits", prompt="x", response_format="url")):
+            assert (await send(service.client, {})).status_code == 507
+        assert not service.engine.generations
+
+
+async def test_a_stream_is_kept_at_the_pace_of_the_work_and_not_of_its_reader(settings: Settings) -> None:
+    free = settings.model_copy(update={"port": 0})
+    service = Service(free, durable=True)
+    body = {"prompt": "x", "n": 10, "stream": True, "output_format": "dicom"}
+    async with Server(service.app, free).running() as server, httpx.AsyncClient(base_url=server.url) as client:
+        await service.app.state.service.lifecycle.settled.wait()
+        async with client.stream("POST", DRAW, json=body, headers=KEY, timeout=20.0) as slow:
+            pieces = slow.aiter_raw()
+            await anext(pieces)  # and then nothing for a while
+            again = await client.post(DRAW, json=body, headers=KEY, timeout=20.0)
+            assert again.headers["Idempotent-Replayed"] == "true"
+            assert b"".join([piece async for piece in pieces]) in again.content
+    assert len(service.engine.generations) == 10
