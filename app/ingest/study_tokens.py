@@ -24,11 +24,25 @@ class StudyTokens:
         self._most = most
         self._held: OrderedDict[str, Settle] = OrderedDict()
         self._early: OrderedDict[str, int] = OrderedDict()
+        self._runs: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
 
     def set_aside(self, reserve: Reserve | None) -> Settle | None:
         """The tokens of one report. Raises RateLimited where the sender has too few left."""
         return None if reserve is None else reserve(self._most)
+
+    def begin(self, job_id: str, run: int) -> None:
+        """A job that is over is to run again. What its earlier runs had set aside is given back, and what their
+        workflows say of them from now on, on their way out, does not count.
+        """
+        with self._lock:
+            self._early.pop(job_id, None)
+            held = self._held.pop(job_id, None)
+            self._runs[job_id] = run
+            while len(self._runs) > _MOST_HELD:
+                self._runs.popitem(last=False)
+        if held is not None:
+            held(0)
 
     def hold(self, job_id: str, settle: Settle) -> None:
         """Keep what was set aside until the job's report is there."""
@@ -41,9 +55,11 @@ class StudyTokens:
         if used is not None:
             settle(used)
 
-    def settle(self, job_id: str, used: int) -> None:
-        """The job has read and written so many tokens, 0 where no report was made."""
+    def settle(self, job_id: str, used: int, run: int | None = None) -> None:
+        """The job has read and written so many tokens, 0 where no report was made; None stands for all runs."""
         with self._lock:
+            if run is not None and run < self._runs.get(job_id, 0):
+                return
             held = self._held.pop(job_id, None)
             if held is None:
                 self._early[job_id] = used

@@ -142,7 +142,7 @@ class ReportSteps:
             # The seed follows from the key: a step that runs again writes the same report.
             options = Options(seed=int(key[:8], 16) % 2**31, caller=Caller(priority=BACKGROUND))
             text = await pipelines.report_on(backend, image.codes, options)
-            self._tokens.settle(run.job_id, text.usage.prompt_tokens + text.usage.completion_tokens)
+            self._tokens.settle(run.job_id, text.usage.prompt_tokens + text.usage.completion_tokens, run.number)
             named = sections(text.text)
             return StoredReport(
                 key=key,
@@ -160,7 +160,7 @@ class ReportSteps:
 
     def over(self, run: Run) -> None:
         """Nothing more is read for the run."""
-        self._tokens.settle(run.job_id, 0)
+        self._tokens.settle(run.job_id, 0, run.number)
 
     async def write(self, run: Run) -> None:
         """Write the documents. A revision that read the same image as a previous one has its report already."""

@@ -162,10 +162,22 @@ class StudyService:
         await self._jobs.cancel(job_id)
         await self._watch.look()
 
-    async def retry(self, job_id: str, viewer: Viewer = EVERYTHING) -> None:
-        """Run a failed or cancelled job again. Raises NotFound, Conflict."""
-        await self._jobs.get(job_id, viewer)
-        await self._jobs.retry(job_id, self._engine.enqueue_retry)
+    async def retry(self, job_id: str, viewer: Viewer = EVERYTHING, reserve: Reserve | None = None) -> None:
+        """Run a failed or cancelled job again; `reserve` sets the tokens of a new report aside.
+
+        Raises NotFound, Conflict, RateLimited.
+        """
+        job = await self._jobs.get(job_id, viewer)
+        settle = self._tokens.set_aside(reserve) if not job.delivers_only else None
+        self._tokens.begin(job_id, job.runs + 1)
+        try:
+            await self._jobs.retry(job_id, self._engine.enqueue_retry)
+        except BaseException:
+            if settle is not None:
+                settle(0)
+            raise
+        if settle is not None:
+            self._tokens.hold(job_id, settle)
         await self._watch.look()
 
     async def document(self, job_id: str, viewer: Viewer = EVERYTHING) -> tuple[Job, Path | None]:

@@ -113,8 +113,9 @@ class Limiter:
         def settle(used: int) -> None:
             unused = tokens - used
             try:
-                # What was set aside yesterday is not given back today.
-                if unused > 0 and abs(self._day_ends(identity) - window) < _SAME_WINDOW:
+                # What was set aside yesterday is not given back today, nor to a day that has not begun.
+                same = time.time() < window and abs(self._day_ends(identity) - window) < _SAME_WINDOW
+                if unused > 0 and same:
                     self._storage.incr(key, life, amount=-unused)
             except StorageError:
                 # The answer is there. What was set aside for it stays counted until the day is over.

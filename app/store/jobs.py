@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from app.errors import Conflict
 from app.store.job_reader import JobReader, job_of
-from app.store.records import DOCUMENT_LOST, OPEN, JobState, Reason, Run, Step, column_values
+from app.store.records import OPEN, JobState, Reason, Run, Step, column_values
 from app.store.tables import jobs, studies
 from app.store.transitions import OPERATOR, WORKFLOW, before
 
@@ -67,9 +67,7 @@ class Jobs(JobReader):
 
         def retry(connection: sa.Connection) -> None:
             job = job_of(connection, job_id)
-            # Documents whose files are lost are written again.
-            lost = job.reason is not None and job.reason.code == DOCUMENT_LOST
-            run, delivers = Run(job_id, job.runs + 1), bool(job.documents) and not lost
+            run, delivers = Run(job_id, job.runs + 1), job.delivers_only
             state = JobState.DELIVERING if delivers else JobState.WAITING
             change = sa.update(jobs).where(
                 jobs.c.id == job_id, jobs.c.state.in_(before(OPERATOR, state)), jobs.c.runs == job.runs

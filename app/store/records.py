@@ -117,6 +117,11 @@ class Job:
     documents: Sequence[str]
 
     @property
+    def delivers_only(self) -> bool:
+        """Whether another run of it delivers what is written: documents whose files are lost are written again."""
+        return bool(self.documents) and (self.reason is None or self.reason.code != DOCUMENT_LOST)
+
+    @property
     def warnings(self) -> Sequence[str]:
         """What was doubted of the image that was read, and of the report's text."""
         doubts = self.image.warnings if self.image else ()

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -10,9 +11,11 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import problems
 from app.api.http.visibility import reader_of, touched, viewer_of
+from app.api.request_scope import request_scope
 from app.api.routes.dicomweb.common import Studies
 from app.api.schemas.jobs import DeliveryBody, JobBody, JobItem, JobList, ReasonBody, SkippedBody, StepBody
 from app.api.schemas.reports import ReportText
+from app.api.state import state_of
 from app.errors import NotFound
 from app.jobs.documents import DICOM, FHIR
 from app.jobs.service import StudyService
@@ -130,7 +133,8 @@ async def retry(request: Request, job_id: JobId, studies: Studies) -> JobBody:
     """From its documents where it has some, else from the beginning."""
     viewer = viewer_of(request, Scope.JOBS_MANAGE)
     await _touch(request, studies, [await studies.get(job_id, viewer)])
-    await studies.retry(job_id, viewer)
+    guard, identity = state_of(request).started_guard, request_scope(request.scope).identity
+    await studies.retry(job_id, viewer, partial(guard.limiter.reserve, identity))
     return await _body(request, studies, job_id)
 
 

@@ -51,3 +51,19 @@ def test_a_report_that_is_over_before_its_study_is_known_is_settled_all_the_same
     tokens.settle("job", 30)
     tokens.hold("job", settle)
     assert purse.left == 70
+
+
+def test_an_earlier_run_on_its_way_out_does_not_settle_the_new_one() -> None:
+    purse, tokens = Purse(100), StudyTokens(40)
+    first = tokens.set_aside(purse.reserve)
+    assert first is not None
+    tokens.hold("job", first)
+    second = tokens.set_aside(purse.reserve)
+    assert second is not None
+    tokens.begin("job", 2)
+    tokens.hold("job", second)
+    assert purse.left == 60
+    tokens.settle("job", 0, 1)
+    assert purse.left == 60
+    tokens.settle("job", 30, 2)
+    assert purse.left == 70

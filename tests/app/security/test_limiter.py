@@ -1,6 +1,7 @@
 """How much one client may do."""
 
 import contextlib
+import time
 
 import pytest
 from limits.errors import StorageError
@@ -123,3 +124,18 @@ def test_counters_that_do_not_answer_refuse_with_503_and_lose_no_answer(monkeypa
     assert limiter.under_way == 0
     settle(1)
     assert rate_headers(limiter, client()) == ()
+
+
+def test_what_is_settled_after_the_day_is_no_present_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    limiter = Limiter(LimitsSettings(tokens_per_day=600))
+    limiter.reserve(client(), 10)(10)
+    now += 86_390
+    settle = limiter.reserve(client(), 300)
+    now += 15
+    settle(100)
+    assert limiter.tokens(client()).used == 0
+    limiter.reserve(client(), 600)
+    with pytest.raises(RateLimited):
+        limiter.reserve(client(), 1)

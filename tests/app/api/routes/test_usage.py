@@ -1,5 +1,6 @@
 """What is left of a key's limits: `/v1/usage`, the `x-ratelimit-*` headers and the quota say the same."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,6 +13,7 @@ from app.security.identity import Scope
 from app.security.keys import Keys
 from app.settings import Settings
 from tests.support.service import Service, encoded, gradient, running
+from tests.support.studies import finished, instance, parsed, quick, stow
 
 LIMIT = 50_000
 IMAGE = encoded(gradient())
@@ -162,3 +164,25 @@ async def test_where_everybody_is_let_in_nobody_is_counted(service: Service) -> 
 )
 def test_durations_are_written_as_openai_writes_them(seconds: int, text: str) -> None:
     assert duration(seconds) == text
+
+
+async def test_a_report_that_is_made_after_a_cancel_and_a_retry_is_paid_for(settings: Settings, keys: Keys) -> None:
+    token = keys.create("a", (Scope.DICOM,), tokens_per_day=LIMIT)
+    poor = keys.create("b", (Scope.DICOM,), tokens_per_day=10)
+    changed = quick(settings, quiet_seconds=1.0)
+    async with running(changed, durable=True) as service:
+        service.client.headers["Authorization"] = f"Bearer {token}"
+        data = instance()
+        study = str(parsed(data).StudyInstanceUID)
+        await stow(service.client, data)
+        job = (await service.client.get("/v1/jobs", params={"study": study})).json()["data"][0]["id"]
+        assert (await service.client.delete(f"/v1/jobs/{job}")).status_code == 202
+        await finished(service.client, study)
+        path, other = f"/v1/jobs/{job}/retry", {"Authorization": f"Bearer {poor}"}
+        assert (await service.client.post(path, headers=other)).status_code == 429
+        assert (await service.client.post(path)).is_success
+        while (done := (await service.client.get(f"/v1/jobs/{job}")).json())["state"] != "done":
+            await asyncio.sleep(0.05)
+        used = (await service.client.get("/v1/usage")).json()["tokens_per_day"]["used"]
+    assert done["documents"]
+    assert 0 < used < settings.limits.study_tokens
