@@ -1,11 +1,12 @@
-"""HTTP/1.1 as the server reads it, under limits: a request's head is bounded in bytes and in time, and a client that
-does not read its answer is let go.
+"""HTTP/1.1 as the server reads it, under limits: a request's head is bounded in bytes and in time, so is what is left
+of a body that is answered already, and a client that does not read its answer is let go.
 
 The parser has no limits of its own, and joins a header that comes in pieces anew with each piece.
 """
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,15 +16,27 @@ MOST_HEAD_BYTES = 32_768
 HEAD_SECONDS = 20.0
 # An answer waits in buffers of so many bytes, ours and the kernel's: whoever takes less in a minute takes nothing.
 UNREAD_SECONDS = 60.0
+# A body that comes a packet later than the head keeps its connection; one that nobody waits for ends it.
+REST_SECONDS = 2.0
 _UNSENT_BYTES = 65_536
 _LINGER_SECONDS = 0.5
 _TOO_LARGE = b"431 Request Header Fields Too Large"
 _TOO_SLOW = b"408 Request Timeout"
 
 
+class _Gently:
+    """A connection as an answer sees it, which closes it at its end: `close` is the protocol's."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.close = close
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses a head of more than 32 kB (431), and one that is not there after a while (408). Breaks a connection off
-    whose client reads nothing for a minute while an answer waits.
+    whose client reads nothing for a minute while an answer waits, and ends one on which the rest of a body that is
+    answered does not come.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -32,6 +45,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._rest: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -46,6 +60,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._forget_deadline()
+        self._forget_rest()
         self._forget_unread()
         super().connection_lost(exc)
 
@@ -66,6 +81,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 return
         if data:
             super().data_received(data)
+        self._wait()
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -79,12 +95,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The head is there."""
         self._in_head, self._head_bytes = False, 0
         self._forget_deadline()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self.cycle.transport = _Gently(self.transport, self._close)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         """A request is there as a whole; the next head may come."""
         super().on_message_complete()
         self._in_head = True
+
+    def on_response_complete(self) -> None:
+        """A request is answered; its body may be on its way yet."""
+        if not self._refused:
+            super().on_response_complete()
+            self._wait()
 
     def pause_writing(self) -> None:
         """The connection's buffer is full."""
@@ -95,6 +120,43 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The client has read on."""
         self._forget_unread()
         super().resume_writing()
+
+    def _wait(self) -> None:
+        """Where nothing is under way there is always a time to wait: the parser's owner ends its own with any byte."""
+        if self._refused or self.transport.is_closing() or self.cycle is None or not self.cycle.response_complete:
+            return
+        loop = asyncio.get_running_loop()
+        if not self._in_head:
+            self._unset_keepalive_if_required()
+            if self._rest is None:
+                self._rest = loop.call_later(REST_SECONDS, self._linger, _LINGER_SECONDS)
+            return
+        self._forget_rest()
+        if self._deadline is None and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _close(self) -> None:
+        """Close behind an answer that says so."""
+        if self._in_head:
+            self.transport.close()
+        else:
+            self._linger(REST_SECONDS)
+
+    def _linger(self, seconds: float) -> None:
+        """Send nothing more, and read what comes without looking at it until the client closes or time is up.
+
+        Closed at once, with more on its way, the connection would be reset and the answer lost.
+        """
+        self._refused = True
+        if not self.transport.is_closing():
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            asyncio.get_running_loop().call_later(seconds, self.transport.close)
+
+    def _forget_rest(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
 
     def _forget_unread(self) -> None:
         if self._unread is not None:
@@ -113,6 +175,4 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._forget_deadline()
         if not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            self._refused = True
-            # Closed at once, with more of the head on its way, the connection would be reset and the answer lost.
-            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.transport.close)
+            self._linger(_LINGER_SECONDS)
