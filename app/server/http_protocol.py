@@ -5,11 +5,21 @@ The parser has no limits of its own, and joins a header that comes in pieces ane
 """
 
 import asyncio
+import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.api.asgi.headers import raw
+from app.api.http.problems import body_of
+from app.ids import new_id
+from app.telemetry.metrics import REJECTED
+
+log = structlog.get_logger(__name__)
 
 # Browsers send a few kilobytes, a bearer token has up to eight; proxies refuse more than 32 kB by default, too.
 MOST_HEAD_BYTES = 32_768
@@ -20,8 +30,10 @@ UNREAD_SECONDS = 60.0
 REST_SECONDS = 2.0
 _UNSENT_BYTES = 65_536
 _LINGER_SECONDS = 0.5
-_TOO_LARGE = b"431 Request Header Fields Too Large"
-_TOO_SLOW = b"408 Request Timeout"
+_TOO_LARGE = (431, "head_too_large", f"A request's line and headers may have {MOST_HEAD_BYTES} bytes.")
+_TOO_SLOW = (408, "head_timeout", "The request's headers did not come in time.")
+_MALFORMED = (400, "malformed", "This is not HTTP/1.1.")
+Refusal = tuple[int, str, str]
 
 
 class _Gently:
@@ -44,6 +56,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._refused = False
+        self._refusal: bytes | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._rest: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -74,7 +87,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             piece, data = view[:room], view[room:]  # type: ignore[assignment]
             self._head_bytes += len(piece)
             super().data_received(piece)  # type: ignore[arg-type]
-            if self.transport.is_closing():
+            if self._refused or self.transport.is_closing():
                 return
             if self._in_head and self._head_bytes >= MOST_HEAD_BYTES:
                 self._refuse(_TOO_LARGE)
@@ -107,7 +120,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A request is answered; its body may be on its way yet."""
-        if not self._refused:
+        last = not self.pipeline
+        if self._refusal is not None and last:
+            self._send_refusal()
+        elif self._refusal is not None or not self._refused:
             super().on_response_complete()
             self._wait()
 
@@ -122,7 +138,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _wait(self) -> None:
-        """Where nothing is under way there is always a time to wait: the parser's owner ends its own with any byte."""
+        """See that there is a timer wherever nothing is under way: any byte ends the one that uvicorn has set."""
         if self._refused or self.transport.is_closing() or self.cycle is None or not self.cycle.response_complete:
             return
         loop = asyncio.get_running_loop()
@@ -171,8 +187,52 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _refuse(self, status: bytes) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """What has come is no HTTP."""
+        self._refuse(_MALFORMED)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Read no more, and answer so, once what came before it on the connection is answered."""
         self._forget_deadline()
-        if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused, cycle = True, self.cycle
+        self._refusal = _problem(*refusal, self.server_state.default_headers)
+        if cycle is not None and not cycle.response_complete and not self._in_head:
+            # The body of this request is at fault: the refusal is its answer.
+            begun = cycle.response_started
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if self.pipeline:
+                self.pipeline.popleft()
+            elif begun:
+                self.transport.close()
+            else:
+                self._send_refusal()
+        elif cycle is None or cycle.response_complete:
+            self._send_refusal()
+
+    def _send_refusal(self) -> None:
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None and not self.transport.is_closing():
+            self.transport.write(refusal)
             self._linger(_LINGER_SECONDS)
+
+
+def _problem(status: int, code: str, detail: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """An answer as the application gives it, for what does not get as far as there."""
+    title, request_id = HTTPStatus(status).phrase, new_id()
+    body, media_type = body_of("", status, title, detail, code, request_id)
+    content = json.dumps(body, separators=(",", ":")).encode()
+    ours = {
+        "Content-Type": media_type,
+        "Content-Length": str(len(content)),
+        "X-Request-Id": request_id,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status} {title}".encode(), *(b": ".join(pair) for pair in (*headers, *raw(ours)))]
+    REJECTED.labels(code=code).inc()
+    log.info("refused unread", code=code, status=status, request_id=request_id)
+    return b"\r\n".join([*lines, b"", content])

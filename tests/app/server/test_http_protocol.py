@@ -1,8 +1,12 @@
 """What the server reads of a request's head, and how long it waits for one."""
 
 import asyncio
+import http.client
+import io
+import json
 import socket
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,6 +77,63 @@ async def test_the_limit_is_each_requests_own_on_a_connection(port: int) -> None
     answers = await ask(port, one, one, posted, one, one + one + one, pause=0.05)
     assert answers.count(b"HTTP/1.1 200") == 6
     assert answers.count(b"HTTP/1.1 415") == 1
+
+
+def answers_of(data: bytes) -> list[http.client.HTTPResponse]:
+    """Answers as a client reads them, of which each has a length."""
+    stream, found = io.BytesIO(data), []
+    connection = SimpleNamespace(makefile=lambda mode: stream)
+    stream.close = lambda: None  # type: ignore[method-assign]
+    while stream.tell() < len(data):
+        answer = http.client.HTTPResponse(connection)  # type: ignore[arg-type]
+        answer.begin()
+        answer.body = answer.read()  # type: ignore[attr-defined]
+        found.append(answer)
+    return found
+
+
+def check_refusal(answer: http.client.HTTPResponse, status: int, code: str) -> None:
+    body = json.loads(answer.body)  # type: ignore[attr-defined]
+    assert (answer.status, body["status"], body["code"]) == (status, status, code)
+    assert body["type"] == f"urn:cxr:problem:{code}"
+    assert body["title"]
+    assert body["detail"]
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["X-Request-Id"] == body["request_id"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Connection"] == "close"
+    assert answer.headers["Date"]
+
+
+REFUSED = {
+    "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01", 400, "malformed"),
+    "a bad header": (HEAD + b"a b\r\n\r\n", 400, "malformed"),
+    "a large head": (HEAD + b"X-A: " + b"a" * 80_000, 431, "head_too_large"),
+    "half a head": (HEAD, 408, "head_timeout"),
+}
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize(("sent", "status", "code"), REFUSED.values(), ids=REFUSED)
+async def test_what_no_route_sees_is_refused_in_the_shape_of_all_errors_behind_earlier_answers(
+    port: int, sent: bytes, status: int, code: str, before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    *earlier, refused = answers_of(await ask(port, (HEAD + b"\r\n") * before + sent))
+    assert [answer.status for answer in earlier] == [200] * before
+    check_refusal(refused, status, code)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+async def test_a_body_that_is_no_http_is_its_requests_refusal(port: int, before: int) -> None:
+    posted = b"POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    posted += b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"
+    whole = (HEAD + b"\r\n") * before + posted
+    for pieces in ([whole, b"no size\r\n"], [whole + b"no size\r\n"]):
+        *earlier, refused = answers_of(await ask(port, *pieces, pause=0.2))
+        assert [answer.status for answer in earlier] == [200] * before
+        check_refusal(refused, 400, "malformed")
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET", HEAD, HEAD + b"X-A: a"])
