@@ -66,8 +66,12 @@ class Lifecycle:
         While it drains, the service serves what still reaches it.
         """
         if self.phase not in (Phase.READY, Phase.DRAINING) or self._backend is None or not self._built:
-            raise Unavailable(_WORDS.get(self.phase, "The service is not ready."))
+            raise self.unavailable()
         return self._backend
+
+    def unavailable(self) -> Unavailable:
+        """Why nothing is served, as the error that a request gets."""
+        return Unavailable(_WORDS.get(self.phase, "The service is not ready."))
 
     def _enter(self, phase: Phase) -> None:
         if phase is self.phase or phase not in _NEXT[self.phase]:

@@ -77,14 +77,15 @@ async def _body(
             pending = asyncio.ensure_future(anext(items))
     except CxrError as error:
         state_of(request).lifecycle.note(error)
-        yield _error(request, error)
+        yield error_event(request, error)
     finally:
         pending.cancel()
         await asyncio.gather(pending, return_exceptions=True)
         await items.aclose()
 
 
-def _error(request: Request, error: CxrError) -> bytes:
+def error_event(request: Request, error: CxrError) -> bytes:
+    """An error as the last event of a stream that has begun."""
     status, title = status_of(error)
     context = request_scope(request.scope)
     body, media_type = body_of(context.path, status, title, error.detail, error.code, context.request_id)
