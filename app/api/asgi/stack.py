@@ -12,7 +12,6 @@ from app.api.asgi.rate_headers import NAMES as RATE_HEADERS
 from app.api.asgi.shell import Shell
 from app.settings import Settings
 
-_ASKED = ("Authorization", "X-API-Key", "Content-Type", "X-Request-Id", "X-Request-Timeout", "Idempotency-Key")
 _TOLD = ("X-Request-Id", "Retry-After", "Warning", "Idempotent-Replayed", *RATE_HEADERS)
 
 
@@ -31,12 +30,13 @@ def install(app: FastAPI, settings: Settings) -> None:
     )
     app.add_middleware(AuthMiddleware, hosts=http.hosts, listening=settings.host, origins=http.origins)
     if http.origins:
-        # Pages of these sites may read answers; a key is sent by their script, never a cookie.
+        # Pages of these sites may read answers; a key is sent by their script, never a cookie. Headers are any: OpenAI's
+        # client and tracers send their own.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=http.origins,
             allow_methods=["GET", "HEAD", "POST", "DELETE"],
-            allow_headers=_ASKED,
+            allow_headers=["*"],
             expose_headers=_TOLD,
         )
     app.add_middleware(RequestContext)

@@ -134,6 +134,20 @@ async def test_pages_of_named_sites_may_call_and_no_others(settings: Settings) -
         assert not any(name.startswith("access-control") for name in [*before.headers, *answer.headers])
 
 
+async def test_pages_of_named_sites_may_send_what_their_clients_add(settings: Settings) -> None:
+    added = "authorization, content-type, traceparent, x-stainless-lang, x-stainless-retry-count, openai-organization"
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": added}
+    async with running(settings.model_copy(update={"http": HttpSettings(origins=(ORIGIN,))})) as service:
+        before = await service.client.options("/v1/chat/completions", headers=asked)
+        assert before.status_code == 200
+        allowed = {name.strip() for name in before.headers["access-control-allow-headers"].lower().split(",")}
+        assert allowed >= set(added.split(", "))
+        assert "access-control-allow-credentials" not in before.headers
+        asked["Origin"] = "https://evil.example"
+        foreign = await service.client.options("/v1/chat/completions", headers=asked)
+        assert (foreign.status_code, foreign.headers.get("access-control-allow-origin")) == (400, None)
+
+
 @pytest.mark.parametrize("origin", ["*", "viewer.example", "https://viewer.example/", "null", "ftp://x", "https://a b"])
 def test_an_origin_is_a_scheme_and_a_name(origin: str) -> None:
     with pytest.raises(ValueError, match="origin"):
