@@ -30,8 +30,8 @@ def install(app: FastAPI, settings: Settings) -> None:
     )
     app.add_middleware(AuthMiddleware, hosts=http.hosts, listening=settings.host, origins=http.origins)
     if http.origins:
-        # Pages of these sites may read answers; a key is sent by their script, never a cookie. Headers are any: OpenAI's
-        # client and tracers send their own.
+        # Pages of these sites may read answers; a key is sent by their script, never a cookie. Headers are any:
+        # OpenAI's client and tracers send their own.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=http.origins,
