@@ -38,15 +38,21 @@ class Client:
         return base64.b64decode(image["b64_json"]), {**found, "seed": image["seed"]}
 
     def _post(self, path: str, **arguments: Any) -> dict[str, Any]:
+        if self.key and not self.key.isascii():
+            raise ServiceError("The API key has characters that no key has.")
         try:
             headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
             response = httpx.post(self.url.rstrip("/") + path, timeout=TIMEOUT, headers=headers, **arguments)
-        except httpx.HTTPError as error:
+        except httpx.ReadTimeout as error:
+            raise ServiceError(f"The service at {self.url} did not answer in time.") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ServiceError(f"No service answers at {self.url}: start one with `cxr serve`.") from error
         try:
             body: dict[str, Any] = response.json()
         except ValueError as error:
             raise ServiceError(f"The service answered {response.status_code} without a body.") from error
+        if not isinstance(body, dict):
+            raise ServiceError(f"What answers at {self.url} is not this service.")
         if response.is_error:
             problem = body.get("error", body)
             raise ServiceError(str(problem.get("message") or problem.get("detail") or response.status_code))

@@ -1,6 +1,7 @@
 """`cxr report`, `cxr ask`, `cxr draw`: requests to a running service."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,6 +50,8 @@ def _show_progress(work: Callable[[], dict[str, Any]], as_json: bool) -> dict[st
             body = work()
     except ServiceError as error:
         fail(str(error), 1)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}.", 1)
     if as_json:
         console.print_json(json.dumps(body))
         raise typer.Exit
@@ -70,11 +73,25 @@ def draw(
     formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".dcm": "dicom"}
     if out.suffix.lower() not in formats:
         fail(f"{out.name}: the file name must end in {', '.join(formats)}.")
+    _check_writable(out)
     try:
         with errors.status("Drawing"):
             image, body = Client(url, key).draw(text, formats[out.suffix.lower()], seed=seed)
     except ServiceError as error:
         fail(str(error), 1)
-    out.write_bytes(image)
+    try:
+        out.write_bytes(image)
+    except OSError as error:
+        fail(f"{out}: {error.strerror}. The drawing with seed {body['seed']} is lost.", 1)
     console.print(f"{out}  seed {body['seed']}  {body['timings']['total']:.0f} ms", markup=False)
     errors.print(body["notice"], style="dim")
+
+
+def _check_writable(out: Path) -> None:
+    """End the command where `out` cannot be written, before anything is drawn and counted."""
+    if out.is_dir():
+        fail(f"{out}: is a folder; name a file.", 1)
+    if not out.parent.is_dir():
+        fail(f"{out}: there is no folder {out.parent}.", 1)
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        fail(f"{out}: cannot be written.", 1)

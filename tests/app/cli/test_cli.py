@@ -1,11 +1,13 @@
 """The command line: what it prints and how it ends."""
 
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.cli.client import Client
 from app.dicom.sample import sample_dicom
 from app.imaging import read_radiograph
 from app.settings import ImagingSettings, Settings, load_settings
@@ -35,6 +37,59 @@ def test_a_drawing_needs_a_known_file_name_ending() -> None:
     result = RUN.invoke(app, ["draw", "Normal.", "-o", "drawing.gif"])
     assert result.exit_code == 2
     assert ".png" in result.output
+
+
+@pytest.mark.parametrize("name", ["none/a.png", "folder.png", "file/a.png", "closed/a.png"])
+def test_a_drawing_that_cannot_be_written_is_not_drawn(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "file").touch()
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "closed" not in str(path) and may(path, mode))
+    monkeypatch.setattr(Client, "draw", lambda *_, **__: pytest.fail("drawn"))
+    result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / name)])
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert name in result.output
+
+
+def test_a_drawing_that_is_lost_while_it_is_written_is_a_sentence_with_its_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Client, "draw", lambda *_, **__: (b"x", {"seed": 7}))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / "a.png")])
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "No space left on device. The drawing with seed 7" in result.output
+
+
+@pytest.mark.parametrize("command", [["report"], ["ask"]])
+@pytest.mark.parametrize(
+    "option", [["--url", "http://[::1"], ["--url", "127.0.0.1:9"], ["--url", "http://a b"], ["--key", "schlüssel"]]
+)
+def test_an_address_or_key_that_is_none_is_a_sentence(tmp_path: Path, command: list[str], option: list[str]) -> None:
+    file = tmp_path / "a.dcm"
+    file.write_bytes(sample_dicom())
+    asked = ["What is this?"] if command == ["ask"] else []
+    result = RUN.invoke(app, [*command, str(file), *asked, *option])
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+
+
+def test_a_radiograph_that_cannot_be_read_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.dcm"
+    file.touch()
+
+    def gone(path: Path) -> bytes:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    result = RUN.invoke(app, ["report", str(file)])
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "Input/output error" in result.output
 
 
 def test_settings_that_are_not_valid_are_listed_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
