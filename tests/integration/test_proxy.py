@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.orthanc import free_port
 from tests.support.process import ServiceProcess
-from tests.support.service import encoded, gradient
+from tests.support.service import ROOT, encoded, gradient
 from tests.support.studies import instance, multipart, parsed
 
 CONFIG = """
@@ -24,16 +24,18 @@ http {{
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{
     listen 127.0.0.1:{port};
-    location /cxr/ {{
-      proxy_pass http://127.0.0.1:{upstream}{slash};
-      proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto https;
-      proxy_buffering off; proxy_request_buffering off; client_max_body_size 0;
-    }}
+    {recipe}
   }}
 }}
 """
+
+
+def recipe(upstream: int, slash: str) -> str:
+    """What the documentation tells an operator to write, for this upstream, as if TLS were in front."""
+    documented = (ROOT / "docs" / "proxies.md").read_text().partition("```nginx\n")[2].partition("```")[0]
+    asked = "http://127.0.0.1:8080/;"
+    assert asked in documented
+    return documented.replace(asked, f"http://127.0.0.1:{upstream}{slash};").replace("$scheme", "https")
 
 
 @contextlib.contextmanager
@@ -45,7 +47,7 @@ def nginx(folder: Path, upstream: int, slash: str) -> Iterator[int]:
     folder.mkdir()
     port = free_port()
     config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=port, upstream=upstream, slash=slash))
+    config.write_text(CONFIG.format(folder=folder, port=port, recipe=recipe(upstream, slash)))
     server = subprocess.Popen([program, "-p", folder, "-c", config], stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 10
@@ -112,6 +114,14 @@ def test_a_study_is_stored_and_found_by_the_address_that_the_client_knows(client
     url = stored.json()["00081190"]["Value"][0]
     assert url == f"https://{client.base_url.netloc.decode()}/cxr/dicom-web/studies/{parsed(data).StudyInstanceUID}"
     assert client.get(f"dicom-web/studies/{parsed(data).StudyInstanceUID}").status_code == 200
+
+
+def test_a_clients_own_prefix_is_not_the_services(tmp_path: Path) -> None:
+    forged = {"X-Forwarded-Prefix": "/elsewhere"}
+    with ServiceProcess(tmp_path / "bare") as bare:  # no path in its settings
+        assert "/elsewhere/" in httpx.get(f"{bare.url}/docs", headers=forged).text
+        with nginx(tmp_path / "nginx", int(bare.url.rpartition(":")[2]), "/") as port:
+            assert "/elsewhere" not in httpx.get(f"http://127.0.0.1:{port}/cxr/docs", headers=forged).text
 
 
 @pytest.mark.parametrize("path", ["/cxr/v1/jobs", "/v1/jobs", "/cxr/cxr/v1/jobs", "/cxr//v1/jobs", "/cxrv1/jobs"])
