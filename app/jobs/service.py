@@ -24,6 +24,7 @@ from app.jobs.erasure import Eraser
 from app.jobs.nodes import NodeLock
 from app.jobs.occupancy import Occupancy, occupancy_of
 from app.jobs.report_steps import ReportSteps
+from app.jobs.reruns import run_again
 from app.jobs.retention import Retention
 from app.jobs.steps import StepRunner
 from app.jobs.workflow import StudyWorkflow
@@ -168,16 +169,7 @@ class StudyService:
         Raises NotFound, Conflict, RateLimited.
         """
         job = await self._jobs.get(job_id, viewer)
-        settle = self._tokens.set_aside(reserve) if not job.delivers_only else None
-        self._tokens.begin(job_id, job.runs + 1)
-        try:
-            await self._jobs.retry(job_id, self._engine.enqueue_retry)
-        except BaseException:
-            if settle is not None:
-                settle(0)
-            raise
-        if settle is not None:
-            self._tokens.hold(job_id, settle)
+        await run_again(job, self._jobs, self._engine, self._tokens, reserve)
         await self._watch.look()
 
     async def document(self, job_id: str, viewer: Viewer = EVERYTHING) -> tuple[Job, Path | None]:
