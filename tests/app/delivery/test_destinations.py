@@ -12,8 +12,9 @@ import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 from app.delivery.circuit_breaker import CircuitBreaker, CircuitState
-from app.delivery.destinations import DimseDestination, StowDestination
+from app.delivery.dimse import DimseDestination
 from app.delivery.outbox import Outbox
+from app.delivery.stow import StowDestination
 from app.errors import DeliveryFailed
 from app.settings import DestinationSettings, StudySettings
 from tests.support.connections import FAILED_CONNECTIONS
