@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 
-from app.delivery.answers import is_final, is_stored
+from app.delivery.answers import is_already_there, is_final, is_stored
 from app.errors import DeliveryFailed
 from app.settings import DestinationSettings
 
@@ -114,7 +114,9 @@ class DimseDestination:
         code = status.get("Status")
         if code is None:
             raise DeliveryFailed("It broke off the association.", code="dimse_aborted")
-        if not is_stored(code):
+        if is_already_there(code):
+            log.info("already there", destination=self.name, objects=1)
+        elif not is_stored(code):
             raise DeliveryFailed("It refused an object.", code=f"dimse_{code:04X}", permanent=is_final([code]))
 
 

@@ -1,25 +1,54 @@
 """Results to a DICOMweb service by STOW-RS (PS3.18 10.5)."""
 
+import asyncio
 import ssl
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
+from pydicom import dcmread
 
-from app.delivery.answers import is_final
+from app.delivery.answers import Outcome, is_final, outcome_of
 from app.dicom.multipart import write_parts
-from app.errors import DeliveryFailed
+from app.dicom.native_model import json_datasets, values_of
+from app.dicom.store_response import StoreResponse, read_store_response
+from app.errors import DeliveryFailed, MalformedInput
 from app.settings import DestinationSettings
 from app.telemetry import tracing
 
+log = structlog.get_logger(__name__)
+
 # These statuses are final. 401 and 403 are retried: the PACS may be reconfigured.
 _REFUSED = {400, 404, 405, 406, 409, 410, 413, 415, 422}
+_PASSING = {408, 425, 429}
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_SOP_INSTANCE_UID = "00080018"
+# Bytes of an answer: one about a report has a thousand.
+_LONGEST_ANSWER = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An HTTP response; `body` is None where it is too long or cannot be decoded."""
+
+    status: int
+    body: bytes | None
+
+    @property
+    def stored(self) -> StoreResponse | None:
+        """The response payload (PS3.18 10.5.3), None where there is none that can be read."""
+        try:
+            return read_store_response(self.body) if self.body else None
+        except MalformedInput:
+            return None
 
 
 class StowDestination:
-    """A DICOMweb service (PS3.18 10.5)."""
+    """A DICOMweb service."""
 
     def __init__(self, settings: DestinationSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.name = settings.name
@@ -37,45 +66,102 @@ class StowDestination:
         }
 
     async def send(self, files: Sequence[Path]) -> None:
-        """Send Part 10 files in one request. Raises DeliveryFailed."""
+        """Send Part 10 files in one request. What the answer leaves open is looked up. Raises DeliveryFailed."""
+        sent = await asyncio.to_thread(_places, files)
         boundary = uuid.uuid4().hex
         media_type = f'multipart/related; type="application/dicom"; boundary={boundary}'
-        response = await self._request(
+        answer = await self._request(
             "POST", "/studies", content=write_parts(files, boundary), headers={"Content-Type": media_type}
         )
-        if response.status_code in (200, 202):
-            failed = _failures(response)
-            if failed:
-                code = f"{failed[0]:04X}"
-                raise DeliveryFailed(f"It refused an object ({code}).", code=f"stow_{code}", permanent=is_final(failed))
-            return
-        failed = _failures(response) if response.status_code == 409 else []
-        permanent = response.status_code in _REFUSED and (not failed or is_final(failed))
-        raise DeliveryFailed("It refused the request.", code=f"http_{response.status_code}", permanent=permanent)
+        success = 200 <= answer.status < 300
+        if not success and answer.status != 409:
+            raise _refused(answer.status, permanent=answer.status in _REFUSED)
+        outcome = outcome_of(answer.stored, sent.keys())
+        if outcome.may_be_there:
+            missing = [uid for uid in sorted(outcome.open) if not await self._holds(sent[uid], uid)]
+            if not missing:
+                self._log(outcome)
+                return
+        raise _failure(outcome.refusals, answer.status, success)
 
     async def check(self) -> None:
         """Search for one study. Raises DeliveryFailed."""
-        response = await self._request("GET", "/studies", params={"limit": 1})
-        if response.status_code not in (200, 204):
-            raise DeliveryFailed("It refused the request.", code=f"http_{response.status_code}")
+        answer = await self._request("GET", "/studies", params={"limit": 1})
+        if answer.status not in (200, 204):
+            raise _refused(answer.status)
 
-    async def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _log(self, outcome: Outcome) -> None:
+        if outcome.there:
+            log.info("already there", destination=self.name, objects=len(outcome.there))
+        if outcome.open:
+            log.info(
+                "found at the destination, which had not said so", destination=self.name, objects=len(outcome.open)
+            )
+
+    async def _holds(self, series: str, instance: str) -> bool:
+        """Whether an object is found: by QIDO-RS in its series, else by its metadata (WADO-RS).
+
+        Raises DeliveryFailed where that cannot be told for now.
+        """
+        for path, params in (
+            (f"{series}/instances", {"SOPInstanceUID": instance}),
+            (f"{series}/instances/{instance}/metadata", {}),
+        ):
+            answer = await self._request("GET", path, params=params)
+            if (answer.status >= 500 and answer.status != 501) or answer.status in _PASSING:
+                raise _refused(answer.status)
+            if answer.status == 200 and _names(answer.body, instance):
+                return True
+        return False
+
+    async def _request(self, method: str, path: str, **arguments: Any) -> _Answer:
         try:
             async with httpx.AsyncClient(**self._client) as client:  # type: ignore[arg-type]
                 headers = {**arguments.pop("headers", {}), **tracing.headers()}
-                return await client.request(method, f"{self._url}{path}", headers=headers, **arguments)
+                async with client.stream(method, f"{self._url}{path}", headers=headers, **arguments) as response:
+                    return _Answer(response.status_code, await _body(response))
         except httpx.TimeoutException as error:
             raise DeliveryFailed("It did not answer in time.", code="timeout") from error
         except httpx.HTTPError as error:
             raise DeliveryFailed("It could not be reached.", code="unreachable") from error
 
 
-def _failures(response: httpx.Response) -> list[int]:
-    """Failure reasons of a STOW-RS response; none where it has no body that can be read."""
+async def _body(response: httpx.Response) -> bytes | None:
+    body = b""
     try:
-        body = response.json()
-        body = body[0] if isinstance(body, list) and body else body
-        items = [*body.get("00081198", {}).get("Value", []), *body.get("0008119A", {}).get("Value", [])]
-        return [int(item.get("00081197", {}).get("Value", [0])[0]) for item in items]
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError):
-        return []
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > _LONGEST_ANSWER:
+                return None
+    except httpx.DecodingError:
+        return None
+    return body
+
+
+def _places(files: Sequence[Path]) -> dict[str, str]:
+    """The series' path of each SOP Instance UID."""
+    headers = [dcmread(file, stop_before_pixels=True, specific_tags=list(_UIDS)) for file in files]
+    return {
+        str(one.SOPInstanceUID): f"/studies/{one.StudyInstanceUID}/series/{one.SeriesInstanceUID}" for one in headers
+    }
+
+
+def _names(body: bytes | None, instance: str) -> bool:
+    """Whether a search's answer holds this instance: a service that does not know a key returns the others too."""
+    try:
+        return any(instance in values_of(dataset, _SOP_INSTANCE_UID) for dataset in json_datasets(body or b""))
+    except MalformedInput:
+        return False
+
+
+def _refused(status: int, permanent: bool = False) -> DeliveryFailed:
+    return DeliveryFailed("It refused the request.", code=f"http_{status}", permanent=permanent)
+
+
+def _failure(refusals: Collection[int], status: int, success: bool) -> DeliveryFailed:
+    if not success:
+        return _refused(status, permanent=not refusals or is_final(refusals))
+    if not refusals:
+        return DeliveryFailed("It does not say that it has stored what it was sent.", code="stow_unconfirmed")
+    code = f"{next(iter(refusals)):04X}"
+    return DeliveryFailed(f"It refused an object ({code}).", code=f"stow_{code}", permanent=is_final(refusals))

@@ -179,3 +179,29 @@ async def test_what_is_compressed_is_proposed_as_it_is_and_never_converted(tmp_p
     assert caught.value.code == "dimse_no_context"
     assert pacs.proposed == {dataset.SOPClassUID: {JPEG2000Lossless, EXPLICIT, IMPLICIT}}
     assert [one.SOPInstanceUID for one in pacs.received] == [dcmread(native).SOPInstanceUID]
+
+
+@pytest.mark.parametrize("status", [0x0000, 0x0001, 0x0107, 0x0116, 0xB000, 0xB006, 0xB007, 0xB305, 0x0111], ids=hex)
+async def test_success_warnings_and_what_is_there_already_are_delivered(
+    tmp_path: Path, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = documents(tmp_path)
+    pacs = Pacs([(uid, [IMPLICIT, EXPLICIT]) for uid in classes(paths)], status)
+    with pacs.listening() as destination:
+        await destination.send(paths)
+    assert len(pacs.received) == len(paths)
+    assert ("already there" in "".join(capsys.readouterr())) is (status == 0x0111)
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent"),
+    [(0xA700, False), (0xA701, False), (0x0110, False), (0x0122, True), (0x0124, True), (0xA900, True), (0xC000, True)],
+)
+async def test_a_refusal_is_final_only_where_another_attempt_cannot_mend_it(
+    tmp_path: Path, status: int, permanent: bool
+) -> None:
+    paths = documents(tmp_path)
+    pacs = Pacs([(uid, [IMPLICIT, EXPLICIT]) for uid in classes(paths)], status)
+    with pacs.listening() as destination, pytest.raises(DeliveryFailed) as caught:
+        await destination.send(paths)
+    assert (caught.value.code, caught.value.permanent) == (f"dimse_{status:04X}", permanent)
