@@ -53,6 +53,14 @@ def set_up_pynetdicom() -> None:
     _config.LOG_HANDLER_LEVEL = "none"
 
 
+def serve_storage_class(uid: str, keyword: str) -> None:
+    """Let pynetdicom serve C-STORE of a SOP class that it does not know; it answers such ones by an abort."""
+    from pynetdicom import register_uid
+    from pynetdicom.service_class import StorageServiceClass
+
+    register_uid(uid, keyword, StorageServiceClass)
+
+
 def set_up_pillow() -> None:
     """Turn Pillow's own limit on pixels off: the service has one, which its settings set and its messages name."""
     from PIL import Image

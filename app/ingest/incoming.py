@@ -15,6 +15,26 @@ _CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
+class Named:
+    """The UIDs that a request named; None where it named none."""
+
+    study: str | None
+    instance: str | None
+    sop_class: str | None
+
+    def check(self, header: Header) -> None:
+        """Raises NotStorable where the instance is not the one that its request names."""
+        for named, found, detail in (
+            (self.study, header.study_instance_uid, "The instance belongs to another study than the request."),
+            # PS3.4 B.2.3: the data set does not match what the request names.
+            (self.instance, header.sop_instance_uid, "The data set has another SOP Instance UID than its request."),
+            (self.sop_class, header.sop_class_uid, "The data set has another SOP Class UID than its request."),
+        ):
+            if named is not None and named != found:
+                raise NotStorable(FailureReason.STUDY_MISMATCH, detail, header)
+
+
+@dataclass(frozen=True)
 class Incoming:
     """A file that was handed over, and the promise of its receipt."""
 
@@ -22,20 +42,9 @@ class Incoming:
     sender: str
     owner: Owner
     settle: Settle | None
-    study: str | None
-    instance: str | None
+    named: Named
     receipt: "Future[Receipt]"
     trace: str | None
-
-    def check_identity(self, header: Header) -> None:
-        """Raises NotStorable where the instance is not the one that its request names."""
-        if self.study is not None and header.study_instance_uid != self.study:
-            detail = "The instance belongs to another study than the request."
-            raise NotStorable(FailureReason.STUDY_MISMATCH, detail, header)
-        if self.instance is not None and header.sop_instance_uid != self.instance:
-            # PS3.4 B.2.3: the data set does not match what the request names.
-            detail = "The data set has another SOP Instance UID than its request."
-            raise NotStorable(FailureReason.STUDY_MISMATCH, detail, header)
 
 
 @dataclass(frozen=True)

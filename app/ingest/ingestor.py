@@ -15,7 +15,7 @@ from app.dicom.opening import Opening
 from app.dicom.status import FailureReason, Receipt
 from app.errors import RateLimited
 from app.imaging.headers import Headers
-from app.ingest.incoming import Incoming, Ready, prepend
+from app.ingest.incoming import Incoming, Named, Ready, prepend
 from app.ingest.refusals import fault, refusal
 from app.ingest.study_tokens import Reserve, StudyTokens
 from app.queues import batches
@@ -86,6 +86,7 @@ class Ingestor:
         reserve: Reserve | None = None,
         study: str | None = None,
         instance: str | None = None,
+        sop_class: str | None = None,
     ) -> "Future[Receipt]":
         """Take a written file over; see Ingest."""
         receipt: Future[Receipt] = Future()
@@ -99,7 +100,8 @@ class Ingestor:
             receipt.set_result(Receipt(None, None, failure=reason, detail=error.detail, busy=True, retry_after=wait))
             return receipt
         trace = tracing.traceparent()
-        self._threads.submit(self._open, Incoming(file, sender, owner, settle, study, instance, receipt, trace))
+        named = Named(study, instance, sop_class)
+        self._threads.submit(self._open, Incoming(file, sender, owner, settle, named, receipt, trace))
         return receipt
 
     def _answer(self, one: Incoming, receipt: Receipt, *, kept: bool = False) -> None:
@@ -154,7 +156,7 @@ class Ingestor:
         header = None
         try:
             header = self._headers.read(one.file, opening)
-            one.check_identity(header)
+            one.named.check(header)
             if header.prefix:
                 prepend(header.prefix, one.file)
             digest = content_digest(one.file, len(header.prefix) + header.start)

@@ -1,7 +1,6 @@
 """C-STORE and C-ECHO over DIMSE (PS3.4 B, PS3.7 9.1)."""
 
 import contextlib
-import copy
 import ssl
 import threading
 from collections.abc import Callable
@@ -11,12 +10,11 @@ from typing import Any
 import structlog
 from opentelemetry.trace import SpanKind
 from pydicom.dataset import Dataset
-from pydicom.uid import AllTransferSyntaxes
-from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom import AE, evt
 
 from app.dicom.status import FailureReason, Receipt, WarningReason
 from app.ingest.connections import Connection, Connections
+from app.ingest.contexts import accepted_contexts
 from app.ingest.listener import Listener
 from app.ingest.messages import DataSet
 from app.ingest.protocol import Audit, Ingest
@@ -62,12 +60,7 @@ class StorageScp:
         """Listen. Raises OSError where the port is taken or the TLS files cannot be used."""
         settings = self._settings
         entity = AE(ae_title=settings.ae_title)
-        # The library's own list stays as it is: who sends uses it, too.
-        contexts = copy.deepcopy(AllStoragePresentationContexts)
-        for context in contexts:
-            context.transfer_syntax = list(AllTransferSyntaxes)
-        entity.supported_contexts = contexts
-        entity.add_supported_context(Verification)
+        entity.supported_contexts = accepted_contexts()
         # The shares of `Connections` are stricter, and count no connection that has no association.
         entity.maximum_associations = settings.max_associations + 2 * settings.max_half_open
         entity.maximum_pdu_size = settings.max_pdu
@@ -207,14 +200,13 @@ class StorageScp:
             if path is not None:
                 path.unlink(missing_ok=True)
             return _refused(data_set.fault or FailureReason.CANNOT_UNDERSTAND)
-        named = str(event.request.AffectedSOPInstanceUID).strip(" \0")
         try:
-            return self._accept(path, event.assoc, named)
+            return self._accept(path, event.assoc, event.request)
         except TimeoutError:
             # The file is handed over; a sender that repeats it meets what became of it.
             return Receipt(None, None, failure=FailureReason.PROCESSING_FAILURE, detail="It was not stored in time.")
 
-    def _accept(self, path: Path, association: Any, named: str) -> Receipt:
+    def _accept(self, path: Path, association: Any, request: Any) -> Receipt:
         ae = self._sender(association)
         owner = Owner(f"ae:{ae}", self._settings.tenants.get(ae, DEFAULT_TENANT))
         promised = self._ingest.accept(
@@ -222,7 +214,8 @@ class StorageScp:
             sender=self._connection(association),
             owner=owner,
             reserve=self._reserve(f"ae:{ae}"),
-            instance=named,
+            instance=str(request.AffectedSOPInstanceUID).strip(" \0"),
+            sop_class=str(request.AffectedSOPClassUID).strip(" \0"),
         )
         return promised.result(_RECEIPT_SECONDS)
 

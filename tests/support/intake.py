@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from app.dicom.header import NotStorable
-from app.dicom.status import FailureReason, Receipt
+from app.dicom.status import Receipt
 from app.errors import OutOfSpace
 from app.imaging.headers import Headers
+from app.ingest.incoming import Named
 from app.ingest.protocol import Audit
 from app.ingest.scp import StorageScp
 from app.settings import DimseSettings, ImagingSettings
@@ -33,15 +34,21 @@ class FakeIntake:
         return self.folder / f"{uuid.uuid4().hex}.dcm"
 
     def accept(
-        self, file: Path, *, sender: str, owner: Owner = NOBODY, instance: str | None = None, **_: Any
+        self,
+        file: Path,
+        *,
+        sender: str,
+        owner: Owner = NOBODY,
+        instance: str | None = None,
+        sop_class: str | None = None,
+        **_: Any,
     ) -> "Future[Receipt]":
         self.owners.append(owner)
         done: Future[Receipt] = Future()
         try:
             headers = Headers(ImagingSettings())
             header = headers.read(file, headers.opening(file))
-            if header.sop_instance_uid != instance:
-                raise NotStorable(FailureReason.STUDY_MISMATCH, "Another UID.", header)
+            Named(None, instance, sop_class).check(header)
             self.kept.append(file)
             done.set_result(Receipt(header.sop_class_uid, header.sop_instance_uid))
         except NotStorable as error:
