@@ -5,7 +5,7 @@ is walked in a process of its own: see `app/imaging/headers.py`.
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -107,15 +107,17 @@ def _is_of_a_source(tag: int, size: int) -> bool:
     return tag >> 16 in _SOURCE_GROUPS and size <= _SOURCE_VALUE_LIMIT
 
 
-def header_of(opening: Opening, excerpt: bytes) -> Header:
-    """The header of a file that begins so and has this excerpt. Raises NotStorable."""
+def header_of(opening: Opening, excerpt: bytes, lenient_uids: bool) -> Header:
+    """The header of a file that begins so and has this excerpt.
+
+    With `lenient_uids` a UID may have leading zeros, with a warning. Raises NotStorable.
+    """
     try:
         dataset = _dataset(opening, excerpt)
         header = _header(opening, dataset)
     except Exception as error:  # pydicom raises many kinds on what is not DICOM
         raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "The part is not a DICOM instance.") from error
-    _check(header)
-    return header
+    return _checked(header, lenient_uids)
 
 
 def source_of(opening: Opening, excerpt: bytes) -> Dataset:
@@ -199,13 +201,16 @@ def attributes_of(dataset: Dataset) -> dict[str, Any]:
     return found
 
 
-def _check(header: Header) -> None:
+def _checked(header: Header, lenient_uids: bool) -> Header:
+    """The header, with a warning where a UID is taken that is not valid. Raises NotStorable."""
     uids = (header.sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
-    if not all(uids) or not all(map(is_valid_uid, uids)):
-        known = header if all(map(is_valid_uid, uids[:2])) and all(uids[:2]) else None
+    valid = [is_valid_uid(uid, lenient_uids) for uid in uids]
+    if not all(valid):
+        known = header if all(valid[:2]) else None
         detail = "The part has no valid SOP class, SOP instance, study and series UIDs."
         raise NotStorable(FailureReason.CANNOT_UNDERSTAND, detail, known)
     if not is_storage_class(header.sop_class_uid):
         raise NotStorable(FailureReason.SOP_CLASS_NOT_SUPPORTED, "The SOP class is no storage class.", header)
     if not is_transfer_syntax(header.transfer_syntax_uid):
         raise NotStorable(FailureReason.TRANSFER_SYNTAX, "The transfer syntax is not one of the standard.", header)
+    return header if all(map(is_valid_uid, uids)) else replace(header, warning=WarningReason.LEADING_ZERO)

@@ -110,7 +110,7 @@ def _checked(vr: str, text: str) -> str:
         raise _Unwritable("it holds control characters")
     if len(text.encode()) > _MOST_BYTES:
         raise _Unwritable("it is too long")
-    if vr == "UI" and not is_valid_uid(text):
+    if vr == "UI" and not is_valid_uid(text, lenient=True):  # the PACS has the study under this one
         raise _Unwritable("it is no UID")
     if vr == "DA":
         return _OLD_DATE.sub(r"\1\2\3", text) if _OLD_DATE.fullmatch(text) else text

@@ -29,7 +29,7 @@ class FailureReason(IntEnum):
 
 
 class WarningReason(IntEnum):
-    """Warning Reason (0008,1196), PS3.18 Table I.2-1, and two of ours: B0xx is a warning to every sender (PS3.7 C)."""
+    """Warning Reason (0008,1196), PS3.18 Table I.2-1, and three of ours: every sender takes B0xx as a warning."""
 
     COERCED = 0xB000
     SOP_CLASS_MISMATCH = 0xB007
@@ -37,6 +37,8 @@ class WarningReason(IntEnum):
     PATIENT_CONFLICT = 0xB0A0
     # Stored beside the study, not in it.
     KEPT_APART = 0xB0A1
+    # Stored, with a UID that PS3.5 9.1 forbids.
+    LEADING_ZERO = 0xB0A2
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import re
 from pydicom.uid import UID_dictionary, generate_uid
 
 _VALID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
+_LENIENT = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LENGTH = 64
 # Label Map and Height Map Segmentation, Waveform and Waveform Acquisition Presentation State: storage SOP classes that
 # pydicom's dictionary lacks.
@@ -16,9 +17,13 @@ _YOUNGER = (
 )
 
 
-def is_valid_uid(value: str) -> bool:
-    """Whether a text is a UID (PS3.5 9.1): digits and dots, no leading zeros, at most 64 characters."""
-    return len(value) <= _LENGTH and _VALID.fullmatch(value) is not None
+def is_valid_uid(value: str, lenient: bool = False) -> bool:
+    """Whether a text is a UID (PS3.5 9.1): digits and dots, no leading zeros, at most 64 characters.
+
+    `lenient` takes components with leading zeros as well, which some devices write. Such a UID is another than the one
+    without them: UIDs are compared as texts.
+    """
+    return len(value) <= _LENGTH and (_LENIENT if lenient else _VALID).fullmatch(value) is not None
 
 
 def storage_classes() -> list[str]:

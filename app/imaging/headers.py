@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from app.dicom.header import Header, NotStorable, Purpose, excerpt_of, header_of, source_of
 from app.dicom.opening import Opening, read_opening
 from app.dicom.status import FailureReason
+from app.dicom.uids import is_valid_uid
 from app.dicom.walk import OverLimit, Read
 from app.errors import DecodersDead, InputError, Overloaded, TooLarge, Unavailable
 from app.imaging import wire
@@ -38,7 +39,11 @@ class Headers:
 
     def read(self, file: Path, opening: Opening) -> Header:
         """The header of a received file. Blocks: for seconds where it is deflated. Raises NotStorable, OSError."""
-        return header_of(opening, self._excerpt(file, opening, "intake"))
+        return header_of(opening, self._excerpt(file, opening, "intake"), self._limits.lenient_uids)
+
+    def takes_uid(self, value: str) -> bool:
+        """Whether a text is a UID that is taken."""
+        return is_valid_uid(value, self._limits.lenient_uids)
 
     def source(self, file: Path | bytes) -> Dataset:
         """The header of an image that documents refer to, without long values. Blocks. Raises NotStorable, OSError."""

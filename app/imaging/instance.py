@@ -43,15 +43,28 @@ def metadata(stream: BinaryIO, uri: str, limits: ImagingSettings) -> bytes:
 
     def find(read: Read, opening: Opening) -> bytes:
         dataset = _parse(stream, read, opening, limits, stop_before_pixels=True, defer_size=_READ_BYTES)
-        found = dataset.to_json_dict(
-            bulk_data_threshold=_INLINE_BYTES, bulk_data_element_handler=lambda _: uri, suppress_invalid_tags=True
-        )
-        text = json.dumps(found).encode()
+        text = _json(dataset, uri).encode()
         if len(text) > wire.MOST_BYTES:
             raise OverLimit(f"The metadata is longer than {wire.MOST_BYTES // 1_000_000} MB.")
         return text
 
     return _bounded(stream, limits, find)
+
+
+def _json(dataset: Dataset, uri: str) -> str:
+    """DICOM JSON of a data set; what cannot be converted is left out.
+
+    pydicom's own conversion of a whole data set leaves out whatever breaks its VR's rules as well, such as a UID with a
+    leading zero.
+    """
+    found = []
+    for tag in dataset.keys():  # noqa: SIM118 (iterating over the data set itself converts its elements)
+        try:
+            element = dataset[tag].to_json_dict(lambda _: uri, _INLINE_BYTES)
+            found.append(f'"{tag:08X}": {json.dumps(element, allow_nan=False)}')
+        except Exception:  # noqa: S112 (a damaged value; the others are still of use)
+            continue
+    return "{" + ", ".join(found) + "}"
 
 
 def parse(data: bytes, limits: ImagingSettings) -> Dataset:

@@ -190,6 +190,8 @@ class StorageScp:
             return _answer(receipt.failure.in_dimse, receipt.detail)
         if receipt.warning is WarningReason.KEPT_APART:
             log.warning("an instance was kept apart", ae=sender)
+        elif receipt.warning is WarningReason.LEADING_ZERO:
+            log.warning("an instance has a UID with a leading zero", ae=sender)
         return 0x0000 if receipt.warning is None else _answer(receipt.warning, receipt.detail)
 
     def _received(self, event: Any) -> Receipt:

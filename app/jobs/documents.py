@@ -21,7 +21,6 @@ from app.dicom.inherited import NotWritable
 from app.dicom.measurement_report import measurement_report
 from app.dicom.part10 import to_bytes
 from app.dicom.report_capture import report_capture
-from app.dicom.uids import is_valid_uid
 from app.errors import NotAcceptable, UnusableImage
 from app.imaging.headers import Headers
 from app.imaging.sniff import sniff
@@ -120,7 +119,7 @@ def _source(data: bytes, headers: Headers) -> Dataset:
         source = headers.source(data)
     except NotStorable as error:
         raise UnusableImage("The DICOM header could not be read.", code="damaged_image") from error
-    if not all(is_valid_uid(str(source.get(keyword) or "")) for keyword in _UIDS):
+    if not all(headers.takes_uid(str(source.get(keyword) or "")) for keyword in _UIDS):
         raise UnusableImage("The DICOM image has no valid UIDs to refer to.", code="no_uids")
     return source
 

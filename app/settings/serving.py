@@ -20,6 +20,9 @@ class ImagingSettings(Group):
     max_elements: PositiveInt = Field(default=100_000, description="most elements and items before the pixel data")
     max_nesting: PositiveInt = Field(default=32, le=100, description="deepest sequence in a sequence")
     max_value_mb: PositiveInt = Field(default=256, description="largest value of an element other than pixel data")
+    lenient_uids: bool = Field(
+        default=True, description="take instances whose UIDs have components with leading zeros, with a warning"
+    )
     header_workers: PositiveInt = Field(default=2, description="processes for deflated headers and metadata")
     header_seconds: PositiveFloat = Field(default=15.0, description="longest reading of one header in a process")
 

@@ -6,7 +6,7 @@ from app.dicom.attributes import whole_of
 from app.dicom.equipment import MANUFACTURER
 from app.dicom.header import Header
 from app.dicom.patient import Patient
-from app.dicom.status import FailureReason, Receipt
+from app.dicom.status import FailureReason, Receipt, WarningReason
 from app.store.owners import NOBODY, Owner
 
 
@@ -28,6 +28,11 @@ class Arrival:
         return Patient.from_attributes(self.header.attributes)
 
 
+_DETAILS: dict[WarningReason | None, str] = {
+    WarningReason.LEADING_ZERO: "A component of a UID has a leading zero (PS3.5 9.1).",
+}
+
+
 def is_ours(header: Header) -> bool:
     """Whether this service wrote the instance: it comes back from a PACS and is not to be read again."""
     return header.manufacturer == MANUFACTURER
@@ -43,6 +48,6 @@ def receipt_of(arrival: Arrival, failure: FailureReason | None = None) -> Receip
         header.series_instance_uid,
         failure,
         None if failure else header.warning,
-        "The UID is held already, with other content." if failure else "",
+        "The UID is held already, with other content." if failure else _DETAILS.get(header.warning, ""),
         patient_id=whole_of(header.attributes, "00100020"),
     )

@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydicom import config
 from pydicom.data import get_testdata_file
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from app.dicom.header import Header, NotStorable
+from app.dicom.part10 import to_bytes
 from app.dicom.status import FailureReason
 from app.errors import TooLarge
 from app.imaging import instance as confined
@@ -146,3 +151,43 @@ def test_a_bomb_is_refused_by_the_image_reader_as_well() -> None:
         confined.parse(deflated_bomb(100), LIMITS)
     dataset = parsed(instance())
     assert confined.parse(instance(), LIMITS).Rows == dataset.Rows
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "expected"),
+    [
+        ("SOPInstanceUID", "1.2.007", "1.2.007"),
+        ("AccessionNumber", "A" * 17, "A" * 17),
+        ("StudyDescription", "B" * 80, "B" * 80),
+        ("PatientSize", "1.7000000000000000001", 1.7),
+        ("BodyPartExamined", "Lunge", "Lunge"),
+        ("StudyDate", "2026.01.05", "2026.01.05"),
+    ],
+)
+async def test_metadata_holds_what_breaks_the_rules_of_its_vr(
+    headers: Headers, tmp_path: Path, keyword: str, value: str, expected: object
+) -> None:
+    file = tmp_path / "file"
+    dataset = parsed(instance())
+    tag = Tag(keyword)
+    dataset[tag] = DataElement(tag, dictionary_VR(tag), value, validation_mode=config.IGNORE)
+    file.write_bytes(to_bytes(dataset))
+    found = json.loads(await headers.metadata(file, URI))
+    assert found[f"{tag:08X}"]["Value"] == [expected]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")], ids=str)
+async def test_metadata_leaves_out_numbers_that_json_does_not_have(
+    headers: Headers, tmp_path: Path, value: float
+) -> None:
+    file = tmp_path / "file"
+    dataset = parsed(instance())
+    dataset.ExposureTimeInms = value
+    file.write_bytes(to_bytes(dataset))
+
+    def refuse(constant: str) -> object:
+        raise AssertionError(constant)
+
+    found = json.loads(await headers.metadata(file, URI), parse_constant=refuse)
+    assert "00189328" not in found
+    assert found["00080018"]["Value"] == [dataset.SOPInstanceUID]

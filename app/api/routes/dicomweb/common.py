@@ -24,7 +24,7 @@ async def _studies(request: Request) -> StudyService:
 
 
 def _valid(value: str) -> str:
-    if not is_valid_uid(value):
+    if not is_valid_uid(value, lenient=True):  # such ones may be held
         raise ValueError("this is no UID")
     return value
 

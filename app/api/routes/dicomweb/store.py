@@ -106,6 +106,8 @@ def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Re
         log.warning("instances refused", source="stow", **refused)
     if apart := sum(receipt.warning is WarningReason.KEPT_APART for receipt in receipts):
         log.warning("instances kept apart", source="stow", instances=apart)
+    if zeros := sum(receipt.warning is WarningReason.LEADING_ZERO for receipt in receipts):
+        log.warning("instances have a UID with a leading zero", source="stow", instances=zeros)
     headers = {}
     warning = warning_of(receipts)
     if warning is not None:
