@@ -77,12 +77,17 @@ class StowDestination:
         if not success and answer.status != 409:
             raise _refused(answer.status, permanent=answer.status in _REFUSED)
         outcome = outcome_of(answer.stored, sent.keys())
-        if outcome.may_be_there:
+        failure = _failure(outcome.refusals, answer.status, success)
+        if not outcome.may_be_there:
+            raise failure
+        try:
             missing = [uid for uid in sorted(outcome.open) if not await self._holds(sent[uid], uid)]
-            if not missing:
-                self._log(outcome)
-                return
-        raise _failure(outcome.refusals, answer.status, success)
+        except DeliveryFailed as error:
+            failure.permanent = False  # it is not known; the code stays that of the store
+            raise failure from error
+        if missing:
+            raise failure
+        self._log(outcome)
 
     async def check(self) -> None:
         """Search for one study. Raises DeliveryFailed."""

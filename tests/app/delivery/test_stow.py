@@ -173,7 +173,7 @@ async def test_either_of_search_and_retrieval_is_enough(files, searching: int, m
 async def test_a_look_up_that_fails_for_now_decides_nothing(files, status: int, answer: int) -> None:  # type: ignore[no-untyped-def]
     service = Service(answer)
     service.searching = status
-    assert await code_of(service, files) == (f"http_{status}", False)
+    assert await code_of(service, files) == ("stow_unconfirmed" if answer == 200 else "http_409", False)
 
 
 async def test_a_service_that_ignores_the_key_of_the_search_proves_nothing(files) -> None:  # type: ignore[no-untyped-def]
