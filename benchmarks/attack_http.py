@@ -134,6 +134,35 @@ def _no_image() -> bytes:
     return json.dumps({"messages": [{"role": "user", "content": [part]}]}).encode()
 
 
+def _chat(content: object, **fields: object) -> bytes:
+    return json.dumps({"messages": [{"role": "user", "content": content}], **fields}).encode()
+
+
+def _blanks() -> bytes:
+    return _chat("please" + " " * 1_000_000 + "draw")
+
+
+def _role(size: int) -> bytes:
+    return json.dumps({"messages": [{"role": "k" * size, "content": "x"}]}).encode()
+
+
+def _stop() -> bytes:
+    return _chat("Is there pneumonia?", stop="a" * 5_000_000)
+
+
+def _parameters() -> bytes:
+    return _chat([{"type": "image_url", "image_url": {"url": "data:image/png" + ";a=b" * 7_000_000}}])
+
+
+def _punycode() -> bytes:
+    text = b"a" * 500_000 + b"-" + b"9a" * 250_000
+    return _part(b"name=question\r\nContent-Type: text/plain; charset=punycode", text) + b"--b--"
+
+
+def _emojis() -> bytes:
+    return _part(b"name=question", "\U0001f600".encode() + b"a" * 999_000) * 95 + b"--b--"
+
+
 def _brackets() -> bytes:
     return b'{"messages":' + b"[" * 400_000 + b"]" * 400_000 + b"}"
 
@@ -192,6 +221,12 @@ HTTP_ATTACKS: tuple[Attack, ...] = (
     Attack("JSON: a number of 900,000 digits", _body(_DRAW, _JSON, _digits)),
     Attack("JSON: 60,000 unknown fields", _body(_DRAW, _JSON, _unknown)),
     Attack("JSON: 30 MB for an image that is none", _body(_CHAT, _JSON, _no_image)),
+    Attack("JSON: 1,000,000 blanks before the word that asks", _body(_CHAT, _JSON, _blanks)),
+    Attack("JSON: a role of 30 MB", _body(_CHAT, _JSON, lambda: _role(30_000_000))),
+    Attack("JSON: a stop of 5 MB", _body(_CHAT, _JSON, _stop)),
+    Attack("JSON: a data URI of 7,000,000 parameters", _body(_CHAT, _JSON, _parameters)),
+    Attack("form: a text of 1 MB in punycode", _body("/v1/answers", _FORM, _punycode)),
+    Attack("form: 95 texts of 1 MB with an emoji", _body("/v1/answers", _FORM, _emojis)),
     Attack("form: 100,000 parts", _body(_REPORTS, _FORM, _parts)),
     Attack("form: a part's header of 10 MB", _body(_REPORTS, _FORM, _long_header)),
     Attack("form: a text of 90 MB", _body(_REPORTS, _FORM, _text)),

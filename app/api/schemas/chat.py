@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from app.api.schemas.common import NOTICE, Seed, Temperature, Text, TopP, WireModel
 from app.api.schemas.neutral import ANYTHING, neutral
@@ -37,7 +37,18 @@ class RefusalPart(WireModel):
     refusal: str
 
 
-Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
+def _of_kind(name: str) -> BeforeValidator:
+    """Cut what names a kind: an error quotes it, more than once."""
+
+    def cut(value: Any) -> Any:
+        kind = value.get(name) if isinstance(value, dict) else None
+        return {**value, name: kind[:_LONGEST_KIND]} if isinstance(kind, str) else value
+
+    return BeforeValidator(cut)
+
+
+_LONGEST_KIND = 32
+Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type"), _of_kind("type")]
 _MOST_PARTS, _MOST_MESSAGES = 1_000, 1_000
 
 
@@ -59,7 +70,7 @@ class EarlierMessage(WireModel):
     images: Annotated[list[ImagePart], Field(max_length=_MOST_PARTS)] | None = None
 
 
-Message = Annotated[GivenMessage | EarlierMessage, Field(discriminator="role")]
+Message = Annotated[GivenMessage | EarlierMessage, Field(discriminator="role"), _of_kind("role")]
 
 
 # Longer than any report is.
