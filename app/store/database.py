@@ -75,11 +75,17 @@ def _configure_sqlite(engine: sa.Engine) -> None:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         # BEGIN is issued below: sqlite3 would begin too late for a read that precedes a write.
         connection.isolation_level = None
+        # SQLite's own folds ASCII alone.
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # A reader that later writes could not upgrade its lock while another writes; writers queue here instead.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
+
+
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text
 
 
 def _writes(connection: sa.Connection) -> bool:

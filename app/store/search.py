@@ -8,29 +8,14 @@ import sqlalchemy as sa
 from pydicom.datadict import tag_for_keyword
 
 from app.dicom.header import INSTANCE_KEYWORDS, SERIES_KEYWORDS
-from app.errors import InvalidRequest
 from app.store.database import Database
 from app.store.owners import EVERYTHING, Viewer
+from app.store.search_keys import INSTANCE_KEYS, STUDY_KEYS, conditions
 from app.store.tables import instances, studies
 
 Level = Literal["studies", "series", "instances"]
 
-_STUDY_COLUMNS = {
-    "StudyInstanceUID": studies.c.study_uid,
-    "PatientID": studies.c.patient_id,
-    "PatientName": studies.c.patient_name,
-    "StudyDate": studies.c.study_date,
-    "AccessionNumber": studies.c.accession_number,
-}
-_INSTANCE_COLUMNS = {
-    "SeriesInstanceUID": instances.c.series_uid,
-    "Modality": instances.c.modality,
-    "ModalitiesInStudy": instances.c.modality,
-    "SOPInstanceUID": instances.c.sop_instance_uid,
-    "SOPClassUID": instances.c.sop_class_uid,
-}
 _PATIENT_ID_PATH = ("00100020", "Value", 0)
-KEYS = frozenset({*_STUDY_COLUMNS, *_INSTANCE_COLUMNS})
 
 
 @dataclass(frozen=True)
@@ -88,13 +73,13 @@ class Search:
         )
 
     def _studies(self, connection: sa.Connection, query: Query) -> list[dict[str, Any]]:
-        conditions = [query.viewer.condition, *_conditions(query.matches, _STUDY_COLUMNS)]
-        inner = list(_conditions(query.matches, _INSTANCE_COLUMNS))
+        wanted = [query.viewer.condition, *conditions(query.matches, STUDY_KEYS)]
+        inner = list(conditions(query.matches, INSTANCE_KEYS))
         if inner:
-            conditions.append(studies.c.study_uid.in_(sa.select(instances.c.study_uid).where(*inner)))
+            wanted.append(studies.c.study_uid.in_(sa.select(instances.c.study_uid).where(*inner)))
         page = (
             sa.select(studies)
-            .where(*conditions)
+            .where(*wanted)
             .order_by(studies.c.created.desc(), studies.c.study_uid)
             .limit(query.limit + 1)
             .offset(query.offset)
@@ -118,54 +103,24 @@ class Search:
         joined = sa.select(instances, studies.c.attributes.label("study_attributes")).join(
             studies, studies.c.study_uid == instances.c.study_uid
         )
-        conditions = [
+        wanted = [
             query.viewer.condition,
-            *_conditions(query.matches, _STUDY_COLUMNS),
-            *_conditions(query.matches, _INSTANCE_COLUMNS),
+            *conditions(query.matches, STUDY_KEYS),
+            *conditions(query.matches, INSTANCE_KEYS),
         ]
         if query.level == "series":
             first = (
                 sa.select(sa.func.min(instances.c.sop_instance_uid).label("uid"), sa.func.count().label("count"))
                 .join(studies, studies.c.study_uid == instances.c.study_uid)
-                .where(*conditions)
+                .where(*wanted)
                 .group_by(instances.c.series_uid)
                 .subquery()
             )
             joined = joined.add_columns(first.c.count).join(first, first.c.uid == instances.c.sop_instance_uid)
-            conditions = []
-        page = joined.where(*conditions).order_by(instances.c.received, instances.c.sop_instance_uid)
+            wanted = []
+        page = joined.where(*wanted).order_by(instances.c.received, instances.c.sop_instance_uid)
         rows = connection.execute(page.limit(query.limit + 1).offset(query.offset)).all()
         return [_series_item(row) if query.level == "series" else _instance_item(row) for row in rows]
-
-
-def _conditions(matches: Mapping[str, str], columns: Mapping[str, sa.Column[Any]]) -> Iterable[sa.ColumnElement[bool]]:
-    for keyword, value in matches.items():
-        column = columns.get(keyword)
-        if column is None or not value:
-            continue  # an empty value matches everything (PS3.4 C.2.2.2.3)
-        yield _date(column, value) if keyword == "StudyDate" else _text(column, keyword, value)
-
-
-def _text(column: sa.Column[Any], keyword: str, value: str) -> sa.ColumnElement[bool]:
-    if keyword.endswith("UID"):
-        return column.in_(value.replace("\\", ",").split(","))  # UID list matching, PS3.4 C.2.2.2.2
-    if "*" in value or "?" in value:  # wild card matching, PS3.4 C.2.2.2.4
-        pattern = value.replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("*", "%").replace("?", "_")
-        like = column.ilike if keyword == "PatientName" else column.like
-        return like(pattern, escape="!")
-    return sa.func.lower(column) == value.lower() if keyword == "PatientName" else column == value
-
-
-def _date(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
-    start, dash, end = value.partition("-")  # range matching, PS3.4 C.2.2.2.5
-    if not all(part == "" or (part.isdigit() and len(part) == 8) for part in (start, end)):
-        raise InvalidRequest("StudyDate: give YYYYMMDD, or a range with a hyphen")
-    if not dash:
-        return column == start
-    bounds = [column >= start] if start else []
-    if end:
-        bounds.append(column <= end)
-    return sa.and_(column != "", *bounds)
 
 
 def _tags(keywords: Iterable[str]) -> tuple[str, ...]:
@@ -200,6 +155,8 @@ def _series_item(row: Any) -> dict[str, Any]:
     return {
         **row.study_attributes,
         **_pick(row.attributes, _SERIES_TAGS),
+        "0020000D": _value("UI", row.study_uid),
+        "0020000E": _value("UI", row.series_uid),
         "00201209": _value("IS", row.count),
     }
 
@@ -209,5 +166,8 @@ def _instance_item(row: Any) -> dict[str, Any]:
     return {
         **row.study_attributes,
         **_pick(row.attributes, _INSTANCE_TAGS),
+        "0020000D": _value("UI", row.study_uid),
+        "0020000E": _value("UI", row.series_uid),
+        "00080018": _value("UI", row.sop_instance_uid),
         "00080056": _value("CS", availability),
     }

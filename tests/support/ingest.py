@@ -19,10 +19,10 @@ from app.store.spool import Spool
 class Held:
     """An ingestor on an empty database, and the jobs that it enqueued."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
         self.enqueued: list[str] = []
         self.spool = Spool(folder / "spool", 0)
-        self.database = Database(f"sqlite:///{folder / 'x.sqlite'}")
+        self.database = Database(url or f"sqlite:///{folder / 'x.sqlite'}")
         self.headers = Headers(ImagingSettings())
         self.tokens = StudyTokens(100)
         self.ingestor = Ingestor(self.spool, self.database, self._enqueue, self.headers, self.tokens)

@@ -5,20 +5,21 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from app.api.http.negotiation import negotiate
 from app.api.http.responses import PROBLEMS
 from app.api.http.visibility import reader_of, touched
-from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid
+from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
 from app.dicom.attributes import value_of
 from app.errors import InvalidRequest
 from app.jobs.service import StudyService
-from app.store.search import KEYS, Level, Query
+from app.store.search import Level, Query
+from app.store.search_keys import KEYS
 
 router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"], default_response_class=DicomJson)
 
-_STUDY_UID, _PATIENT_ID = "0020000D", "00100020"
+_STUDY_UID, _SERIES_UID, _INSTANCE_UID, _PATIENT_ID = "0020000D", "0020000E", "00080018", "00100020"
 _DEFAULT_LIMIT, _MOST = 100, 1_000
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -46,8 +47,11 @@ async def _find(request: Request, studies: StudyService, level: Level, **fixed: 
             keyword = keyword_for_tag(name) if len(name) == 8 and name.isalnum() else name
             if keyword in KEYS:
                 matches.setdefault(keyword, value)
+            elif value and tag_for_keyword(keyword) is not None:
+                # Left out of the search it would widen the answer to everybody's studies.
+                raise InvalidRequest(f"{keyword}: is no key of searches here; give one of {', '.join(sorted(KEYS))}")
             else:
-                unsupported.append("a matching key")
+                unsupported.append("a parameter")
     limit = min(page["limit"], _MOST)
     found, more = await studies.search(Query(level, matches, limit, page["offset"], reader_of(request)))
     seen = touched(request)
@@ -61,7 +65,17 @@ async def _find(request: Request, studies: StudyService, level: Level, **fixed: 
     if more:
         warnings.append('299 llm-cxr "There are more results; use limit and offset"')
     headers = {"Warning": ", ".join(warnings)} if warnings else None
-    return DicomJson(json.dumps(found), headers=headers)
+    return DicomJson(json.dumps([_with_url(one, level, base_url(request)) for one in found]), headers=headers)
+
+
+def _with_url(item: dict[str, Any], level: Level, base: str) -> dict[str, Any]:
+    """A result with its Retrieve URL (PS3.18 10.6.3.3)."""
+    url = f"{base}/studies/{value_of(item, _STUDY_UID)}"
+    if level != "studies":
+        url += f"/series/{value_of(item, _SERIES_UID)}"
+    if level == "instances":
+        url += f"/instances/{value_of(item, _INSTANCE_UID)}"
+    return {**item, "00081190": {"vr": "UR", "Value": [url]}}
 
 
 @router.get("/studies", responses=_RESPONSES, summary="Find studies")

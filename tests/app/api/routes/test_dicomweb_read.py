@@ -53,8 +53,11 @@ async def test_studies_are_found_by_their_keys(pacs: Service) -> None:
     assert len(page.json()) == 1
     assert "more results" in page.headers["warning"]
     assert len((await pacs.client.get("/dicom-web/studies", params={"limit": 1, "offset": 1})).json()) == 1
-    unsupported = await pacs.client.get("/dicom-web/studies", params={"PatientSex": "F"})
+    unsupported = await pacs.client.get("/dicom-web/studies", params={"sort": "up"})
     assert "not supported" in unsupported.headers["warning"]
+    for unknown in ({"PatientComments": "x"}, {"00104000": "x"}):
+        refused = await pacs.client.get("/dicom-web/studies", params=unknown)
+        assert (refused.status_code, "PatientComments" in refused.json()["detail"]) == (400, True)
     assert (await pacs.client.get("/dicom-web/studies", params={"StudyDate": "May"})).status_code == 400
     assert (await pacs.client.get("/dicom-web/studies", params={"limit": "many"})).status_code == 400
 
