@@ -138,10 +138,10 @@ def _pieces(chunk: bytes, delimiter: bytes) -> Sequence[bytes]:
     return [chunk[at : at + _PIECE] for at in range(0, len(chunk), _PIECE)]
 
 
-async def write_parts(files: Sequence[Path], boundary: str) -> AsyncIterator[bytes]:
-    """A multipart/related body of Part 10 files, read as it is sent."""
-    for path in files:
-        yield f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+async def write_parts(files: Sequence[Path], boundary: str, types: Sequence[str] = ()) -> AsyncIterator[bytes]:
+    """A multipart/related body of Part 10 files, read as it is sent; `types` are their media types."""
+    for path, kind in zip(files, types or ["application/dicom"] * len(files), strict=True):
+        yield f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode()
         with path.open("rb") as file:
             while chunk := await asyncio.to_thread(file.read, _CHUNK):
                 yield chunk

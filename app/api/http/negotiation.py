@@ -70,8 +70,18 @@ def negotiate(request: Request, offered: tuple[str, ...]) -> str:
     A type's quality is that of the most specific range that names it; q=0 means not acceptable. Of equal ones the
     first in the header wins, then the first offered. Parameters of ranges do not count.
     """
-    header = ",".join(request.headers.getlist("accept")).strip()
-    ranges = _media_ranges(header or "*/*")
+    return chosen(",".join(request.headers.getlist("accept")), offered)
+
+
+def elements_of(accept: str) -> list[tuple[str, dict[str, str]]]:
+    """The ranges of an Accept header, each with its parameters."""
+    found = [parse_options_header(element) for element in parse_http_list(accept.strip() or "*/*")]
+    return [(name.strip().lower(), parameters) for name, parameters in found]
+
+
+def chosen(accept: str, offered: tuple[str, ...]) -> str:
+    """The offered media type that an Accept header likes best. Raises NotAcceptable."""
+    ranges = _media_ranges(accept.strip() or "*/*")
     best: tuple[float, int, int] | None = None
     chosen = ""
     for order, media_type in enumerate(offered):

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
-from app.api.http.negotiation import negotiate
+from app.api.http.negotiation import chosen, elements_of, negotiate
 from app.api.http.responses import PROBLEMS
 from app.api.http.visibility import reader_of, touched
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
@@ -46,16 +46,35 @@ def _touch(request: Request, held: list[Held]) -> None:
 
 async def _bytes(request: Request, held: list[Held]) -> Response:
     _touch(request, held)
-    accept = request.headers.get("accept", "*/*").lower()
-    if "multipart/related" in accept and "type=" in accept and _DICOM not in accept:
-        raise NotAcceptable('Instances are offered as multipart/related; type="application/dicom".')
-    kind = negotiate(request, (_RELATED, _DICOM) if len(held) == 1 else (_RELATED,))
+    kind = _kind(request, held)
     paths = [path for _, path in held]
+    # PS3.18 8.7.3.5: an answer names the syntax that it is in.
+    types = [f"{_DICOM}; transfer-syntax={instance.transfer_syntax_uid}" for instance, _ in held]
     if kind == _DICOM:
-        return FileResponse(paths[0], media_type=_DICOM)
+        return FileResponse(paths[0], media_type=types[0])
     boundary = uuid.uuid4().hex
     media_type = f'{_RELATED}; type="{_DICOM}"; boundary={boundary}'
-    return StreamingResponse(write_parts(paths, boundary), media_type=media_type)
+    return StreamingResponse(write_parts(paths, boundary, types), media_type=media_type)
+
+
+def _kind(request: Request, held: list[Held]) -> str:
+    """The media type that is asked for, by Accept or the query parameter before it (PS3.18 8.3.3.1).
+
+    Raises NotAcceptable where other parts or another transfer syntax are asked for than are held.
+    """
+    accept = request.query_params.get("accept") or ",".join(request.headers.getlist("accept"))
+    syntaxes = {instance.transfer_syntax_uid for instance, _ in held}
+    admitted = []
+    for name, parameters in elements_of(accept):
+        asked = parameters.get("transfer-syntax", "*")
+        if parameters.get("type", _DICOM).lower() == _DICOM and (asked == "*" or syntaxes == {asked}):
+            admitted.append(f"{name};q={parameters.get('q', '1')}")
+    if not admitted:
+        raise NotAcceptable(
+            f'Instances are offered as multipart/related; type="{_DICOM}" in the transfer syntax in which they are'
+            f" held: {', '.join(sorted(syntaxes))}. None is transcoded."
+        )
+    return chosen(",".join(admitted), (_RELATED, _DICOM) if len(held) == 1 else (_RELATED,))
 
 
 async def _metadata(request: Request, held: list[Held]) -> Response:
