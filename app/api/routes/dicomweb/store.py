@@ -50,7 +50,7 @@ _BODY = {
 
 
 async def _store(request: Request, studies: StudyService, study: str | None) -> Response:
-    negotiate(request, (DICOM_JSON,))
+    negotiate(request, (DICOM_JSON, "application/json"))
     boundary = boundary_of(request.headers.get("content-type", ""))
     sender = f"stow-{uuid.uuid4().hex}"
     state, identity = state_of(request), request_scope(request.scope).identity

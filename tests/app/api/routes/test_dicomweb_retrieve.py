@@ -7,7 +7,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from app.settings import Settings
 from tests.support.service import Service, running
-from tests.support.studies import instance, parsed, quick, stow
+from tests.support.studies import instance, multipart, parsed, quick, stow
 
 RELATED = 'multipart/related; type="application/dicom"'
 EXPLICIT = str(ExplicitVRLittleEndian)
@@ -67,3 +67,11 @@ async def test_head_tells_what_get_gives(held: tuple[Service, str]) -> None:
     got = await service.client.get(path, headers={"Accept": "application/dicom"})
     head = await service.client.head(path, headers={"Accept": "application/dicom"})
     assert (head.status_code, head.headers["Content-Length"]) == (200, got.headers["Content-Length"])
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/dicom+json", "*/*"])
+async def test_a_store_answers_in_json_by_either_name(held: tuple[Service, str], accept: str) -> None:
+    service, _ = held
+    body, headers = multipart([instance()])
+    response = await service.client.post("/dicom-web/studies", content=body, headers={**headers, "Accept": accept})
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/dicom+json")
