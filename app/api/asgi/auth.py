@@ -21,7 +21,7 @@ from app.security.guard import Guard
 from app.security.identity import Identity
 from app.settings import LOOPBACK
 
-IDEMPOTENCY_KEY = HEADER.encode()
+_IDEMPOTENCY_KEY = HEADER.encode()
 # No page of ours frames, scripts or posts elsewhere; the API documentation needs inline scripts of its package.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -124,7 +124,7 @@ class AuthMiddleware:
 
 def _spends(rule: Rule, scope: Scope) -> bool:
     # One that is sent again has been paid for; what it generates otherwise sets its own tokens aside.
-    return rule.spends(scope["method"]) and not header_of(scope, IDEMPOTENCY_KEY)
+    return rule.spends(scope["method"]) and not header_of(scope, _IDEMPOTENCY_KEY)
 
 
 def _authorise(guard: Guard, identity: Identity, rule: Rule, scope: Scope) -> None:
