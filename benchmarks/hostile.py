@@ -13,7 +13,6 @@ PREAMBLE = b"\0" * 128 + b"DICM"
 Disguise = Literal["plain", "far", "straddle", "nopreamble", "lie", "nolength"]
 """Where a deflated file's transfer syntax is, and what is said of it: where everybody writes it; behind a long
 (0002,0001); across byte 4,096; in a file without preamble; under a group length that lies; without a group length."""
-_PIXELS = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFF0)
 
 
 def radiograph_header(**attributes: str) -> Dataset:
@@ -72,7 +71,8 @@ def deflated_bomb(megabytes: int, disguise: Disguise = "plain", header: Dataset 
     dataset = header or radiograph_header()
     machine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     block = bytes(1_000_000)
-    body = [machine.compress(encoded(dataset, implicit=False) + _PIXELS)]
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, megabytes * len(block))
+    body = [machine.compress(encoded(dataset, implicit=False) + pixels)]
     body += [machine.compress(block) for _ in range(megabytes)]
     return disguised(_meta(dataset, DeflatedExplicitVRLittleEndian), disguise) + b"".join((*body, machine.flush()))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLSLossless, generate_uid
 
 from app.dicom.sample import sample_dicom
 
@@ -25,6 +26,17 @@ def instance(**attributes: Any) -> bytes:
     dataset.file_meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", "")
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=False)
+    return buffer.getvalue()
+
+
+def damaged(**attributes: Any) -> bytes:
+    """The same with a compressed frame that is all there and holds rubbish."""
+    dataset = parsed(instance(**attributes))
+    dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+    dataset.PixelData = encapsulate([b"\xff\xd8" + b"rubbish " * 16 + b"\xff\xd9"])
+    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
     return buffer.getvalue()
 
 

@@ -16,6 +16,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from app.dicom.attributes import json_of
+from app.dicom.completeness import Truncated, check_pixel_bytes, pixel_bytes_of
 from app.dicom.evidence import stored
 from app.dicom.opening import Opening
 from app.dicom.part10 import PREAMBLE
@@ -34,7 +35,7 @@ INSTANCE_KEYWORDS = (
     "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated", "NumberOfFrames",
     "ViewPosition", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime",
 )  # fmt: skip
-_OTHERS = ("SpecificCharacterSet", "Manufacturer")
+_OTHERS = ("SpecificCharacterSet", "Manufacturer", "SamplesPerPixel", "PhotometricInterpretation")
 _SEARCHED = (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS)
 # For the choice of a study's image; no search returns them.
 _EVIDENCE = tuple(keyword for keyword in (*stored.KEYWORDS, "IssuerOfPatientID") if keyword not in _SEARCHED)
@@ -81,10 +82,20 @@ class Header:
     warning: WarningReason | None = None
 
 
-def excerpt_of(read: Read, start: int, opening: Opening, purpose: Purpose, limits: ImagingSettings) -> bytes:
-    """The elements of a data set that are wanted, as they are encoded; `start` is where it begins in what is read.
+@dataclass(frozen=True)
+class Excerpt:
+    """The elements of a data set that are wanted, as they are encoded, and the length of its pixel data, None where it
+    has none or that is encapsulated.
+    """
 
-    Raises OverLimit.
+    data: bytes
+    pixel_bytes: int | None = None
+
+
+def excerpt_of(read: Read, start: int, opening: Opening, purpose: Purpose, limits: ImagingSettings) -> Excerpt:
+    """What is wanted of a data set; `start` is where it begins in what is read.
+
+    Raises OverLimit, and Truncated where what is to be stored is not all there.
     """
     wanted = _is_kept if purpose == "intake" else _is_of_a_source
     found = walk(
@@ -96,7 +107,17 @@ def excerpt_of(read: Read, start: int, opening: Opening, purpose: Purpose, limit
         wanted=wanted,
         most_bytes=MOST_EXCERPT_BYTES,
     )
-    return found.excerpt
+    if purpose == "source":
+        return Excerpt(found.excerpt)
+    pixel_bytes = pixel_bytes_of(
+        read,
+        found,
+        syntax=opening.syntax,
+        implicit=opening.implicit,
+        little=opening.little,
+        most=limits.max_elements,
+    )
+    return Excerpt(found.excerpt, pixel_bytes)
 
 
 def _is_kept(tag: int, size: int) -> bool:
@@ -107,7 +128,7 @@ def _is_of_a_source(tag: int, size: int) -> bool:
     return tag >> 16 in _SOURCE_GROUPS and size <= _SOURCE_VALUE_LIMIT
 
 
-def header_of(opening: Opening, excerpt: bytes, lenient_uids: bool) -> Header:
+def header_of(opening: Opening, excerpt: Excerpt, lenient_uids: bool) -> Header:
     """The header of a file that begins so and has this excerpt.
 
     With `lenient_uids` a UID may have leading zeros, with a warning. Raises NotStorable.
@@ -117,10 +138,16 @@ def header_of(opening: Opening, excerpt: bytes, lenient_uids: bool) -> Header:
         header = _header(opening, dataset)
     except Exception as error:  # pydicom raises many kinds on what is not DICOM
         raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "The part is not a DICOM instance.") from error
-    return _checked(header, lenient_uids)
+    checked = _checked(header, lenient_uids)
+    try:
+        if excerpt.pixel_bytes is not None:
+            check_pixel_bytes(dataset, excerpt.pixel_bytes)
+    except Truncated as error:
+        raise NotStorable(FailureReason.CANNOT_UNDERSTAND, error.detail, checked) from error
+    return checked
 
 
-def source_of(opening: Opening, excerpt: bytes) -> Dataset:
+def source_of(opening: Opening, excerpt: Excerpt) -> Dataset:
     """The header of a source of documents, with File Meta Information that states its transfer syntax.
 
     Raises NotStorable.
@@ -134,8 +161,8 @@ def source_of(opening: Opening, excerpt: bytes) -> Dataset:
         raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "It is not a DICOM instance.") from error
 
 
-def _dataset(opening: Opening, excerpt: bytes) -> Dataset:
-    return read_dataset(io.BytesIO(excerpt), opening.implicit, opening.little)
+def _dataset(opening: Opening, excerpt: Excerpt) -> Dataset:
+    return read_dataset(io.BytesIO(excerpt.data), opening.implicit, opening.little)
 
 
 def _prefix(opening: Opening, dataset: Dataset) -> bytes:

@@ -7,6 +7,7 @@ reading does.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from struct import Struct
 
 from pydicom.datadict import DicomDictionary
@@ -35,12 +36,24 @@ class OverLimit(Exception):
         self.detail = detail
 
 
+class Ending(Enum):
+    """Where a walk ended: with the data set, at its pixel data, or where it is damaged or breaks off."""
+
+    WHOLE = "whole"
+    PIXELS = "pixels"
+    BROKEN = "broken"
+
+
 @dataclass(frozen=True)
 class Walked:
-    """What a walk has found: the excerpt, as encoded as the data set, and how many elements and items there are."""
+    """What a walk has found: the excerpt, as encoded as the data set, how many elements and items there are, and where
+    it ended, and how.
+    """
 
     excerpt: bytes
     elements: int
+    end: int
+    ending: Ending
 
 
 def walk(
@@ -107,7 +120,18 @@ class _Walk:
             self._count += 1
             if self._count > most:
                 raise OverLimit(f"The instance has more than {most} elements.")
-        return Walked(b"".join(self._kept), self._count)
+        return Walked(b"".join(self._kept), self._count, self._offset, self._ending())
+
+    def _ending(self) -> Ending:
+        """How a walk ended that cannot go on from the offset."""
+        head = self._read(self._offset, 8)
+        if self._levels:
+            return Ending.BROKEN
+        if len(head) == 8:
+            return Ending.PIXELS if self._tag(head, 0) in _PIXELS else Ending.BROKEN
+        # Less than an element is left. The length of the last one may have lied.
+        is_there = self._offset == 0 or bool(self._read(self._offset - 1, 1))
+        return Ending.WHOLE if is_there and not head.strip(b"\0") else Ending.BROKEN
 
     def _at(self, size: int) -> int:
         """Where in the window the offset is, with `size` bytes from there as far as there are so many."""

@@ -47,7 +47,8 @@ def _answer(
             if kind is wire.Kind.METADATA:
                 return wire.BytesReply(), instance.metadata(stream, data.decode(), limits)
             purpose: Purpose = "intake" if kind is wire.Kind.INTAKE else "source"
-            return wire.BytesReply(), instance.excerpt(stream, purpose, limits)
+            found = instance.excerpt(stream, purpose, limits)
+            return wire.BytesReply(pixel_bytes=found.pixel_bytes), found.data
     except InputError as error:
         return wire.refused(error), b""
     except MemoryError:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from app.dicom.header import Header, NotStorable, Purpose, excerpt_of, header_of, source_of
+from app.dicom.completeness import Truncated
+from app.dicom.header import Excerpt, Header, NotStorable, Purpose, excerpt_of, header_of, source_of
 from app.dicom.opening import Opening, read_opening
 from app.dicom.status import FailureReason
 from app.dicom.uids import is_valid_uid
@@ -72,16 +73,16 @@ class Headers:
             if self._pool is not None:
                 self._pool.close()
 
-    def _excerpt(self, file: Path | bytes, opening: Opening, purpose: Purpose) -> bytes:
+    def _excerpt(self, file: Path | bytes, opening: Opening, purpose: Purpose) -> Excerpt:
         with _refusing():
             if isinstance(file, bytes):
                 if not opening.deflated:
                     return excerpt_of(_of_bytes(file), opening.start, opening, purpose, self._limits)
-                return _bytes_of(self._processes().ask(_KINDS[purpose], file).result())
+                return _excerpt_of(self._processes().ask(_KINDS[purpose], file).result())
             with _opened(file) as (read, descriptor):
                 if not opening.deflated:
                     return excerpt_of(read, opening.start, opening, purpose, self._limits)
-                return _bytes_of(self._processes().ask(_KINDS[purpose], b"", descriptor).result())
+                return _excerpt_of(self._processes().ask(_KINDS[purpose], b"", descriptor).result())
 
     def _processes(self) -> Sandbox:
         with self._lock:
@@ -116,11 +117,14 @@ def _refusing() -> Iterator[None]:
         raise NotStorable(FailureReason.OVER_LIMIT, over.detail) from over
     except TooLarge as over:
         raise NotStorable(FailureReason.OVER_LIMIT, over.detail) from over
+    except Truncated as error:
+        raise NotStorable(FailureReason.CANNOT_UNDERSTAND, error.detail) from error
     except InputError as error:
         # Time or memory of the process was not enough, or the file is damaged.
         spent = error.code in ("decode_timeout", "decoder_failed")
         reason = FailureReason.OVER_LIMIT if spent else FailureReason.CANNOT_UNDERSTAND
-        raise NotStorable(reason, "The deflated data set could not be read.") from error
+        detail = error.detail if error.code == "truncated" else "The deflated data set could not be read."
+        raise NotStorable(reason, detail) from error
     except (Overloaded, Unavailable, DecodersDead) as error:
         detail = "Too many deflated instances wait; send it again."
         raise NotStorable(FailureReason.OUT_OF_RESOURCES, detail) from error
@@ -131,3 +135,9 @@ def _bytes_of(answer: tuple[wire.Reply, bytes]) -> bytes:
     if not isinstance(body, wire.BytesReply):
         raise Unavailable("The header could not be read; send it again.", code="decoder_failed")
     return found
+
+
+def _excerpt_of(answer: tuple[wire.Reply, bytes]) -> Excerpt:
+    data = _bytes_of(answer)
+    assert isinstance(answer[0], wire.BytesReply)
+    return Excerpt(data, answer[0].pixel_bytes)

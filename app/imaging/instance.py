@@ -10,7 +10,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from app.dicom.header import Purpose, excerpt_of
+from app.dicom.completeness import Truncated
+from app.dicom.header import Excerpt, Purpose, excerpt_of
 from app.dicom.opening import Opening, read_opening
 from app.dicom.walk import OverLimit, Read, walk
 from app.errors import CxrError, MalformedInput, TooLarge
@@ -25,10 +26,10 @@ T = TypeVar("T")
 _INLINE_BYTES, _READ_BYTES = 1_024, 65_536
 
 
-def excerpt(stream: BinaryIO, purpose: Purpose, limits: ImagingSettings) -> bytes:
-    """The elements of a header that are wanted, as they are encoded. Raises MalformedInput, TooLarge."""
+def excerpt(stream: BinaryIO, purpose: Purpose, limits: ImagingSettings) -> Excerpt:
+    """What is wanted of a header. Raises MalformedInput, TooLarge."""
 
-    def find(read: Read, opening: Opening) -> bytes:
+    def find(read: Read, opening: Opening) -> Excerpt:
         plain, start = inflate.data_set(read, opening, limits)
         return excerpt_of(plain, start, opening, purpose, limits)
 
@@ -100,7 +101,7 @@ def _parse(stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettin
     return pydicom.dcmread(plain, force=True, **options)
 
 
-def _bounded(stream: BinaryIO, limits: ImagingSettings, find: Callable[[Read, Opening], bytes]) -> bytes:
+def _bounded(stream: BinaryIO, limits: ImagingSettings, find: Callable[[Read, Opening], T]) -> T:
     def read(offset: int, size: int) -> bytes:
         stream.seek(offset)
         return stream.read(size)
@@ -111,6 +112,8 @@ def _bounded(stream: BinaryIO, limits: ImagingSettings, find: Callable[[Read, Op
             return find(read, read_opening(read, limits))
     except OverLimit as over:
         raise TooLarge(over.detail, code="over_limit") from over
+    except Truncated as error:
+        raise MalformedInput(error.detail, code="truncated") from error
     except (CxrError, MemoryError):
         raise
     except Exception as error:  # pydicom raises many kinds on damaged files

@@ -80,9 +80,10 @@ class PreviewReply(_Strict):
 
 
 class BytesReply(_Strict):
-    """What was asked for of a header is what follows."""
+    """What was asked for of a header is what follows; of an excerpt, with the length of the pixel data."""
 
     reply: Literal["bytes"] = "bytes"
+    pixel_bytes: Annotated[int, Field(ge=0, lt=2**32)] | None = None
 
 
 class RefusalReply(_Strict):

@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 
 from app.settings import Settings
-from benchmarks.instances import instance, multipart, parsed
+from benchmarks.instances import damaged, instance, multipart, parsed
 
 __all__ = [
     "DONE",
+    "damaged",
     "failures",
     "finished",
     "instance",

@@ -98,7 +98,7 @@ def test_an_instance_of_every_class_is_stored(intake: FakeIntake) -> None:
                 entity.add_requested_context(uid, ExplicitVRLittleEndian)
             association = entity.associate("127.0.0.1", scp.port, ae_title="LLMCXR")
             for uid in some:
-                dataset = parsed(instance(SOPClassUID=uid))
+                dataset = parsed(instance(SOPClassUID=uid, Rows=1, Columns=1))
                 dataset.PixelData = b"\0\0"
                 assert association.send_c_store(dataset).Status == 0x0000, uid
             association.release()

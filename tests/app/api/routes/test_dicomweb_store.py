@@ -6,7 +6,18 @@ import pytest
 
 from app.settings import Settings
 from tests.support.service import Service, running
-from tests.support.studies import failures, finished, instance, multipart, other_failures, parsed, quick, stored, stow
+from tests.support.studies import (
+    damaged,
+    failures,
+    finished,
+    instance,
+    multipart,
+    other_failures,
+    parsed,
+    quick,
+    stored,
+    stow,
+)
 
 
 @pytest.fixture
@@ -103,15 +114,8 @@ async def test_our_own_documents_are_stored_and_never_read_again(pacs: Service) 
 
 
 async def test_a_damaged_image_fails_its_study_and_no_other(pacs: Service) -> None:
-    damaged = parsed(instance())
-    damaged.PixelData = damaged.PixelData[:100]
-    damaged.StudyInstanceUID = "1.2.3"
-    import io
-
-    buffer = io.BytesIO()
-    damaged.save_as(buffer)
     good = instance()
-    response = await stow(pacs.client, buffer.getvalue(), good)
+    response = await stow(pacs.client, damaged(StudyInstanceUID="1.2.3"), good)
     assert response.status_code == 200
     assert (await finished(pacs.client, parsed(good).StudyInstanceUID))["state"] == "done"
     failed = await finished(pacs.client, "1.2.3")
