@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from app.dicom.likeness import Likeness
+
 
 class FailureReason(IntEnum):
     """Failure Reason (0008,1197), PS3.18 Table I.2-2; the same values are C-STORE statuses (PS3.4 Table B.2-1)."""
@@ -39,6 +41,11 @@ class WarningReason(IntEnum):
     KEPT_APART = 0xB0A1
     # Stored, with a UID that PS3.5 9.1 forbids.
     LEADING_ZERO = 0xB0A2
+    # Not stored: a later state of the instance has replaced it.
+    SUPERSEDED = 0xB0A3
+
+
+_OUTCOMES = {Likeness.LOSSY: "lossy_copy", Likeness.EARLIER: "superseded", Likeness.CHANGED: "replaced"}
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,8 @@ class Receipt:
     UIDs are None where the instance could not be read so far. `detail` is a sentence without patient data. A receipt
     without a failure is given only once the instance is durable and its study's work is enqueued. `busy` says that the
     cause of a failure passes: the same instance is taken later, or, where the sender's quota is used, after
-    `retry_after` seconds. `opened` is the job that began with it,
-    `patient_id` is for the audit log alone.
+    `retry_after` seconds. `likeness` is how it is like what was held under its UID, where the bytes differ.
+    `opened` is the job that began with it, `patient_id` is for the audit log alone.
     """
 
     sop_class_uid: str | None
@@ -61,6 +68,7 @@ class Receipt:
     detail: str = ""
     busy: bool = False
     retry_after: int | None = None
+    likeness: Likeness | None = None
     opened: str | None = None
     patient_id: str = field(default="", repr=False)
 
@@ -69,4 +77,6 @@ class Receipt:
         """The outcome as a word for metrics and logs."""
         if self.failure is not None:
             return self.failure.name.lower()
-        return "kept_apart" if self.warning is WarningReason.KEPT_APART else "stored"
+        if self.warning is WarningReason.KEPT_APART:
+            return "kept_apart"
+        return "stored" if self.likeness is None else _OUTCOMES.get(self.likeness, "stored")

@@ -15,7 +15,7 @@ from pydicom.uid import AllTransferSyntaxes
 
 from app.dicom.header import Purpose
 from app.errors import InputError
-from app.imaging import instance, preview, reader, wire
+from app.imaging import instance, likeness, preview, reader, wire
 from app.imaging.confine import confine
 from app.settings import ImagingSettings
 
@@ -46,6 +46,9 @@ def _answer(
                 return wire.described(reader.read_radiograph(stream.read(), limits, size))
             if kind is wire.Kind.METADATA:
                 return wire.BytesReply(), instance.metadata(stream, data.decode(), limits)
+            if kind is wire.Kind.MEANING:
+                stream.seek(0)
+                return likeness.meaning(stream.read(), limits), b""
             purpose: Purpose = "intake" if kind is wire.Kind.INTAKE else "source"
             found = instance.excerpt(stream, purpose, limits)
             return wire.BytesReply(pixel_bytes=found.pixel_bytes), found.data

@@ -16,6 +16,7 @@ from app.dicom.uids import is_valid_uid
 from app.dicom.walk import OverLimit, Read
 from app.errors import DecodersDead, InputError, Overloaded, TooLarge, Unavailable
 from app.imaging import wire
+from app.imaging.likeness import Meaning
 from app.imaging.sandbox import Sandbox
 from app.settings import ImagingSettings
 
@@ -54,6 +55,19 @@ class Headers:
         else:
             opening = self.opening(file)
         return source_of(opening, self._excerpt(file, opening, "source"))
+
+    def meaning(self, file: Path) -> Meaning | None:
+        """What an instance means, None where that cannot be told. Blocks. Raises NotStorable, OSError."""
+        with _opened(file) as (_, descriptor):
+            try:
+                found, _ = self._processes().ask(wire.Kind.MEANING, b"", descriptor).result()
+            except InputError:
+                return None
+            except (Overloaded, Unavailable, DecodersDead) as error:
+                raise NotStorable(
+                    FailureReason.OUT_OF_RESOURCES, "It cannot be compared now; send it again."
+                ) from error
+        return found if isinstance(found, Meaning) else None
 
     async def metadata(self, file: Path, uri: str) -> bytes:
         """An instance in DICOM JSON, with `uri` for its bulk data.

@@ -24,6 +24,7 @@ _REPLY = struct.Struct("<IQ")  # bytes of JSON, bytes of pixels
 _MOST_JSON = 65_536
 MOST_BYTES = 8_388_608
 
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 _Text = Annotated[str, StringConstraints(max_length=500)]
 # What a decoder may say of an image: never that of another layer, and never a class that is not here.
 _REFUSALS: dict[str, type[InputError]] = {
@@ -42,6 +43,7 @@ class Kind(IntEnum):
     INTAKE = 3
     SOURCE = 4
     METADATA = 5
+    MEANING = 6
 
 
 class _Strict(BaseModel):
@@ -64,7 +66,7 @@ class ReadReply(_Strict):
     """A radiograph without its pixels."""
 
     reply: Literal["radiograph"] = "radiograph"
-    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    sha256: Digest
     source: Source
     width: Annotated[int, Field(ge=1, le=2**20)]
     height: Annotated[int, Field(ge=1, le=2**20)]
@@ -86,6 +88,18 @@ class BytesReply(_Strict):
     pixel_bytes: Annotated[int, Field(ge=0, lt=2**32)] | None = None
 
 
+class MeaningReply(_Strict):
+    """What an instance means: see `app/imaging/likeness.py`."""
+
+    reply: Literal["meaning"] = "meaning"
+    attributes: Digest
+    lasting: Digest
+    pixels: Digest | None
+    encoded: Digest
+    lossy: bool
+    thumbnail: Annotated[list[float], Field(max_length=4_096)]
+
+
 class RefusalReply(_Strict):
     """The image cannot be used."""
 
@@ -103,10 +117,12 @@ class StateReply(_Strict):
 
 
 class _Envelope(_Strict):
-    body: Annotated[ReadReply | PreviewReply | BytesReply | RefusalReply | StateReply, Field(discriminator="reply")]
+    body: Annotated[
+        ReadReply | PreviewReply | BytesReply | MeaningReply | RefusalReply | StateReply, Field(discriminator="reply")
+    ]
 
 
-Reply = ReadReply | PreviewReply | BytesReply | RefusalReply | StateReply
+Reply = ReadReply | PreviewReply | BytesReply | MeaningReply | RefusalReply | StateReply
 
 
 def request(kind: Kind, size: int, data: bytes) -> tuple[bytes, bytes]:

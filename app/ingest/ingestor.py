@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from app.dicom.digest import content_digest
@@ -15,11 +16,13 @@ from app.dicom.opening import Opening
 from app.dicom.status import FailureReason, Receipt
 from app.errors import RateLimited
 from app.imaging.headers import Headers
+from app.ingest.comparison import compared
 from app.ingest.incoming import Incoming, Named, Ready, prepend
 from app.ingest.refusals import fault, refusal
 from app.ingest.study_tokens import Reserve, StudyTokens
 from app.queues import batches
-from app.store.arrivals import Arrival
+from app.settings import OnChange
+from app.store.arrivals import Arrival, ToCompare
 from app.store.database import Database
 from app.store.integrity import is_whole
 from app.store.owners import NOBODY, Owner
@@ -45,8 +48,15 @@ class Ingestor:
     """
 
     def __init__(
-        self, spool: Spool, database: Database, enqueue: Enqueue, headers: Headers, tokens: StudyTokens | None = None
+        self,
+        spool: Spool,
+        database: Database,
+        enqueue: Enqueue,
+        headers: Headers,
+        tokens: StudyTokens | None = None,
+        on_change: OnChange = "replace_same_patient",
     ) -> None:
+        self._on_change = on_change
         self._tokens = tokens
         self._spool = spool
         self._database = database
@@ -182,10 +192,27 @@ class Ingestor:
 
     def _ingest(self, batch: Sequence[Ready]) -> None:
         recorded = self._commit([one.arrival for one in batch])
-        for one, (receipt, kept) in zip(batch, recorded, strict=True):
-            self._answer(one.incoming, receipt, kept=kept)
+        for one, (outcome, kept) in zip(batch, recorded, strict=True):
+            if isinstance(outcome, Receipt):
+                self._answer(one.incoming, outcome, kept=kept)
+                continue
+            try:
+                self._slow_threads.submit(self._compare, one, outcome)
+            except RuntimeError:  # the service stops
+                detail = "The service stops; send it again."
+                self._answer(one.incoming, refusal(one.arrival.header, FailureReason.OUT_OF_RESOURCES, detail))
 
-    def _commit(self, arrivals: Sequence[Arrival]) -> list[tuple[Receipt, bool]]:
+    def _compare(self, one: Ready, to: ToCompare | None) -> None:
+        """Find out how an arrival is like what is held, and hand it to the committer again."""
+        try:
+            found = None if to is None else compared(one.arrival, to, self._spool, self._headers)
+            self._ready.put(replace(one, arrival=replace(one.arrival, compared=found)))
+        except NotStorable as refused:
+            self._answer(one.incoming, refusal(one.arrival.header, refused.reason, refused.detail))
+        except BaseException as error:  # every outcome is a receipt
+            self._answer(one.incoming, fault(error, one.arrival.header))
+
+    def _commit(self, arrivals: Sequence[Arrival]) -> list[tuple[Receipt | ToCompare | None, bool]]:
         lost: dict[str, str] = {}
         try:
             self._spool.sync()
@@ -195,20 +222,25 @@ class Ingestor:
                 return [(fault(error, arrival.header), False) for arrival in arrivals]
             # One cannot be stored, such as a text with NUL in PostgreSQL; the others have nothing to do with it.
             return [outcome for arrival in arrivals for outcome in self._commit([arrival])]
-        replaced = {
-            arrival.header.sop_instance_uid for arrival, (_, kept) in zip(arrivals, outcomes, strict=True) if kept
-        }
+        kept = [arrival for arrival, (_, is_kept) in zip(arrivals, outcomes, strict=True) if is_kept]
+        for one in kept:
+            if one.compared is not None and not one.compared.was_whole and one.compared.file is not None:
+                lost[one.header.sop_instance_uid] = one.compared.file
+        replaced = {one.header.sop_instance_uid for one in kept}
         with contextlib.suppress(OSError):  # they are recorded, and a start sets it aside as well
             self._spool.set_aside((file for uid, file in lost.items() if uid in replaced), damaged=True)
         return outcomes
 
-    def _record(self, arrivals: Sequence[Arrival], lost: dict[str, str]) -> list[tuple[Receipt, bool]]:
+    def _record(
+        self, arrivals: Sequence[Arrival], lost: dict[str, str]
+    ) -> list[tuple[Receipt | ToCompare | None, bool]]:
         """Record arrivals; `lost` gets the files that are missing or damaged of instances that arrive again, by UID."""
         looked_at: set[str] = set()
         while True:
             try:
                 with self._database.transaction() as connection:
-                    return record(self._database, connection, arrivals, self._enqueue, lost.keys(), looked_at)
+                    enqueue, policy = self._enqueue, self._on_change
+                    return record(self._database, connection, arrivals, enqueue, lost.keys(), looked_at, policy)
             except HeldByAnother:
                 continue  # what it is now recorded as says so from the first look
             except NotLookedAt as again:  # outside of the transaction: reading a file takes a while

@@ -12,12 +12,13 @@ from opentelemetry.trace import SpanKind
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
-from app.dicom.status import FailureReason, Receipt, WarningReason
+from app.dicom.status import FailureReason, Receipt
 from app.ingest.connections import Connection, Connections
 from app.ingest.contexts import accepted_contexts
 from app.ingest.listener import Listener
 from app.ingest.messages import DataSet
 from app.ingest.protocol import Audit, Ingest
+from app.ingest.receipt_log import log_receipts
 from app.ingest.study_tokens import Reserve
 from app.security.audit.events import Kind
 from app.settings import DEFAULT_TENANT, DimseSettings
@@ -185,13 +186,9 @@ class StorageScp:
                 source=event.assoc.dimse.connection.address,
             )
         INSTANCES.labels(source="dimse", outcome=receipt.outcome).inc()
+        log_receipts([receipt], source="dimse", ae=sender)
         if receipt.failure is not None:
-            log.warning("instance refused", ae=sender, reason=receipt.outcome)
             return _answer(receipt.failure.in_dimse, receipt.detail)
-        if receipt.warning is WarningReason.KEPT_APART:
-            log.warning("an instance was kept apart", ae=sender)
-        elif receipt.warning is WarningReason.LEADING_ZERO:
-            log.warning("an instance has a UID with a leading zero", ae=sender)
         return 0x0000 if receipt.warning is None else _answer(receipt.warning, receipt.detail)
 
     def _received(self, event: Any) -> Receipt:

@@ -29,7 +29,7 @@ def adopt(settings: Settings) -> Iterator[tuple[str, Receipt]]:
         engine = WorkflowEngine(settings, database)
         engine.connect()
         headers = Headers(settings.imaging)
-        ingestor = Ingestor(spool, database, engine.enqueue_reading, headers)
+        ingestor = Ingestor(spool, database, engine.enqueue_reading, headers, on_change="keep")
         ingestor.start()
         try:
             for name in sorted(spool.unknown_names()):

@@ -5,7 +5,6 @@ Each step may run twice, after a kill: UIDs, seeds and times derive from what is
 
 import asyncio
 import datetime
-import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +23,7 @@ from app.inference.priority import PriorityGate
 from app.ingest.study_tokens import StudyTokens
 from app.jobs import documents, selection
 from app.jobs.patients import check_one_patient
+from app.jobs.same_report import reads_the_same, report_key
 from app.jobs.steps import JobFailed, retry_transient
 from app.security.audit import AuditLog, Kind
 from app.settings import StudySettings
@@ -42,6 +42,13 @@ _OTHER_KIND = {
     "wrong_modality", "for_processing", "quality_control_image", "not_chest", "not_frontal", "multi_frame", "no_pixels",
     "too_small", "blank_image",
 }  # fmt: skip
+
+
+_REPLACED = Reason("replaced", "The image was replaced while it was read; the next revision reports on it.")
+
+
+class Replaced(Exception):
+    """The image that was read is not held any more: another state of it is."""
 
 
 class ReportSteps:
@@ -128,6 +135,7 @@ class ReportSteps:
                 width=image.radiograph.width,
                 height=image.radiograph.height,
                 sha256=image.radiograph.sha256,
+                data_set_sha256=candidate.sha256,
             )
 
         return await self._with_model(encode)
@@ -138,7 +146,7 @@ class ReportSteps:
         image = _image_of(job)
 
         async def generate(backend: Backend) -> StoredReport:
-            key = _key(job, image, backend.bundle.sha256)
+            key = report_key(job, image, backend.bundle.sha256)
             # The seed follows from the key: a step that runs again writes the same report.
             options = Options(seed=int(key[:8], 16) % 2**31, caller=Caller(priority=BACKGROUND))
             text = await pipelines.report_on(backend, image.codes, options)
@@ -168,12 +176,16 @@ class ReportSteps:
         report = job.report
         assert report is not None
         previous = await self._jobs.previous_revisions(job)
-        same = next((other for other in previous if other.report and other.report.key == report.key), None)
+        same = next((other for other in previous if reads_the_same(other, job)), None)
         if same is not None:
             reason = Reason("unchanged", f"The report of revision {same.revision} stands.")
             await self._jobs.move(run, JobState.DONE, report=same.report, documents=same.documents, reason=reason)
             return
-        source = await self._source(job)
+        try:
+            source = await self._source(job)
+        except Replaced:
+            await self._jobs.move(run, JobState.DONE, reason=_REPLACED)
+            return
         predecessors = await self._results.predecessors(previous[0].documents) if previous else {}
         header = await asyncio.to_thread(self._headers.source, source)
         warnings = job.warnings
@@ -196,6 +208,8 @@ class ReportSteps:
         uid = _image_of(job).sop_instance_uid
         for held in await self._jobs.inputs(job.study_uid):
             if held.sop_instance_uid == uid:
+                if held.sha256 != (_image_of(job).data_set_sha256 or held.sha256):
+                    raise Replaced
                 try:
                     return await asyncio.to_thread(verify, self._spool, held)
                 except Gone as error:
@@ -230,8 +244,3 @@ class ReportSteps:
 def _image_of(job: Job) -> ReadImage:
     assert job.image is not None
     return job.image
-
-
-def _key(job: Job, image: ReadImage, bundle_sha256: str) -> str:
-    """Idempotency key of a report: study, image and bundle."""
-    return hashlib.sha256("/".join((job.study_uid, image.sop_instance_uid, bundle_sha256)).encode()).hexdigest()

@@ -26,6 +26,7 @@ from app.settings.studies import (
     DestinationSettings,
     DimseSettings,
     DocumentName,
+    OnChange,
     StudySettings,
     WebhookSettings,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "HttpSettings",
     "ImagingSettings",
     "LimitsSettings",
+    "OnChange",
     "OtlpSettings",
     "ScreenSettings",
     "Settings",

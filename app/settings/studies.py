@@ -12,6 +12,7 @@ from app.settings.group import Group
 # Of a key that cannot be guessed (Standard Webhooks: 24 to 64 bytes).
 _LEAST_SECRET = 24
 
+OnChange = Literal["keep", "replace_same_patient", "replace"]
 DocumentName = Literal["basic_text", "measurement", "capture"]
 
 
@@ -27,6 +28,11 @@ class StudySettings(Group):
     max_attempts: PositiveInt = Field(default=5, description="attempts at reading one study before it is failed")
     documents: tuple[DocumentName, ...] = Field(
         default=("basic_text",), description="what is written of a report: basic_text, measurement, capture"
+    )
+    on_change: OnChange = Field(
+        default="replace_same_patient",
+        description="what becomes of an instance that arrives again with other content: `keep` the first, or `replace`"
+        " it, always or for the same patient, and report again",
     )
     retention_hours: float = Field(default=24.0, ge=0.0, description="pixel data is kept this long after delivery")
     failed_retention_hours: float = Field(default=168.0, ge=0.0, description="the same for failed or cancelled studies")

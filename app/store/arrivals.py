@@ -1,18 +1,43 @@
 """What arrives: an instance whose file is durable, and the receipt of what becomes of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.dicom.attributes import whole_of
 from app.dicom.equipment import MANUFACTURER
 from app.dicom.header import Header
+from app.dicom.likeness import Likeness
 from app.dicom.patient import Patient
 from app.dicom.status import FailureReason, Receipt, WarningReason
+from app.store.integrity import Held
 from app.store.owners import NOBODY, Owner
 
 
 @dataclass(frozen=True)
+class Compared:
+    """How an arrival is like what was held under its UID with the digest `sha256`. `was_whole` tells whether that could
+    be read: its file `file` may be damaged or gone, or removed (None).
+    """
+
+    sha256: str
+    likeness: Likeness
+    was_whole: bool = True
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class ToCompare:
+    """What an arrival has to be compared with before it can be recorded: what is held, and what that has replaced."""
+
+    held: Held
+    earlier: Sequence[Held]
+
+
+@dataclass(frozen=True)
 class Arrival:
-    """An instance whose file is synced: its header, its name in the spool, its sender and the trace of its arrival."""
+    """An instance whose file is synced: its header, its name in the spool, its sender and the trace of its arrival, and
+    how it is like what is held under its UID, once that is known.
+    """
 
     header: Header
     file: str
@@ -21,6 +46,7 @@ class Arrival:
     sender: str
     owner: Owner = NOBODY
     trace: str | None = None
+    compared: Compared | None = None
 
     @property
     def patient(self) -> Patient:
@@ -30,6 +56,7 @@ class Arrival:
 
 _DETAILS: dict[WarningReason | None, str] = {
     WarningReason.LEADING_ZERO: "A component of a UID has a leading zero (PS3.5 9.1).",
+    WarningReason.SUPERSEDED: "A later state of the instance is held, and stays.",
 }
 
 
@@ -38,16 +65,18 @@ def is_ours(header: Header) -> bool:
     return header.manufacturer == MANUFACTURER
 
 
-def receipt_of(arrival: Arrival, failure: FailureReason | None = None) -> Receipt:
-    """The receipt of an arrival that was looked at."""
-    header = arrival.header
+def receipt_of(arrival: Arrival, refusal: str = "") -> Receipt:
+    """The receipt of an arrival that was looked at; `refusal` says why its UID is held by another instance."""
+    header, likeness = arrival.header, arrival.compared.likeness if arrival.compared else None
+    warning = WarningReason.SUPERSEDED if likeness is Likeness.EARLIER else header.warning
     return Receipt(
         header.sop_class_uid,
         header.sop_instance_uid,
         header.study_instance_uid,
         header.series_instance_uid,
-        failure,
-        None if failure else header.warning,
-        "The UID is held already, with other content." if failure else _DETAILS.get(header.warning, ""),
+        FailureReason.DUPLICATE_INSTANCE if refusal else None,
+        None if refusal else warning,
+        refusal or _DETAILS.get(warning, ""),
+        likeness=likeness,
         patient_id=whole_of(header.attributes, "00100020"),
     )

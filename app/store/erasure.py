@@ -15,6 +15,7 @@ from app.errors import Conflict
 from app.settings import DEFAULT_TENANT
 from app.store.owners import Owner
 from app.store.records import OPEN, JobState, Run
+from app.store.replacement import erase_replaced
 from app.store.rows import study_row
 from app.store.spool import Spool
 from app.store.tables import apart, deliveries, instances, jobs, studies
@@ -118,6 +119,7 @@ def erase_study(connection: sa.Connection, spool: Spool, study: str, target: Tar
         erased.patients.add(whole_of(row.attributes, _PATIENT_ID))
     uids = [row.sop_instance_uid for row in ours]
     erased.instances += len(uids)
+    erased.apart += erase_replaced(connection, spool, uids)
     connection.execute(sa.delete(instances).where(instances.c.sop_instance_uid.in_(uids)))
     if whole:
         erased.studies.add(study)

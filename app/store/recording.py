@@ -7,11 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.dicom.status import FailureReason, Receipt
+from app.dicom.likeness import Likeness
+from app.dicom.status import Receipt
+from app.settings import OnChange
 from app.store.apart import Foreign, Holder, apart_row, receipt_of_apart
-from app.store.arrivals import Arrival, is_ours, receipt_of
+from app.store.arrivals import Arrival, ToCompare, is_ours, receipt_of
 from app.store.database import Database
 from app.store.records import OPEN, Apart, JobState
+from app.store.replacement import Changes
 from app.store.rows import instance_row, job_row, study_row
 from app.store.tables import apart, instances, jobs, studies
 
@@ -27,7 +30,7 @@ class NotLookedAt(Exception):
 
 
 class HeldByAnother(Exception):
-    """A study that was not there has come meanwhile, by another replica, and refuses an instance."""
+    """Another replica has recorded meanwhile what changes an outcome: a study, or another state of an instance."""
 
 
 def held_files(connection: sa.Connection) -> set[str]:
@@ -43,8 +46,10 @@ def record(
     enqueue: Enqueue,
     lost: Set[str] = frozenset(),
     looked_at: Set[str] = frozenset(),
-) -> list[tuple[Receipt, bool]]:
-    """Record arrivals; returns for each its receipt and whether its file is now held.
+    policy: OnChange = "replace_same_patient",
+) -> list[tuple[Receipt | ToCompare | None, bool]]:
+    """Record arrivals; returns for each its receipt and whether its file is now held. Instead of the receipt, what the
+    arrival is to be compared with, as its UID is held with other bytes, or None where that is in the same batch.
 
     A study's first instance opens a revision and enqueues its job, later ones join it while it is open. `lost` are SOP
     Instance UIDs whose held file is missing or damaged, of those `looked_at`. One that arrives again for such a file,
@@ -63,7 +68,8 @@ def record(
     foreign = Foreign(connection, arrivals, rows)
     fresh: list[Arrival] = []
     kept_apart: list[tuple[Arrival, Apart]] = []
-    outcomes: list[tuple[Receipt, bool]] = []
+    changes = Changes(connection, policy, arrivals)
+    outcomes: list[tuple[Receipt | ToCompare | None, bool]] = []
     for arrival in arrivals:
         uid = arrival.header.sop_instance_uid
         if reason := foreign.reason(arrival):
@@ -75,7 +81,17 @@ def record(
         is_held = uid in known.held and not (uid in lost and held == arrival.sha256)
         # What we wrote may come back as a PACS has changed it; ours stands.
         if held != arrival.sha256 and not (is_ours(arrival.header) and uid not in known.received):
-            outcomes.append((receipt_of(arrival, FailureReason.DUPLICATE_INSTANCE), False))
+            if arrival.compared is None or arrival.compared.sha256 != held:
+                outcomes.append((changes.to_compare(uid), False))
+            elif arrival.compared.likeness in (Likeness.SAME, Likeness.LOSSY, Likeness.EARLIER):
+                outcomes.append((receipt_of(arrival), False))
+            elif refusal := changes.refusal(arrival):
+                outcomes.append((receipt_of(arrival, refusal), False))
+            else:
+                changes.replace(arrival)
+                known[uid] = arrival.sha256
+                fresh.append(arrival)
+                outcomes.append((receipt_of(arrival), True))
         elif is_held or any(other.header.sop_instance_uid == uid for other in fresh):
             outcomes.append((receipt_of(arrival), False))
         else:
@@ -86,14 +102,18 @@ def record(
     if kept_apart:
         connection.execute(sa.insert(apart), [apart_row(arrival, reason, now) for arrival, reason in kept_apart])
     if fresh:
-        new = {one.header.study_instance_uid for one in fresh if one.header.sop_instance_uid not in known.held}
-        open_jobs, opened = _join_studies(database, connection, fresh, new, now, enqueue)
+        new = {
+            one.header.study_instance_uid
+            for one in fresh
+            if one.header.sop_instance_uid not in known.held - changes.replaced
+        }
+        open_jobs, opened = _join_studies(database, connection, fresh, new, changes, now, enqueue)
         for arrival in fresh:
             if (uid := arrival.header.sop_instance_uid) in known.held:
                 connection.execute(sa.delete(instances).where(instances.c.sop_instance_uid == uid))
         connection.execute(sa.insert(instances), [_row(arrival, open_jobs, now) for arrival in fresh])
         outcomes = [
-            (replace(receipt, opened=opened.get(arrival.file)), kept)
+            (replace(receipt, opened=opened.get(arrival.file)) if isinstance(receipt, Receipt) else receipt, kept)
             for arrival, (receipt, kept) in zip(arrivals, outcomes, strict=True)
         ]
     return outcomes
@@ -131,6 +151,7 @@ def _join_studies(
     connection: sa.Connection,
     fresh: Sequence[Arrival],
     new: Set[str],
+    changes: Changes,
     now: float,
     enqueue: Enqueue,
 ) -> tuple[dict[str, str | None], dict[str, str]]:
@@ -147,6 +168,9 @@ def _join_studies(
     holders = {study.study_uid: Holder.from_row(study) for study in locked}
     if any(holders[one.header.study_instance_uid].refuses(one.owner, one.patient) for one in fresh):
         raise HeldByAnother
+    if not changes.are_current():
+        raise HeldByAnother
+    changes.apply(locked, now)
     # A job that is over takes no instance, although its study still names it: it would be acknowledged and never read.
     named = sa.select(jobs.c.id).where(jobs.c.id.in_([study.job for study in locked]), jobs.c.state.in_(OPEN))
     going = set(connection.execute(named).scalars())

@@ -71,7 +71,9 @@ class Skipped(Record):
 
 @dataclass(frozen=True)
 class ReadImage(Record):
-    """The image that was read: its codes (one a grid cell, row by row), its size in pixels, the digest of its file."""
+    """The image that was read: its codes (one a grid cell, row by row), its size in pixels, the digests of its file and
+    of its data set, which is empty where a release before read it.
+    """
 
     sop_instance_uid: str
     codes: Sequence[int]
@@ -79,6 +81,7 @@ class ReadImage(Record):
     width: int
     height: int
     sha256: str
+    data_set_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,8 @@ class Apart(StrEnum):
     OTHER_TENANT = "other_tenant"
     # The SOP Instance UID is held for another patient, from another sender.
     UID_TAKEN = "uid_taken"
+    # It was held, and a later state of the same instance has taken its place.
+    REPLACED = "replaced"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from app.dicom.header import STUDY_KEYWORDS, Header
 from app.store.owners import Owner
 from app.store.records import JobState
 
-_STUDY_TAGS = tuple(f"{tag_for_keyword(keyword):08X}" for keyword in (*STUDY_KEYWORDS, "IssuerOfPatientID"))
+STUDY_TAGS = tuple(f"{tag_for_keyword(keyword):08X}" for keyword in (*STUDY_KEYWORDS, "IssuerOfPatientID"))
 
 
 def study_row(uid: str, attributes: dict[str, Any], owner: Owner, now: float) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def study_row(uid: str, attributes: dict[str, Any], owner: Owner, now: float) ->
         "patient_name": value_of(attributes, "00100010"),
         "study_date": value_of(attributes, "00080020")[:16],
         "accession_number": value_of(attributes, "00080050"),
-        "attributes": {tag: attributes[tag] for tag in _STUDY_TAGS if tag in attributes},
+        "attributes": {tag: attributes[tag] for tag in STUDY_TAGS if tag in attributes},
         "revision": 0,
         "job": None,
         "created": now,

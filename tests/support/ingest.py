@@ -10,7 +10,7 @@ from app.dicom.status import Receipt
 from app.imaging.headers import Headers
 from app.ingest.ingestor import Ingestor
 from app.ingest.study_tokens import StudyTokens
-from app.settings import ImagingSettings
+from app.settings import ImagingSettings, OnChange
 from app.store.database import Database
 from app.store.owners import NOBODY, Owner
 from app.store.spool import Spool
@@ -19,13 +19,13 @@ from app.store.spool import Spool
 class Held:
     """An ingestor on an empty database, and the jobs that it enqueued."""
 
-    def __init__(self, folder: Path, url: str | None = None) -> None:
+    def __init__(self, folder: Path, url: str | None = None, on_change: OnChange = "replace_same_patient") -> None:
         self.enqueued: list[str] = []
         self.spool = Spool(folder / "spool", 0)
         self.database = Database(url or f"sqlite:///{folder / 'x.sqlite'}")
         self.headers = Headers(ImagingSettings())
         self.tokens = StudyTokens(100)
-        self.ingestor = Ingestor(self.spool, self.database, self._enqueue, self.headers, self.tokens)
+        self.ingestor = Ingestor(self.spool, self.database, self._enqueue, self.headers, self.tokens, on_change)
         self.fault: Exception | None = None
 
     def _enqueue(self, connection: sa.Connection, job: str, trace: str | None) -> None:

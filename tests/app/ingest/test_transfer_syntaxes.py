@@ -58,9 +58,9 @@ async def pacs(settings: Settings) -> AsyncIterator[Service]:
         yield started
 
 
-def written(syntax: UID) -> bytes:
-    """The sample in a transfer syntax."""
-    dataset = parsed(instance(ImageType=["ORIGINAL", "PRIMARY"]))
+def written(syntax: UID, data: bytes | None = None) -> bytes:
+    """An instance in a transfer syntax, by default a new one."""
+    dataset = parsed(data or instance(ImageType=["ORIGINAL", "PRIMARY"]))
     if syntax in _NATIVE:
         dataset.file_meta.TransferSyntaxUID = syntax
         if syntax == "1.2.840.10008.1.2.2":

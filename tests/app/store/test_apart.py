@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from pydicom.uid import generate_uid
 
-from app.dicom.status import FailureReason, WarningReason
+from app.dicom.status import WarningReason
 from app.store.apart import all_apart
 from app.store.owners import NOBODY, Owner
 from app.store.recording import held_files
@@ -112,12 +112,6 @@ def test_two_patients_of_one_sender_are_stored_with_a_warning(held: Held) -> Non
     assert receipt.warning is WarningReason.PATIENT_CONFLICT
     assert "no report" in receipt.detail
     assert [len(found) for found in rows(held)] == [2, 0]
-
-
-def test_a_changed_instance_of_the_same_patient_is_still_a_duplicate(held: Held) -> None:
-    one, other = same_study(ANN, {**ANN, "ViewPosition": "AP"}, sop=True)
-    held.accept(one, owner=RED)
-    assert held.accept(other, owner=RED_TOO).failure is FailureReason.DUPLICATE_INSTANCE
 
 
 def test_what_is_kept_apart_already_is_success_and_kept_once(held: Held) -> None:

@@ -2,11 +2,9 @@
 
 import json
 import uuid
-from collections import Counter
 from functools import partial
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
@@ -19,13 +17,12 @@ from app.api.request_scope import request_scope
 from app.api.routes.dicomweb.common import DICOM_JSON, DicomJson, Studies, Uid, base_url
 from app.api.state import state_of
 from app.dicom.multipart import boundary_of, read_parts
-from app.dicom.status import Receipt, WarningReason
+from app.dicom.status import Receipt
 from app.errors import ClientGone, MalformedInput, TooLarge
+from app.ingest.receipt_log import log_receipts
 from app.ingest.stow import StowReceiver, response_of, status_of, warning_of
 from app.jobs.service import StudyService
 from app.telemetry.metrics import INSTANCES
-
-log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"])
 
@@ -101,13 +98,7 @@ def _count(request: Request, receipts: list[Receipt]) -> None:
 
 def _respond(request: Request, receipts: list[Receipt], study: str | None) -> Response:
     _count(request, receipts)
-    refused = Counter(receipt.outcome for receipt in receipts if receipt.failure is not None)
-    if refused:
-        log.warning("instances refused", source="stow", **refused)
-    if apart := sum(receipt.warning is WarningReason.KEPT_APART for receipt in receipts):
-        log.warning("instances kept apart", source="stow", instances=apart)
-    if zeros := sum(receipt.warning is WarningReason.LEADING_ZERO for receipt in receipts):
-        log.warning("instances have a UID with a leading zero", source="stow", instances=zeros)
+    log_receipts(receipts, source="stow")
     headers = {}
     warning = warning_of(receipts)
     if warning is not None:

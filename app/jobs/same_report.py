@@ -1,0 +1,23 @@
+"""When two revisions of a study have one report: the same bundle has read the same image."""
+
+import hashlib
+
+from app.store.records import Job, ReadImage
+
+
+def report_key(job: Job, image: ReadImage, bundle_sha256: str) -> str:
+    """Idempotency key of a report: study, image as it is now, and bundle."""
+    parts = (job.study_uid, image.sop_instance_uid, image.data_set_sha256, bundle_sha256)
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
+
+def reads_the_same(other: Job, job: Job) -> bool:
+    """Whether another revision has a report of the same bundle on the same image, as it is now."""
+    if other.report is None or job.report is None or other.report.bundle_sha256 != job.report.bundle_sha256:
+        return False
+    one, two = other.image, job.image
+    if one is None or two is None:
+        return False
+    # A release before knew the file alone, which another File Meta Information makes another.
+    same = two.data_set_sha256 == one.data_set_sha256 if one.data_set_sha256 else two.sha256 == one.sha256
+    return same and one.sop_instance_uid == two.sop_instance_uid

@@ -1,0 +1,332 @@
+"""An instance that arrives again: the same in another encoding, a copy of it, a correction, or another's."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+    generate_uid,
+)
+
+from app.dicom.likeness import Likeness
+from app.dicom.status import FailureReason, WarningReason
+from app.settings import OnChange
+from app.store.apart import all_apart
+from app.store.erasure import Erased, Target, erase_study
+from app.store.owners import Owner
+from app.store.records import Apart
+from app.store.tables import instances, jobs, studies
+from tests.app.ingest.test_transfer_syntaxes import WRITTEN, written
+from tests.support.ingest import Held
+from tests.support.studies import damaged, instance, parsed
+
+RED, RED_TOO = Owner("key:1", "red"), Owner("ae:CR1", "red")
+_LOSSY = (JPEG2000, JPEGLSNearLossless)
+
+
+def _keyword(syntax: UID) -> str:
+    return UID(syntax).keyword
+
+
+def states(*changes: dict[str, Any]) -> list[bytes]:
+    """One instance in several states."""
+    uids = {"SOPInstanceUID": generate_uid(), "StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    return [instance(**{**uids, **change}) for change in changes]
+
+
+def rows(held: Held) -> list[Any]:
+    """What is held."""
+    with held.database.reading() as connection:
+        return list(connection.execute(sa.select(instances)))
+
+
+def study(held: Held) -> Any:
+    """The one study."""
+    with held.database.reading() as connection:
+        return connection.execute(sa.select(studies)).one()
+
+
+def apart(held: Held) -> list[Any]:
+    """What is kept apart."""
+    with held.database.reading() as connection:
+        return list(all_apart(connection))
+
+
+def finish_jobs(held: Held) -> None:
+    """Let all jobs be done, and their revisions closed."""
+    with held.database.transaction() as connection:
+        connection.execute(sa.update(jobs).values(state="done"))
+        connection.execute(sa.update(studies).values(job=None))
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Iterator[Any]:
+    """Makes an ingestor with a policy."""
+    made: list[Held] = []
+
+    def make(on_change: OnChange) -> Held:
+        made.append(Held(tmp_path / on_change, on_change=on_change))
+        made[-1].ingestor.start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("first", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless], ids=_keyword)
+@pytest.mark.parametrize("again", WRITTEN, ids=_keyword)
+def test_the_same_instance_in_another_encoding_is_a_success_and_the_first_is_kept(
+    held: Held, first: UID, again: UID
+) -> None:
+    base = instance(ImageType=["ORIGINAL", "PRIMARY"])
+    assert held.accept(written(first, base)).failure is None
+    finish_jobs(held)
+    kept = rows(held)
+    receipt = held.accept(written(again, base))
+    assert (receipt.failure, receipt.warning, receipt.opened) == (None, None, None)
+    assert receipt.outcome == ("lossy_copy" if again in _LOSSY else "stored")
+    assert rows(held) == kept
+    assert apart(held) == []
+    assert held.spool.names() == {kept[0].file}
+    assert len(held.enqueued) == 1
+
+
+def test_the_same_instance_in_many_encodings_at_once_is_stored_once(held: Held) -> None:
+    base = instance(ImageType=["ORIGINAL", "PRIMARY"])
+    promised = [held.hand_over(written(syntax, base)) for syntax in WRITTEN if syntax not in _LOSSY]
+    receipts = [one.result(60) for one in promised]
+    assert {(one.failure, one.warning) for one in receipts} == {(None, None)}
+    assert len(rows(held)) == len(held.enqueued) == 1
+    assert held.spool.names() == {rows(held)[0].file}
+
+
+CORRECTIONS: dict[str, dict[str, Any]] = {
+    "view": {"ViewPosition": "PA"},
+    "name": {"PatientName": "Corrected^Name"},
+    "birth date": {"PatientBirthDate": "19700102"},
+    "accession number": {"AccessionNumber": "NEW-1"},
+    "series": {"SeriesInstanceUID": "1.2.3.4"},
+    "class": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1"},
+    "private": {"PatientComments": "noted"},
+}
+
+
+@pytest.mark.parametrize("change", CORRECTIONS.values(), ids=CORRECTIONS)
+def test_a_correction_takes_the_place_of_what_is_held_and_opens_a_revision(held: Held, change: dict[str, Any]) -> None:
+    before, after = states({}, change)
+    held.accept(before)
+    finish_jobs(held)
+    old = rows(held)[0]
+    receipt = held.accept(after)
+    assert (receipt.failure, receipt.warning, receipt.outcome) == (None, None, "replaced")
+    assert receipt.opened == held.enqueued[1] == study(held).job
+    assert study(held).revision == 2
+    new = rows(held)[0]
+    assert (len(rows(held)), new.job) == (1, study(held).job)
+    assert held.spool.path(new.file).read_bytes() == after
+    # What was acknowledged is not lost.
+    kept = apart(held)
+    assert [(one.reason, one.file, one.sha256) for one in kept] == [(Apart.REPLACED, old.file, old.sha256)]
+    assert held.spool.path(old.file).read_bytes() == before
+    # Sent again it is the same.
+    assert held.accept(after).outcome == "stored"
+    assert len(held.enqueued) == 2
+
+
+def test_what_a_correction_says_of_patient_and_study_is_found_from_then_on_and_nothing_else_changes(
+    held: Held,
+) -> None:
+    before, after = states(
+        {"StudyDescription": "old", "ReferringPhysicianName": "Ref^A", "AccessionNumber": "A1"},
+        {"PatientName": "Corrected^Name", "PatientBirthDate": "19700102", "StudyDescription": "new"},
+    )
+    after = changed(after, ReferringPhysicianName=None, AccessionNumber="A2")
+    # Another instance, which came first, says another description: that of the study.
+    other = instance(StudyInstanceUID=parsed(before).StudyInstanceUID, StudyDescription="first", StudyID="S1")
+    for data in (other, before):
+        held.accept(data)
+    held.accept(changed(before, ViewPosition="PA"))
+    assert study(held).attributes["00081030"]["Value"] == ["first"]
+    held.accept(after)
+    found = study(held)
+    assert found.patient_name == "Corrected^Name"
+    assert found.accession_number == "A2"
+    assert found.attributes["00100030"]["Value"] == ["19700102"]
+    assert found.attributes["00081030"]["Value"] == ["new"]
+    assert found.attributes["00200010"]["Value"] == ["S1"]
+    assert "00080090" not in found.attributes
+
+
+def changed(data: bytes, **attributes: Any) -> bytes:
+    """A file with other attributes; None removes one."""
+    import io
+
+    dataset = parsed(data)
+    for keyword, value in attributes.items():
+        if value is None:
+            del dataset[keyword]
+        else:
+            setattr(dataset, keyword, value)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+def test_a_correction_joins_a_revision_that_is_open(held: Held) -> None:
+    before, after = states({}, {"ViewPosition": "PA"})
+    held.accept(before)
+    assert held.accept(after).outcome == "replaced"
+    assert (study(held).revision, len(held.enqueued)) == (1, 1)
+
+
+def test_an_older_state_that_is_sent_again_undoes_no_correction(held: Held) -> None:
+    first, second, third = states({}, {"ViewPosition": "PA"}, {"ViewPosition": "LL"})
+    for data in (first, second, third):
+        held.accept(data)
+    for data in (first, second, written(ImplicitVRLittleEndian, first), written(JPEGLSLossless, second)):
+        receipt = held.accept(data)
+        assert (receipt.failure, receipt.warning) == (None, WarningReason.SUPERSEDED)
+        assert (receipt.outcome, bool(receipt.detail)) == ("superseded", True)
+    assert held.spool.path(rows(held)[0].file).read_bytes() == third
+    assert len(apart(held)) == 2
+
+
+@pytest.mark.parametrize(
+    ("on_change", "change", "outcome"),
+    [
+        ("keep", {"ViewPosition": "PA"}, "duplicate_instance"),
+        ("keep", {"PatientID": "OTHER"}, "duplicate_instance"),
+        ("replace_same_patient", {"ViewPosition": "PA"}, "replaced"),
+        ("replace_same_patient", {"PatientID": "OTHER"}, "duplicate_instance"),
+        ("replace_same_patient", {"PatientID": "OTHER", "PatientName": "Beta^Bob"}, "duplicate_instance"),
+        ("replace", {"ViewPosition": "PA"}, "replaced"),
+        ("replace", {"PatientID": "OTHER", "PatientName": "Beta^Bob"}, "replaced"),
+        ("replace", {"StudyInstanceUID": "1.2.3"}, "duplicate_instance"),
+        ("replace_same_patient", {"StudyInstanceUID": "1.2.3"}, "duplicate_instance"),
+    ],
+)
+def test_the_policy_says_whether_a_changed_instance_is_kept_or_replaced(
+    policy: Any, on_change: OnChange, change: dict[str, Any], outcome: str
+) -> None:
+    held = policy(on_change)
+    ann = {"PatientID": "ANN-1", "PatientName": "Alpha^Ann"}
+    before, after = states(ann, {**ann, **change})
+    held.accept(before, owner=RED)
+    receipt = held.accept(after, owner=RED)
+    assert receipt.outcome == outcome
+    if outcome == "duplicate_instance":
+        assert receipt.failure is FailureReason.DUPLICATE_INSTANCE
+        assert receipt.detail
+        assert held.spool.path(rows(held)[0].file).read_bytes() == before
+        assert held.spool.names() == {rows(held)[0].file}
+    else:
+        assert study(held).patient_id == parsed(after).PatientID
+        assert receipt.warning is None
+
+
+@pytest.mark.parametrize("on_change", ["keep", "replace_same_patient", "replace"])
+def test_another_encoding_is_the_same_under_every_policy(policy: Any, on_change: OnChange) -> None:
+    held = policy(on_change)
+    base = instance(ImageType=["ORIGINAL", "PRIMARY"])
+    held.accept(base)
+    assert held.accept(written(RLELossless, base)).outcome == "stored"
+
+
+def test_a_correction_may_come_from_another_sender_of_the_tenant_who_shows_that_it_is_the_patient(held: Held) -> None:
+    before, after, other = states({}, {"ViewPosition": "PA"}, {"PatientID": "SOMEBODY-ELSE"})
+    held.accept(before, owner=RED)
+    assert held.accept(after, owner=RED_TOO).outcome == "replaced"
+    assert held.accept(other, owner=RED_TOO).outcome == "kept_apart"
+    assert held.accept(after, owner=Owner("key:9", "blue")).outcome == "kept_apart"
+    assert held.spool.path(rows(held)[0].file).read_bytes() == after
+
+
+def test_what_cannot_be_decoded_replaces_nothing_and_is_replaced_by_what_can(held: Held) -> None:
+    uids = {"SOPInstanceUID": generate_uid(), "StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    bad, good = damaged(**uids), instance(**uids)
+    held.accept(bad)
+    assert held.accept(bad).outcome == "stored"
+    assert held.accept(good).outcome == "replaced"
+    receipt = held.accept(changed(bad, PatientComments="x"))
+    assert receipt.failure is FailureReason.DUPLICATE_INSTANCE
+    assert "compared" in receipt.detail
+
+
+@pytest.mark.parametrize("lost", ["missing", "damaged", "removed"])
+def test_what_is_lost_or_removed_is_replaced_by_what_differs_and_nothing_of_it_is_kept_apart(
+    held: Held, lost: str
+) -> None:
+    before, after = states({}, {"ViewPosition": "PA"})
+    held.accept(before)
+    finish_jobs(held)
+    row = rows(held)[0]
+    if lost == "damaged":
+        held.spool.path(row.file).write_bytes(b"rubbish")
+    else:
+        held.spool.path(row.file).unlink()
+    if lost == "removed":
+        with held.database.transaction() as connection:
+            connection.execute(sa.update(instances).values(file=None))
+    assert held.accept(after).outcome == "replaced"
+    assert held.spool.path(rows(held)[0].file).read_bytes() == after
+    assert len(held.enqueued) == 2
+    assert apart(held) == []
+    assert held.spool.names() == {rows(held)[0].file}
+    assert len(held.spool.set_aside_files()) == (lost == "damaged")
+
+
+def test_several_states_in_one_batch_are_recorded_one_after_the_other(held: Held) -> None:
+    data = states({}, *({"SeriesDescription": f"state {number}"} for number in range(5)))
+    receipts = [one.result(60) for one in [held.hand_over(one) for one in data]]
+    assert all(receipt.failure is None for receipt in receipts)
+    assert len(rows(held)) == 1
+    assert len(apart(held)) == sum(receipt.likeness is Likeness.CHANGED for receipt in receipts)
+    assert held.spool.names() == {rows(held)[0].file} | {one.file for one in apart(held)}
+
+
+def test_an_erased_study_takes_what_it_had_replaced_along(held: Held) -> None:
+    before, after = states({}, {"ViewPosition": "PA"})
+    held.accept(before)
+    held.accept(after)
+    finish_jobs(held)
+    erased, uid = Erased(), study(held).study_uid
+    with held.database.transaction() as connection:
+        erase_study(connection, held.spool, uid, Target(study=uid), erased)
+    assert (erased.instances, erased.apart) == (1, 1)
+    assert held.spool.names() == set()
+    assert held.accept(before).outcome == "stored"
+
+
+def test_a_correction_is_recorded_in_either_database(tmp_path: Path, url: str) -> None:
+    held = Held(tmp_path, url)
+    held.ingestor.start()
+    before, after = states({"PatientName": "Wrong^Name"}, {"PatientName": "Right^Name"})
+    try:
+        held.accept(before)
+        assert held.accept(after).outcome == "replaced"
+        assert held.accept(before).outcome == "superseded"
+        assert study(held).patient_name == "Right^Name"
+        assert [one.reason for one in apart(held)] == [Apart.REPLACED]
+    finally:
+        held.close()
+
+
+def test_what_was_being_compared_when_the_service_stops_is_answered(held: Held) -> None:
+    before, after = states({}, {"ViewPosition": "PA"})
+    held.accept(before)
+    promised = [held.hand_over(after) for _ in range(4)]
+    held.ingestor.close()
+    for one in promised:
+        receipt = one.result(1)
+        assert receipt.failure in (None, FailureReason.OUT_OF_RESOURCES)
+    assert len(rows(held)) == 1
