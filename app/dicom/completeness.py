@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from app.dicom.encoding import LONG_VRS, is_explicit
 from app.dicom.values import number_of, text_of
-from app.dicom.walk import Ending, Read, Walked
+from app.dicom.walk import PIXELS, Read, Walked
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
@@ -31,11 +31,15 @@ def pixel_bytes_of(read: Read, walked: Walked, *, syntax: str, implicit: bool, l
 
     `most` is how many fragments are looked at. Raises Truncated where the data set breaks off, at whatever element.
     """
-    if walked.ending is Ending.BROKEN:
+    element = _PixelElement(read, walked.end, syntax, implicit, little, most)
+    if not walked.nested and element.is_there():
+        return element.check()
+    # Less than an element is left. The length of the last one may have lied.
+    is_there = walked.end == 0 or bool(read(walked.end - 1, 1))
+    left = read(walked.end, 8)
+    if walked.nested or not is_there or len(left) == 8 or left.strip(b"\0"):
         raise Truncated("The part is not a DICOM instance, or it breaks off.")
-    if walked.ending is Ending.WHOLE:
-        return None
-    return _PixelElement(read, walked.end, syntax, implicit, little, most).check()
+    return None
 
 
 class _PixelElement:
@@ -49,6 +53,14 @@ class _PixelElement:
         self._tag_and_length = Struct(f"{order}HHL").unpack
         self._long = Struct(f"{order}L").unpack
         self._short = Struct(f"{order}H").unpack
+
+    def is_there(self) -> bool:
+        """Whether pixel data begins here."""
+        head = self._read(self._start, 8)
+        if len(head) < 8:
+            return False
+        group, element, _ = self._tag_and_length(head)
+        return (group << 16 | element) in PIXELS
 
     def check(self) -> int | None:
         value, length = self._value(self._start)

@@ -7,7 +7,6 @@ reading does.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from struct import Struct
 
 from pydicom.datadict import DicomDictionary
@@ -22,7 +21,7 @@ _WINDOW = 65_536
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 # Where headers end: (Double) Float Pixel Data and Pixel Data.
-_PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 # What undefined length may hide: items of elements, or fragments of a value.
 _FRAGMENTED = frozenset({b"OB", b"OW", b"OD", b"OF", b"OL", b"OV"})
@@ -36,24 +35,16 @@ class OverLimit(Exception):
         self.detail = detail
 
 
-class Ending(Enum):
-    """Where a walk ended: with the data set, at its pixel data, or where it is damaged or breaks off."""
-
-    WHOLE = "whole"
-    PIXELS = "pixels"
-    BROKEN = "broken"
-
-
 @dataclass(frozen=True)
 class Walked:
     """What a walk has found: the excerpt, as encoded as the data set, how many elements and items there are, and where
-    it ended, and how.
+    it ended, whether within a sequence.
     """
 
     excerpt: bytes
     elements: int
     end: int
-    ending: Ending
+    nested: bool
 
 
 def walk(
@@ -120,18 +111,7 @@ class _Walk:
             self._count += 1
             if self._count > most:
                 raise OverLimit(f"The instance has more than {most} elements.")
-        return Walked(b"".join(self._kept), self._count, self._offset, self._ending())
-
-    def _ending(self) -> Ending:
-        """How a walk ended that cannot go on from the offset."""
-        head = self._read(self._offset, 8)
-        if self._levels:
-            return Ending.BROKEN
-        if len(head) == 8:
-            return Ending.PIXELS if self._tag(head, 0) in _PIXELS else Ending.BROKEN
-        # Less than an element is left. The length of the last one may have lied.
-        is_there = self._offset == 0 or bool(self._read(self._offset - 1, 1))
-        return Ending.WHOLE if is_there and not head.strip(b"\0") else Ending.BROKEN
+        return Walked(b"".join(self._kept), self._count, self._offset, bool(self._levels))
 
     def _at(self, size: int) -> int:
         """Where in the window the offset is, with `size` bytes from there as far as there are so many."""
@@ -153,7 +133,7 @@ class _Walk:
             self._offset += 8
             self._leave()
             return True
-        if not self._levels and tag in _PIXELS:
+        if not self._levels and tag in PIXELS:
             return False
         if not self._implicit and is_explicit(window[at + 4 : at + 6]):
             vr = window[at + 4 : at + 6]

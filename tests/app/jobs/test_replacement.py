@@ -8,11 +8,12 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless, generate_uid
+from pydicom.uid import RLELossless
 
 from app.settings import Settings
 from tests.app.ingest.test_transfer_syntaxes import written
 from tests.support.service import Service, running
+from tests.support.states import states
 from tests.support.studies import finished, instance, parsed, quick, stow
 
 
@@ -21,12 +22,6 @@ async def pacs(settings: Settings) -> AsyncIterator[Service]:
     """The application on fakes, taking studies."""
     async with running(quick(settings), durable=True) as started:
         yield started
-
-
-def states(*changes: dict[str, Any]) -> list[bytes]:
-    """One instance in several states."""
-    uids = {"SOPInstanceUID": generate_uid(), "StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
-    return [instance(**{**uids, **change}) for change in changes]
 
 
 async def document(pacs: Service, job: dict[str, Any], study: str) -> Dataset:

@@ -1,4 +1,4 @@
-"""An instance that arrives again: the same in another encoding, a copy of it, a correction, or another's."""
+"""An instance that arrives again in another state: a correction, an older state, or another patient's."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,65 +7,24 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from pydicom.uid import (
-    JPEG2000,
-    UID,
-    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
     generate_uid,
 )
 
 from app.dicom.likeness import Likeness
 from app.dicom.status import FailureReason, WarningReason
 from app.settings import OnChange
-from app.store.apart import all_apart
 from app.store.erasure import Erased, Target, erase_study
 from app.store.owners import Owner
 from app.store.records import Apart
-from app.store.tables import instances, jobs, studies
-from tests.app.ingest.test_transfer_syntaxes import WRITTEN, written
+from app.store.tables import instances
+from tests.app.ingest.test_transfer_syntaxes import written
 from tests.support.ingest import Held
+from tests.support.states import apart, changed, finish_jobs, rows, states, study
 from tests.support.studies import damaged, instance, parsed
 
 RED, RED_TOO = Owner("key:1", "red"), Owner("ae:CR1", "red")
-_LOSSY = (JPEG2000, JPEGLSNearLossless)
-
-
-def _keyword(syntax: UID) -> str:
-    return UID(syntax).keyword
-
-
-def states(*changes: dict[str, Any]) -> list[bytes]:
-    """One instance in several states."""
-    uids = {"SOPInstanceUID": generate_uid(), "StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
-    return [instance(**{**uids, **change}) for change in changes]
-
-
-def rows(held: Held) -> list[Any]:
-    """What is held."""
-    with held.database.reading() as connection:
-        return list(connection.execute(sa.select(instances)))
-
-
-def study(held: Held) -> Any:
-    """The one study."""
-    with held.database.reading() as connection:
-        return connection.execute(sa.select(studies)).one()
-
-
-def apart(held: Held) -> list[Any]:
-    """What is kept apart."""
-    with held.database.reading() as connection:
-        return list(all_apart(connection))
-
-
-def finish_jobs(held: Held) -> None:
-    """Let all jobs be done, and their revisions closed."""
-    with held.database.transaction() as connection:
-        connection.execute(sa.update(jobs).values(state="done"))
-        connection.execute(sa.update(studies).values(job=None))
 
 
 @pytest.fixture
@@ -81,33 +40,6 @@ def policy(tmp_path: Path) -> Iterator[Any]:
     yield make
     for one in made:
         one.close()
-
-
-@pytest.mark.parametrize("first", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless], ids=_keyword)
-@pytest.mark.parametrize("again", WRITTEN, ids=_keyword)
-def test_the_same_instance_in_another_encoding_is_a_success_and_the_first_is_kept(
-    held: Held, first: UID, again: UID
-) -> None:
-    base = instance(ImageType=["ORIGINAL", "PRIMARY"])
-    assert held.accept(written(first, base)).failure is None
-    finish_jobs(held)
-    kept = rows(held)
-    receipt = held.accept(written(again, base))
-    assert (receipt.failure, receipt.warning, receipt.opened) == (None, None, None)
-    assert receipt.outcome == ("lossy_copy" if again in _LOSSY else "stored")
-    assert rows(held) == kept
-    assert apart(held) == []
-    assert held.spool.names() == {kept[0].file}
-    assert len(held.enqueued) == 1
-
-
-def test_the_same_instance_in_many_encodings_at_once_is_stored_once(held: Held) -> None:
-    base = instance(ImageType=["ORIGINAL", "PRIMARY"])
-    promised = [held.hand_over(written(syntax, base)) for syntax in WRITTEN if syntax not in _LOSSY]
-    receipts = [one.result(60) for one in promised]
-    assert {(one.failure, one.warning) for one in receipts} == {(None, None)}
-    assert len(rows(held)) == len(held.enqueued) == 1
-    assert held.spool.names() == {rows(held)[0].file}
 
 
 CORRECTIONS: dict[str, dict[str, Any]] = {
@@ -167,21 +99,6 @@ def test_what_a_correction_says_of_patient_and_study_is_found_from_then_on_and_n
     assert "00080090" not in found.attributes
 
 
-def changed(data: bytes, **attributes: Any) -> bytes:
-    """A file with other attributes; None removes one."""
-    import io
-
-    dataset = parsed(data)
-    for keyword, value in attributes.items():
-        if value is None:
-            del dataset[keyword]
-        else:
-            setattr(dataset, keyword, value)
-    buffer = io.BytesIO()
-    dataset.save_as(buffer)
-    return buffer.getvalue()
-
-
 def test_a_correction_joins_a_revision_that_is_open(held: Held) -> None:
     before, after = states({}, {"ViewPosition": "PA"})
     held.accept(before)
@@ -232,14 +149,6 @@ def test_the_policy_says_whether_a_changed_instance_is_kept_or_replaced(
     else:
         assert study(held).patient_id == parsed(after).PatientID
         assert receipt.warning is None
-
-
-@pytest.mark.parametrize("on_change", ["keep", "replace_same_patient", "replace"])
-def test_another_encoding_is_the_same_under_every_policy(policy: Any, on_change: OnChange) -> None:
-    held = policy(on_change)
-    base = instance(ImageType=["ORIGINAL", "PRIMARY"])
-    held.accept(base)
-    assert held.accept(written(RLELossless, base)).outcome == "stored"
 
 
 def test_a_correction_may_come_from_another_sender_of_the_tenant_who_shows_that_it_is_the_patient(held: Held) -> None:
