@@ -24,13 +24,17 @@ _MOST_SCANS = 64
 
 @dataclass(frozen=True)
 class StreamSize:
-    """Pixels and components that a codestream says it has, its scans, and the least bytes that so many pixels take."""
+    """What a codestream says that it has: pixels, components, scans, bits of a component (0: it does not say).
+
+    `least_bytes` are those that so many pixels take at least.
+    """
 
     width: int
     height: int
     components: int
     scans: int = 1
     least_bytes: int = 0
+    bits: int = 0
 
 
 def stream_size(codestream: bytes) -> StreamSize | None:
@@ -42,11 +46,12 @@ def stream_size(codestream: bytes) -> StreamSize | None:
         return None
     width, height, left, top = struct.unpack_from(">4I", codestream, at + 8)
     (components,) = struct.unpack_from(">H", codestream, at + 40)
-    return StreamSize(max(0, width - left), max(0, height - top), components)
+    # Ssiz of the first component: its bits less one, below a bit for the sign.
+    return StreamSize(max(0, width - left), max(0, height - top), components, bits=(codestream[at + 42] & 0x7F) + 1)
 
 
 def _jpeg(codestream: bytes) -> StreamSize | None:
-    at, frame, kind, scans = 2, None, 0, 0
+    at, frame, kind, scans, bits = 2, None, 0, 0, 0
     while at + 4 <= len(codestream):
         if codestream[at] != 0xFF:
             # Entropy-coded data: the next byte 0xFF that is followed by neither stuffing nor a restart marker.
@@ -69,12 +74,13 @@ def _jpeg(codestream: bytes) -> StreamSize | None:
             if at + 10 > len(codestream):
                 return None
             frame, kind = struct.unpack_from(">HHB", codestream, at + 5), marker
+            bits = codestream[at + 4]
         scans += marker == _SOS
         at += 2 + length
     if frame is None:
         return None
     height, width, components = frame
-    return StreamSize(width, height, components, scans, _least_bytes(kind, width, height))
+    return StreamSize(width, height, components, scans, _least_bytes(kind, width, height), bits)
 
 
 def _least_bytes(kind: int, width: int, height: int) -> int:
@@ -91,14 +97,14 @@ def _least_bytes(kind: int, width: int, height: int) -> int:
     return blocks * (1 if kind in _PROGRESSIVE else 2) // 8
 
 
-def check_stream(codestream: bytes, width: int, height: int, max_pixels: int) -> None:
-    """Refuse a codestream that is not of the size that it is to be, or that cannot hold it.
+def check_stream(codestream: bytes, width: int, height: int, max_pixels: int) -> StreamSize | None:
+    """Refuse a codestream that is not of the size that it is to be, or that cannot hold it; returns what it says of it.
 
     Raises MalformedInput, UnusableImage.
     """
     found = stream_size(codestream)
     if found is None:
-        return  # a decoder finds what is wrong with it, or it is of a kind without a size of its own
+        return None  # a decoder finds what is wrong with it, or it is of a kind without a size of its own
     if found.width * found.height > max_pixels:
         raise UnusableImage(
             f"The image is {found.width} x {found.height} pixels; at most {max_pixels // 1_000_000} million are "
@@ -116,3 +122,4 @@ def check_stream(codestream: bytes, width: int, height: int, max_pixels: int) ->
         )
     if len(codestream) < found.least_bytes:
         raise MalformedInput("The compressed pixels are incomplete.", code="damaged_image")
+    return found

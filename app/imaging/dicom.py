@@ -11,6 +11,7 @@ from app.dicom.values import text_of
 from app.errors import CxrError, MalformedInput
 from app.imaging import instance
 from app.imaging.acceptance import accept, facts_of
+from app.imaging.pixel_module import settle
 from app.imaging.pixels import grey_image
 from app.imaging.radiograph import DicomFacts
 from app.imaging.upright import with_square_pixels
@@ -39,6 +40,7 @@ def read_dicom(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, Turn, 
         if turn.warning:
             warnings.append(turn.warning)
         try:
+            settle(dataset, warnings)
             grey = with_square_pixels(grey_image(dataset, warnings, limits.max_pixels), dataset, warnings)
             return grey, turn, facts, warnings
         except (CxrError, MemoryError):

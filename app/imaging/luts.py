@@ -99,12 +99,18 @@ def _entries(data: object, count: int, depth: int, little: bool) -> np.ndarray:
     return np.frombuffer(data[: len(data) // 2 * 2], "<u2" if little else ">u2")[:count].astype(np.int32)
 
 
+def lacks_table(dataset: Dataset, keyword: str) -> bool:
+    """Whether the sequence has an item, but neither a descriptor nor entries in it."""
+    items = items_of(dataset, keyword)
+    return bool(items) and not items[0].get("LUTDescriptor") and not items[0].get("LUTData")
+
+
 def modality_values(dataset: Dataset, values: np.ndarray, needed: np.ndarray) -> np.ndarray:
     """Stored values after the Modality LUT or rescale (PS3.3 C.11.1). Raises UnusableImage.
 
-    A slope or intercept that is empty is 1 or 0.
+    A slope or intercept that is empty is 1 or 0, and a LUT of which nothing is there is none.
     """
-    if items_of(dataset, "ModalityLUTSequence"):
+    if items_of(dataset, "ModalityLUTSequence") and not lacks_table(dataset, "ModalityLUTSequence"):
         return Lut(dataset, "ModalityLUTSequence")(values, needed)
     slope, intercept = _number(dataset, "RescaleSlope", 1.0), _number(dataset, "RescaleIntercept", 0.0)
     if slope == 0.0:

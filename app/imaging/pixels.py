@@ -16,14 +16,13 @@ from pydicom.uid import UID
 from app.dicom.values import items_of, number_of, text_of
 from app.errors import MalformedInput, UnusableImage
 from app.imaging.codestream_size import check_stream
-from app.imaging.luts import Lut, modality_values, unreadable
+from app.imaging.hidden import differ, sample_of
+from app.imaging.luts import Lut, lacks_table, modality_values, unreadable
 from app.imaging.stored import stored_values
 
 _TABLE_LIMIT = 1 << 16
 # Bounds of the grey range where no window is given, in percent of the pixels that are not padding.
 _LOW, _HIGH = 0.5, 99.5
-# Rows that are enough to find those bounds.
-_SAMPLE = 512
 _STRIDE = 7
 # Half a grey level of 8 bits.
 _BLACK = 1.0 / 510.0
@@ -32,6 +31,7 @@ _LEAST_CONTRAST = 0.05
 # ITU-R BT.601 luma, which JPEG's YBR uses as well (PS3.3 C.7.6.3.1.2).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _PRESENTATION = "PresentationLUTSequence"
+_EMPTY_MODALITY_LUT = "The Modality LUT in the file is empty; it was left out."
 _EMPTY_LUT = "The VOI LUT in the file has no table; it was left out."
 _IGNORED_WINDOW = "The window in the file leaves no contrast; the grey range was taken from the pixels."
 
@@ -39,24 +39,18 @@ _IGNORED_WINDOW = "The window in the file leaves no contrast; the grey range was
 def grey_image(dataset: Dataset, warnings: list[str], max_pixels: int) -> np.ndarray:
     """Decode and convert to uint8 (rows, columns), bright where the beam was absorbed; appends to `warnings`.
 
-    Raises UnsupportedMedia, MalformedInput, UnusableImage.
+    `settle` comes first. Raises UnsupportedMedia, MalformedInput, UnusableImage.
     """
     check_frame(dataset, max_pixels)
-    stored = stored_values(dataset, warnings)
-    photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
-    if photometric == "PALETTE COLOR":
-        return _luminance(apply_color_lut(stored, dataset))
-    if stored.ndim == 3 and number_of(dataset, "SamplesPerPixel") <= 1:
+    stored, padding = stored_values(dataset, warnings)
+    photometric = text_of(dataset, "PhotometricInterpretation") or ""
+    if stored.ndim > (2 if number_of(dataset, "SamplesPerPixel") == 1 else 3):
         raise UnusableImage("The pixel data holds more than one image; a radiograph has one.", code="multi_frame")
-    if stored.ndim == 3:
-        # pydicom's decoders return RGB for what they decompress; only native YBR stays as stored.
-        native = not UID(dataset.file_meta.TransferSyntaxUID).is_compressed
-        if native and photometric in ("YBR_FULL", "YBR_FULL_422"):
-            stored = convert_color_space(stored, photometric, "RGB")
-        return _luminance(stored)
     if stored.dtype.kind not in "iu":
         raise UnusableImage("The pixels are floating point numbers, not a radiograph's.", code="wrong_modality")
-    return _windowed(dataset, stored, photometric == "MONOCHROME1", warnings)
+    if photometric.startswith("MONOCHROME"):
+        return _windowed(dataset, stored, padding, photometric == "MONOCHROME1", warnings)
+    return _luminance(_rgb(dataset, stored, photometric))
 
 
 def check_frame(dataset: Dataset, max_pixels: int) -> None:
@@ -68,7 +62,31 @@ def check_frame(dataset: Dataset, max_pixels: int) -> None:
         frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     except Exception as error:  # pydicom raises many kinds on damaged encapsulation
         raise MalformedInput("The pixel data is damaged or incomplete.", code="damaged_image") from error
-    check_stream(frame, number_of(dataset, "Columns"), number_of(dataset, "Rows"), max_pixels)
+    found = check_stream(frame, number_of(dataset, "Columns"), number_of(dataset, "Rows"), max_pixels)
+    if found is None:
+        return
+    for held, what, keyword in (
+        (found.components, "components", "SamplesPerPixel"),
+        (found.bits, "bits", "BitsAllocated"),
+    ):
+        stated = number_of(dataset, keyword)
+        if held > stated:
+            raise MalformedInput(
+                f"The compressed pixels have {held} {what}, {keyword} says {stated}.", code="damaged_image"
+            )
+
+
+def _rgb(dataset: Dataset, stored: np.ndarray, photometric: str) -> np.ndarray:
+    if photometric == "PALETTE COLOR":
+        try:
+            return apply_color_lut(stored, dataset)
+        except Exception as error:  # pydicom raises many kinds on damaged palettes
+            raise unreadable("The palette of the image is missing or damaged.") from error
+    # pydicom's decoders return RGB for what they decompress; only native YBR stays as stored.
+    native = not UID(dataset.file_meta.TransferSyntaxUID).is_compressed
+    if native and photometric in ("YBR_FULL", "YBR_FULL_422"):
+        return convert_color_space(stored, photometric, "RGB")
+    return stored
 
 
 def _luminance(colour: np.ndarray) -> np.ndarray:
@@ -80,51 +98,37 @@ def _luminance(colour: np.ndarray) -> np.ndarray:
     return cast(np.ndarray, np.clip(np.rint(grey), 0, 255).astype(np.uint8))
 
 
-def _windowed(dataset: Dataset, stored: np.ndarray, monochrome1: bool, warnings: list[str]) -> np.ndarray:
+def _windowed(
+    dataset: Dataset, stored: np.ndarray, hidden: np.ndarray | None, monochrome1: bool, warnings: list[str]
+) -> np.ndarray:
+    """Grey levels of the stored values; `hidden` ones are black and have no part in the grey range."""
+    shown = stored if hidden is None else stored[~hidden]
     low, high = int(stored.min()), int(stored.max())
-    if low == high:
+    if not differ(shown):
         raise UnusableImage("Every pixel of the image has the same value.", code="blank_image")
-    padding = _padding(dataset, stored)
-    shown = stored if padding is None else stored[~padding]
-    sample = shown[:: max(1, len(shown) // _SAMPLE)]
-    grey_range = _grey_range(dataset, sample, warnings)
+    grey_range = _grey_range(dataset, sample_of(stored, hidden), warnings)
+    if lacks_table(dataset, "ModalityLUTSequence"):
+        warnings.append(_EMPTY_MODALITY_LUT)
     if items_of(dataset, _PRESENTATION):
         warnings += Lut(dataset, _PRESENTATION).warnings
     if high - low < _TABLE_LIMIT:
-        values = np.arange(low, high + 1, dtype=np.int32)
+        values = np.arange(low, high + 1, dtype=np.int64)
         needed = values[int(shown.min()) - low : int(shown.max()) - low + 1]
         table = _presented(dataset, values, needed, grey_range, monochrome1)
         # The index starts at the lowest value; unsigned pixels that start at 0 index the table as they are.
-        grey = table[stored if low == 0 else stored.astype(np.int32) - low]
+        grey = table[stored if low == 0 else stored.astype(np.int64) - low]
     else:
         grey = _presented(dataset, stored, shown, grey_range, monochrome1)
-    if padding is not None:
-        grey[padding] = 0
+    if hidden is not None:
+        grey[hidden] = 0
     return grey
-
-
-def _padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray | None:
-    """Where the stored value is padding (PS3.3 C.7.5.1.1.2), None where there is none or all would be."""
-    if text_of(dataset, "PixelPaddingValue") is None:
-        return None
-    signed = stored.dtype.kind == "i"
-
-    def number(keyword: str) -> int:
-        value = number_of(dataset, keyword)
-        # Written as US although the pixels are signed, as many do.
-        return value - 65_536 if signed and 32_767 < value < 65_536 and stored.dtype.itemsize == 2 else value
-
-    value = number("PixelPaddingValue")
-    limit = value if text_of(dataset, "PixelPaddingRangeLimit") is None else number("PixelPaddingRangeLimit")
-    mask = (stored >= min(value, limit)) & (stored <= max(value, limit))
-    return mask if mask.any() and not mask.all() else None
 
 
 def _grey_range(dataset: Dataset, sample: np.ndarray, warnings: list[str]) -> tuple[float, float] | None:
     """None where the file's VOI step is to be used; otherwise the values, after the modality LUT, that become black and
     white: where the file has no such step, or one that leaves no contrast in this image.
     """
-    bounds = np.rint(np.percentile(sample, (_LOW, _HIGH))).astype(np.int32)
+    bounds = np.rint(np.percentile(sample, (_LOW, _HIGH))).astype(np.int64)
     values = modality_values(dataset, sample, sample)
     if values.min() == values.max():
         raise unreadable("After the Modality LUT every pixel has the same value.")

@@ -9,7 +9,9 @@ from app.dicom.evidence.orientation import orientation_of
 from app.dicom.values import text_of
 from app.errors import CxrError, MalformedInput
 from app.imaging.dicom import parse
+from app.imaging.hidden import sample_of
 from app.imaging.luts import modality_values
+from app.imaging.pixel_module import settle
 from app.imaging.pixels import grey_image
 from app.imaging.raster import read_raster
 from app.imaging.reader import read_radiograph
@@ -43,15 +45,16 @@ def read_preview(data: bytes, limits: ImagingSettings) -> bytes:
 
 def _of_dicom(data: bytes, limits: ImagingSettings) -> bytes:
     dataset, max_pixels = parse(data, [], limits), limits.max_pixels
+    settle(dataset, [])
     turn = orientation_of(dataset).turn
-    photometric = (text_of(dataset, "PhotometricInterpretation") or "").upper()
+    photometric = text_of(dataset, "PhotometricInterpretation") or ""
     if not photometric.startswith("MONOCHROME"):
         grey = upright(grey_image(dataset, [], max_pixels), turn)
         return _pgm(grey.astype(np.float32), 0.0, 255.0, 127.5, 255.0, inverse=False)
-    stored = stored_values(dataset, [])
+    stored, hidden = stored_values(dataset, [])
     # What the image needs was checked when it was read.
-    values = upright(modality_values(dataset, stored, stored[:0]).astype(np.float32), turn)
-    low, high = (float(bound) for bound in np.percentile(values[::4, ::4], (0.1, 99.9)))
+    values = modality_values(dataset, stored, stored[:0]).astype(np.float32)
+    low, high = (float(bound) for bound in np.percentile(sample_of(values, hidden), (0.1, 99.9)))
     try:
         center, width = (
             float(text_of(dataset, "WindowCenter") or "nan"),
@@ -63,7 +66,10 @@ def _of_dicom(data: bytes, limits: ImagingSettings) -> bytes:
         center, width = (low + high) / 2.0, max(high - low, 1.0)
     low, high = min(low, center - width / 2.0), max(high, center + width / 2.0)
     inverse = photometric == "MONOCHROME1" or (text_of(dataset, "PresentationLUTShape") or "").upper() == "INVERSE"
-    return _pgm(values, low, max(high, low + 1.0), center, width, inverse=inverse)
+    high = max(high, low + 1.0)
+    if hidden is not None:
+        values[hidden] = high if inverse else low
+    return _pgm(upright(values, turn), low, high, center, width, inverse=inverse)
 
 
 def _pgm(values: np.ndarray, low: float, high: float, center: float, width: float, *, inverse: bool) -> bytes:

@@ -5,7 +5,20 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    UID,
+    ComputedRadiographyImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
+
+NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
+ENCODED = (*NATIVE, RLELossless, JPEG2000Lossless, JPEGLSLossless)
 
 
 def radiograph(pixels: np.ndarray, *, syntax: str = ExplicitVRLittleEndian, **attributes: Any) -> FileDataset:
@@ -25,19 +38,32 @@ def radiograph(pixels: np.ndarray, *, syntax: str = ExplicitVRLittleEndian, **at
     dataset.BitsAllocated = pixels.dtype.itemsize * 8
     dataset.BitsStored, dataset.HighBit = dataset.BitsAllocated, dataset.BitsAllocated - 1
     dataset.PixelRepresentation = 1 if pixels.dtype.kind == "i" else 0
-    dataset.PixelData = pixels.tobytes()
+    native, little = not UID(syntax).is_encapsulated, UID(syntax).is_little_endian
+    dataset.PixelData = (pixels if little else pixels.byteswap()).tobytes()
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = UID(syntax) if native else ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    instance = FileDataset("", dataset, file_meta=meta, preamble=b"\0" * 128)
+    instance = FileDataset("", dataset, file_meta=meta, preamble=b"\0" * 128, is_little_endian=little)
     for keyword, value in attributes.items():
         if value is None:
             delattr(instance, keyword)
         else:
             setattr(instance, keyword, value)
-    if syntax != ExplicitVRLittleEndian:
+    if not native:
         instance.compress(syntax)
+    return instance
+
+
+def altered(instance: FileDataset, **attributes: Any) -> FileDataset:
+    """The instance with other attributes than it was encoded with; None removes one, a pair is a VR and a value."""
+    for keyword, value in attributes.items():
+        if value is None:
+            delattr(instance, keyword)
+        elif isinstance(value, tuple):
+            instance.add_new(keyword, *value)
+        else:
+            setattr(instance, keyword, value)
     return instance
 
 

@@ -126,27 +126,27 @@ def test_pixels_in_the_higher_bits_are_those_in_the_lower_ones() -> None:
     assert np.array_equal(found.pixels, read(ramp()).pixels)
 
 
-@pytest.mark.parametrize("bits", [8, 10, 11])
-def test_pixels_of_more_bits_than_the_header_says_are_refused(bits: int) -> None:
-    assert code_of(ramp(), BitsStored=bits, HighBit=bits - 1) == "unreadable_pixels"
+@pytest.mark.parametrize("stated", ["nothing", "empty values", "no items"])
+def test_an_empty_modality_lut_is_none(stated: str) -> None:
+    item = Dataset()
+    if stated == "empty values":
+        item.add_new(0x00283002, "US", [])
+        item.add_new(0x00283006, "OW", b"")
+    items = [] if stated == "no items" else [item]
+    for rescale in ({}, {"RescaleSlope": "", "RescaleIntercept": ""}):
+        found = read(ramp(), ModalityLUTSequence=Sequence(items), **rescale)
+        assert np.array_equal(found.pixels, read(ramp()).pixels)
+        assert ["Modality LUT" in one for one in found.warnings] == [True] * len(items)
 
 
-def test_rubbish_above_the_pixel_is_cut_off() -> None:
-    rubbish = np.random.default_rng(0).integers(0, 16, (128, 128)).astype(np.uint16) << 12
-    assert np.array_equal(read(ramp() | rubbish).pixels, read(ramp()).pixels)
+@pytest.mark.parametrize(("slope", "intercept"), [("", "-1000"), ("1", ""), ("", ""), (None, "-1000"), ("2", None)])
+def test_a_slope_or_intercept_that_is_empty_is_one_or_zero(slope: str | None, intercept: str | None) -> None:
+    def with_rescale(first: str | None, second: str | None) -> np.ndarray:
+        values = {"RescaleSlope": first, "RescaleIntercept": second}
+        given = {keyword: value for keyword, value in values.items() if value is not None}
+        return read(ramp(), WindowCenter=1000, WindowWidth=3000, **given).pixels
 
-
-def test_padding_of_signed_pixels_may_be_written_unsigned() -> None:
-    signed = np.clip(ramp().astype(np.int32) - 2048, -1000, None).astype(np.int16)
-    signed[:, :30] = -2000
-    instance = radiograph(signed, BitsStored=12, HighBit=11)
-    instance.add_new(0x00280120, "US", 63_536)
-    found = read_radiograph(file_of(instance), LIMITS, 128)
-    right = read_radiograph(
-        file_of(radiograph(signed, BitsStored=12, HighBit=11, PixelPaddingValue=-2000)), LIMITS, 128
-    )
-    assert np.array_equal(found.pixels, right.pixels)
-    assert found.pixels[:, :30].max() == 0
+    assert np.array_equal(with_rescale(slope, intercept), with_rescale(slope or "1", intercept or "0"))
 
 
 def test_big_endian_tables_are_read_in_their_order() -> None:
