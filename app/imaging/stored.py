@@ -5,15 +5,16 @@ from typing import cast
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
 
 from app.dicom.values import number_of, text_of
 from app.errors import MalformedInput, UnsupportedMedia
 from app.imaging.bits import value_bits
-from app.imaging.codestream import without_trailing_segments
+from app.imaging.codestream import with_whole_scans, without_trailing_segments
 from app.imaging.padding import padding_mask
 
 _PADDED = "The JPEG 2000 data has padding where none may stand; it was left out."
+_PARTIAL = "The JPEG data says that its scans are incomplete, which they are not; they were read as whole."
 
 
 def stored_values(dataset: Dataset, warnings: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -72,15 +73,19 @@ def _decoded(dataset: Dataset, syntax: UID, warnings: list[str]) -> np.ndarray:
 
 
 def _repaired(dataset: Dataset, syntax: UID, warnings: list[str]) -> np.ndarray | None:
-    if not syntax.name.startswith("JPEG 2000"):
+    if syntax.name.startswith("JPEG 2000"):
+        repair, warning = without_trailing_segments, _PADDED
+    elif syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
+        repair, warning = with_whole_scans, _PARTIAL
+    else:
         return None
     try:
-        codestream = without_trailing_segments(next(generate_frames(dataset.PixelData, number_of_frames=1)))
+        codestream = repair(next(generate_frames(dataset.PixelData, number_of_frames=1)))
         if codestream is None:
             return None
         dataset.PixelData = encapsulate([codestream])
         stored = cast(np.ndarray, dataset.pixel_array)
     except Exception:  # the data is damaged in some other way; the caller says so
         return None
-    warnings.append(_PADDED)
+    warnings.append(warning)
     return stored
