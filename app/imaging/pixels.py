@@ -2,7 +2,7 @@
 
 The order is the standard's (PS3.4 N.2): stored values, modality LUT, VOI LUT or window, presentation (MONOCHROME1 or
 an inverse presentation LUT), then 8 bits. Integer pixels go through a table of every stored value once, not through the
-chain pixel by pixel.
+chain pixel by pixel. What the display shutter hides takes no part in it.
 """
 
 from typing import cast
@@ -16,8 +16,9 @@ from pydicom.uid import UID
 from app.dicom.values import items_of, number_of, text_of
 from app.errors import MalformedInput, UnusableImage
 from app.imaging.codestream_size import check_stream
-from app.imaging.hidden import differ, sample_of
+from app.imaging.hidden import differ, hidden_pixels, sample_of
 from app.imaging.luts import Lut, lacks_table, modality_values, unreadable
+from app.imaging.shutter import open_area
 from app.imaging.stored import stored_values
 
 _TABLE_LIMIT = 1 << 16
@@ -49,8 +50,13 @@ def grey_image(dataset: Dataset, warnings: list[str], max_pixels: int) -> np.nda
     if stored.dtype.kind not in "iu":
         raise UnusableImage("The pixels are floating point numbers, not a radiograph's.", code="wrong_modality")
     if photometric.startswith("MONOCHROME"):
-        return _windowed(dataset, stored, padding, photometric == "MONOCHROME1", warnings)
-    return _luminance(_rgb(dataset, stored, photometric))
+        hidden = hidden_pixels(dataset, stored, padding, warnings)
+        return _windowed(dataset, stored, hidden, photometric == "MONOCHROME1", warnings)
+    grey = _luminance(_rgb(dataset, stored, photometric))
+    area = open_area(dataset, grey.shape[0], grey.shape[1], warnings)
+    if area is not None:
+        grey[~area] = 0
+    return grey
 
 
 def check_frame(dataset: Dataset, max_pixels: int) -> None:

@@ -9,7 +9,7 @@ from app.dicom.evidence.orientation import orientation_of
 from app.dicom.values import text_of
 from app.errors import CxrError, MalformedInput
 from app.imaging.dicom import parse
-from app.imaging.hidden import sample_of
+from app.imaging.hidden import hidden_pixels, sample_of
 from app.imaging.luts import modality_values
 from app.imaging.pixel_module import settle
 from app.imaging.pixels import grey_image
@@ -51,7 +51,8 @@ def _of_dicom(data: bytes, limits: ImagingSettings) -> bytes:
     if not photometric.startswith("MONOCHROME"):
         grey = upright(grey_image(dataset, [], max_pixels), turn)
         return _pgm(grey.astype(np.float32), 0.0, 255.0, 127.5, 255.0, inverse=False)
-    stored, hidden = stored_values(dataset, [])
+    stored, padding = stored_values(dataset, [])
+    hidden = hidden_pixels(dataset, stored, padding, [])
     # What the image needs was checked when it was read.
     values = modality_values(dataset, stored, stored[:0]).astype(np.float32)
     low, high = (float(bound) for bound in np.percentile(sample_of(values, hidden), (0.1, 99.9)))

@@ -37,7 +37,7 @@ def with_square_pixels(pixels: np.ndarray, dataset: Dataset, warnings: list[str]
     """The image (rows, columns) with pixels as high as wide, by Pixel Aspect Ratio (PS3.3 C.7.6.3.1.7) or else by the
     spacing of rows and columns; appends to `warnings`. Raises UnusableImage for a ratio that no detector has.
     """
-    high, wide = _pixel_sides(dataset)
+    high, wide = pixel_sides(dataset)
     if high == wide or abs(high / wide - 1.0) < _SQUARE:
         return pixels
     if not 1.0 / _MOST_UNEQUAL <= high / wide <= _MOST_UNEQUAL:
@@ -48,7 +48,7 @@ def with_square_pixels(pixels: np.ndarray, dataset: Dataset, warnings: list[str]
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
-def _pixel_sides(dataset: Dataset) -> tuple[float, float]:
+def pixel_sides(dataset: Dataset) -> tuple[float, float]:
     """Height and width of a pixel; equal where the header does not say."""
     for keyword in ("PixelAspectRatio", "ImagerPixelSpacing", "PixelSpacing"):
         try:
