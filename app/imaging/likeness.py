@@ -3,6 +3,7 @@
 The files are read by a confined process (`meaning`), and what it found is compared by the service (`likeness`).
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from app.dicom.values import number_of, text_of
 from app.errors import CxrError, MalformedInput, TooLarge
 from app.imaging import wire
 from app.imaging.instance import parse
+from app.imaging.pixel_module import settle
 from app.settings import ImagingSettings
 
 Meaning = wire.MeaningReply
@@ -63,6 +65,9 @@ def _pixels(dataset: Dataset) -> tuple[str | None, list[float]]:
     """Digest of the decoded frames, each with its shape, and the first frame's thumbnail."""
     digest = hashlib.sha256()
     thumbnail: list[float] = []
+    # What the attributes mean is read as for a report; where they mean nothing, decoders may still take them.
+    with contextlib.suppress(CxrError):
+        settle(dataset, [])
     try:
         for frame in _frames(dataset):
             if not thumbnail:

@@ -2,11 +2,14 @@
 
 import os
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.dicom.character_set import put_character_set
 from app.dicom.header import Header, NotStorable
-from app.dicom.status import FailureReason, Receipt
+from app.dicom.opening import Opening
+from app.dicom.status import FailureReason, Receipt, WarningReason
+from app.imaging.headers import Headers
 from app.ingest.study_tokens import Settle
 from app.store.arrivals import Arrival
 from app.store.owners import Owner
@@ -45,6 +48,19 @@ class Incoming:
     named: Named
     receipt: "Future[Receipt]"
     trace: str | None
+    character_set: str | None
+
+    def header(self, opening: Opening, headers: Headers) -> Header:
+        """The header of the file, whose character set is put right first. Blocks. Raises NotStorable, OSError."""
+        coerced = False
+        if self.character_set is not None:
+            try:
+                coerced = put_character_set(self.file, opening, self.character_set)
+            except ValueError as error:
+                detail = "The sender's character set is not put right in deflated data sets; send it uncompressed."
+                raise NotStorable(FailureReason.TRANSFER_SYNTAX, detail) from error
+        found = headers.read(self.file, opening)
+        return replace(found, warning=found.warning or WarningReason.COERCED) if coerced else found
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ class Ingestor:
         study: str | None = None,
         instance: str | None = None,
         sop_class: str | None = None,
+        character_set: str | None = None,
     ) -> "Future[Receipt]":
         """Take a written file over; see Ingest."""
         receipt: Future[Receipt] = Future()
@@ -111,7 +112,7 @@ class Ingestor:
             return receipt
         trace = tracing.traceparent()
         named = Named(study, instance, sop_class)
-        self._threads.submit(self._open, Incoming(file, sender, owner, settle, named, receipt, trace))
+        self._threads.submit(self._open, Incoming(file, sender, owner, settle, named, receipt, trace, character_set))
         return receipt
 
     def _answer(self, one: Incoming, receipt: Receipt, *, kept: bool = False) -> None:
@@ -165,7 +166,7 @@ class Ingestor:
         """Check and sync a file, and hand it to the committer."""
         header = None
         try:
-            header = self._headers.read(one.file, opening)
+            header = one.header(opening, self._headers)
             one.named.check(header)
             if header.prefix:
                 prepend(header.prefix, one.file)

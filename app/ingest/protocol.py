@@ -31,13 +31,15 @@ class Ingest(Protocol):
         study: str | None = None,
         instance: str | None = None,
         sop_class: str | None = None,
+        character_set: str | None = None,
     ) -> "Future[Receipt]":
         """Take a written, closed file over: check it, make it durable, enqueue its study.
 
         The future never raises: every outcome is a Receipt. A file that is not kept is deleted. `study`, `instance`
         and `sop_class` are the Study, SOP Instance and SOP Class UID that the request named, which it has to match.
         `sender` names the association or request that it came by, `owner` whose it is from then on. `reserve` sets the
-        tokens of a report aside for that owner. May be called from any thread.
+        tokens of a report aside for that owner. `character_set` are the defined terms that the data set is to state.
+        May be called from any thread.
         """
 
     def sending(self, sender: str) -> AbstractContextManager[None]:

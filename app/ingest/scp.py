@@ -215,6 +215,7 @@ class StorageScp:
             reserve=self._reserve(f"ae:{ae}"),
             instance=str(request.AffectedSOPInstanceUID).strip(" \0"),
             sop_class=str(request.AffectedSOPClassUID).strip(" \0"),
+            character_set=self._settings.charsets.get(ae),
         )
         return promised.result(_RECEIPT_SECONDS)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
 from app.settings.access import TENANT
+from app.settings.character_sets import CHARACTER_SETS
 from app.settings.group import Group
 
 # Of a key that cannot be guessed (Standard Webhooks: 24 to 64 bytes).
@@ -58,6 +59,11 @@ class DimseSettings(Group):
         default={},
         description="whose studies an AE title sends, as a JSON object of tenants; titles not named: `default`",
     )
+    charsets: dict[str, str] = Field(
+        default={},
+        description="the character set that an AE title really uses, as a JSON object of defined terms such as"
+        " `ISO_IR 192`; it replaces what the data sets say",
+    )
     open_to_all: bool = Field(
         default=False,
         description="start on a network address though any AE title is let in and no client certificate asked for",
@@ -82,6 +88,14 @@ class DimseSettings(Group):
     tls_certificate: Path | None = Field(default=None, description="PEM; with tls_key turns TLS on")
     tls_key: Path | None = None
     tls_client_ca: Path | None = Field(default=None, description="PEM; clients must show a certificate it signed")
+
+    @field_validator("charsets")
+    @classmethod
+    def _defined_terms(cls, charsets: dict[str, str]) -> dict[str, str]:
+        for ae, terms in charsets.items():
+            if unknown := [term for term in terms.split("\\") if term not in CHARACTER_SETS]:
+                raise ValueError(f"{unknown[0]!r} of {ae} is no defined term of a character set (PS3.3 C.12.1.1.2)")
+        return charsets
 
     @property
     def share_of_an_ae(self) -> int:

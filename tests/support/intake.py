@@ -41,6 +41,7 @@ class FakeIntake:
         owner: Owner = NOBODY,
         instance: str | None = None,
         sop_class: str | None = None,
+        character_set: str | None = None,
         **_: Any,
     ) -> "Future[Receipt]":
         self.owners.append(owner)
