@@ -20,6 +20,7 @@ from app.engine import Engine
 from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
 from app.imaging.headers import Headers
+from app.imaging.transcoder import Transcoder
 from app.inference.backend import Backend
 from app.inference.cache import EncodedImageCache
 from app.inference.lifecycle import Lifecycle
@@ -122,6 +123,7 @@ def create_app(
         gate=PriorityGate(settings.study.max_running, settings.study.patience_seconds),
         readiness=ReadinessProbe(),
         headers=Headers(settings.imaging),
+        transcoder=Transcoder(settings.imaging),
     )
 
     async def open_studies() -> None:
@@ -164,6 +166,7 @@ def create_app(
                 await state.studies.stop()
             await lifecycle.close()
             await asyncio.to_thread(state.headers.close)
+            await asyncio.to_thread(state.transcoder.close)
             audit.hand_on_refusals()
             audit.note(Kind.STOP, "service", "stop", lifecycle.phase.value, node=settings.node)
             await asyncio.to_thread(audit.close)

@@ -6,6 +6,7 @@ from fastapi import Request
 
 from app.api.readiness import ReadinessProbe
 from app.imaging.headers import Headers
+from app.imaging.transcoder import Transcoder
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
@@ -24,6 +25,7 @@ class ServiceState:
     gate: PriorityGate
     readiness: ReadinessProbe
     headers: Headers
+    transcoder: Transcoder
     guard: Guard | None = None
     audit: AuditLog | None = None
     studies: StudyService | None = None

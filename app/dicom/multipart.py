@@ -138,12 +138,41 @@ def _pieces(chunk: bytes, delimiter: bytes) -> Sequence[bytes]:
     return [chunk[at : at + _PIECE] for at in range(0, len(chunk), _PIECE)]
 
 
-async def write_parts(files: Sequence[Path], boundary: str, types: Sequence[str] = ()) -> AsyncIterator[bytes]:
-    """A multipart/related body of Part 10 files, read as it is sent; `types` are their media types."""
-    for path, kind in zip(files, types or ["application/dicom"] * len(files), strict=True):
-        yield f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode()
-        with path.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
-                yield chunk
+class Source(Protocol):
+    """What a part is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, none at the end."""
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+
+
+async def write_parts(files: Sequence[Path], boundary: str) -> AsyncIterator[bytes]:
+    """A multipart/related body of Part 10 files, read as it is sent."""
+
+    async def parts() -> AsyncIterator[tuple[str, Source]]:
+        for path in files:
+            yield "application/dicom", path.open("rb")
+
+    async for chunk in write_sources(parts(), boundary):
+        yield chunk
+
+
+async def write_sources(parts: AsyncIterator[tuple[str, Source]], boundary: str) -> AsyncIterator[bytes]:
+    """A multipart/related body of parts with their media types, each read as it is sent and closed then."""
+    async for media_type, source in parts:
+        yield f"--{boundary}\r\nContent-Type: {media_type}\r\n\r\n".encode()
+        async for chunk in chunks(source):
+            yield chunk
         yield b"\r\n"
     yield f"--{boundary}--\r\n".encode()
+
+
+async def chunks(source: Source) -> AsyncIterator[bytes]:
+    """What a source holds, read as it is sent; it is closed then."""
+    try:
+        while chunk := await asyncio.to_thread(source.read, _CHUNK):
+            yield chunk
+    finally:
+        source.close()

@@ -8,6 +8,8 @@ import io
 import os
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from PIL import Image
 from pydicom.pixels import get_decoder
@@ -15,7 +17,7 @@ from pydicom.uid import AllTransferSyntaxes
 
 from app.dicom.header import Purpose
 from app.errors import InputError
-from app.imaging import instance, likeness, preview, reader, wire
+from app.imaging import instance, likeness, metadata, preview, reader, transcode, wire
 from app.imaging.confine import confine
 from app.settings import ImagingSettings
 
@@ -33,7 +35,12 @@ def _import_decoders() -> None:
 
 
 def _answer(
-    kind: wire.Kind, size: int, data: bytes, file: int | None, limits: ImagingSettings
+    kind: wire.Kind,
+    size: int,
+    data: bytes,
+    file: int | None,
+    limits: ImagingSettings,
+    write: Callable[[wire.Reply, bytes], None],
 ) -> tuple[wire.Reply, bytes]:
     try:
         if kind is wire.Kind.PREVIEW:
@@ -45,10 +52,16 @@ def _answer(
                 stream.seek(0)  # a process before may have read the same open file
                 return wire.described(reader.read_radiograph(stream.read(), limits, size))
             if kind is wire.Kind.METADATA:
-                return wire.BytesReply(), instance.metadata(stream, data.decode(), limits)
+                return wire.BytesReply(), metadata.metadata(stream, data.decode(), limits)
             if kind is wire.Kind.MEANING:
                 stream.seek(0)
                 return likeness.meaning(stream.read(), limits), b""
+            if kind in (wire.Kind.TRANSCODE, wire.Kind.BULK):
+                whole = kind is wire.Kind.TRANSCODE
+                pieces = transcode.transcode(stream, limits) if whole else transcode.bulk(stream, data.decode(), limits)
+                for piece in pieces:
+                    write(wire.PieceReply(), piece)
+                return wire.BytesReply(), b""
             purpose: Purpose = "intake" if kind is wire.Kind.INTAKE else "source"
             found = instance.excerpt(stream, purpose, limits)
             return wire.BytesReply(pixel_bytes=found.pixel_bytes), found.data
@@ -61,18 +74,19 @@ def _answer(
 def main() -> None:
     """Answer until the gateway is gone."""
     channel = socket.socket(fileno=int(sys.argv[1]))
+    write = partial(wire.write_reply, channel)
     limits = ImagingSettings.model_validate_json(sys.argv[2])
     _import_decoders()
-    wire.write_reply(channel, wire.StateReply(reply="ready", missing=confine(limits.memory_mb)), b"")
+    write(wire.StateReply(reply="ready", missing=confine(limits.memory_mb)), b"")
     while (asked := wire.read_request(channel)) is not None:
         file = asked[3]
         try:
-            body, pixels = _answer(*asked, limits)
+            body, pixels = _answer(*asked, limits, write)
         finally:
             if file is not None:
                 os.close(file)
         del asked
-        wire.write_reply(channel, body, pixels)
+        write(body, pixels)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -26,6 +27,19 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+
+
+class Sink(Protocol):
+    """Takes a reply that comes in pieces."""
+
+    def restart(self) -> None:
+        """Forget what has come: it comes once more."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece."""
+
+    def close(self) -> None:
+        """Nothing comes any more, and what has come is not wanted."""
 
 
 class DecoderGone(Exception):
@@ -98,10 +112,12 @@ class DecoderHandle:
             return False
         return state in ("T", "t")
 
-    def ask(self, kind: wire.Kind, size: int, data: bytes, file: int | None = None) -> tuple[wire.Reply, bytes]:
-        """One request, with an open file that the process may read, and its reply.
+    def ask(
+        self, kind: wire.Kind, size: int, data: bytes, file: int | None = None, into: Sink | None = None
+    ) -> tuple[wire.Reply, bytes]:
+        """One request, with an open file that the process may read, and its reply; pieces before it go to `into`.
 
-        Raises DecoderGone and DecodeTimeout, after which the process is to be killed.
+        Raises DecoderGone and DecodeTimeout, after which the process is to be killed, and what `into` does.
         """
         until = time.monotonic() + self._limits.timeout_seconds
         try:
@@ -113,7 +129,15 @@ class DecoderHandle:
                 self._send(part, until)
         except OSError as error:
             raise DecoderGone("the decoder took no image") from error
-        return self._receive(until)
+        left = self._limits.max_transcoded_mb * 1_000_000
+        while True:
+            reply = self._receive(until)
+            if not isinstance(reply[0], wire.PieceReply):
+                return reply
+            left -= len(reply[1])
+            if into is None or left < 0:
+                raise DecoderGone("the decoder answers what it may not")
+            into.write(reply[1])
 
     def _send(self, data: bytes, until: float) -> None:
         view, at = memoryview(data), 0
@@ -128,7 +152,7 @@ class DecoderHandle:
         while True:
             self._wait(until)
             try:
-                # A decoder sends nothing before it has its whole reply, so a wait is over or has not begun.
+                # A decoder sends nothing before it has a whole reply or piece, so a wait is over or has not begun.
                 self._channel.recv(1, socket.MSG_PEEK)
                 self._channel.settimeout(_STOP_SECONDS + max(0.0, until - time.monotonic()))
                 reply = wire.read_reply(self._channel)
@@ -158,6 +182,11 @@ class DecoderHandle:
         self._channel.close()
         self._process.kill()
         self._process.wait()
+
+
+def open_file(file: Path) -> int:
+    """A file for a process to read. Raises OSError."""
+    return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _environment() -> dict[str, str]:

@@ -1,13 +1,15 @@
-"""What is read of a whole DICOM instance by a confined process: the excerpt of its header, its metadata, its pixels."""
+"""What is read of a whole DICOM instance by a confined process: the excerpt of its header, and its data set."""
 
 import io
-import json
 import warnings
-from collections.abc import Callable
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, TypeVar
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from app.dicom.completeness import Truncated
@@ -15,15 +17,14 @@ from app.dicom.header import Excerpt, Purpose, excerpt_of
 from app.dicom.opening import Opening, read_opening
 from app.dicom.walk import OverLimit, Read, walk
 from app.errors import CxrError, MalformedInput, TooLarge
-from app.imaging import inflate, wire
+from app.imaging import inflate
 from app.settings import ImagingSettings
 from app.third_parties import set_up_pydicom
 
 set_up_pydicom()
 
 T = TypeVar("T")
-# PS3.18 F.2: longer binary values are referred to. Values that are longer yet are not even read.
-_INLINE_BYTES, _READ_BYTES = 1_024, 65_536
+StopWhen = Callable[[BaseTag, str | None, int], bool]
 
 
 def excerpt(stream: BinaryIO, purpose: Purpose, limits: ImagingSettings) -> Excerpt:
@@ -33,39 +34,7 @@ def excerpt(stream: BinaryIO, purpose: Purpose, limits: ImagingSettings) -> Exce
         plain, start = inflate.data_set(read, opening, limits)
         return excerpt_of(plain, start, opening, purpose, limits)
 
-    return _bounded(stream, limits, find)
-
-
-def metadata(stream: BinaryIO, uri: str, limits: ImagingSettings) -> bytes:
-    """An instance in DICOM JSON (PS3.18 F), with `uri` where bulk data is left out.
-
-    Raises MalformedInput, TooLarge where it is longer than an answer may be.
-    """
-
-    def find(read: Read, opening: Opening) -> bytes:
-        dataset = _parse(stream, read, opening, limits, stop_before_pixels=True, defer_size=_READ_BYTES)
-        text = _json(dataset, uri).encode()
-        if len(text) > wire.MOST_BYTES:
-            raise OverLimit(f"The metadata is longer than {wire.MOST_BYTES // 1_000_000} MB.")
-        return text
-
-    return _bounded(stream, limits, find)
-
-
-def _json(dataset: Dataset, uri: str) -> str:
-    """DICOM JSON of a data set; what cannot be converted is left out.
-
-    pydicom's own conversion of a whole data set leaves out whatever breaks its VR's rules as well, such as a UID with a
-    leading zero.
-    """
-    found = []
-    for tag in dataset.keys():  # noqa: SIM118 (iterating over the data set itself converts its elements)
-        try:
-            element = dataset[tag].to_json_dict(lambda _: uri, _INLINE_BYTES)
-            found.append(f'"{tag:08X}": {json.dumps(element, allow_nan=False)}')
-        except Exception:  # noqa: S112 (a damaged value; the others are still of use)
-            continue
-    return "{" + ", ".join(found) + "}"
+    return bounded(stream, limits, find)
 
 
 def parse(data: bytes, limits: ImagingSettings) -> Dataset:
@@ -76,7 +45,7 @@ def parse(data: bytes, limits: ImagingSettings) -> Dataset:
     read = inflate.of_bytes(data)
     try:
         opening = read_opening(read, limits)
-        dataset = _parse(io.BytesIO(data), read, opening, limits)
+        dataset = whole(io.BytesIO(data), read, opening, limits)
     except OverLimit as over:
         raise TooLarge(over.detail, code="over_limit") from over
     if opening.deflated:
@@ -84,7 +53,20 @@ def parse(data: bytes, limits: ImagingSettings) -> Dataset:
     return dataset
 
 
-def _parse(stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettings, **options: Any) -> Dataset:
+def whole(stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettings) -> Dataset:
+    """A data set with all its values. Raises OverLimit, and whatever pydicom raises on a damaged file."""
+    return pydicom.dcmread(_plain(stream, read, opening, limits), force=True)
+
+
+def beginning(
+    stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettings, stop_when: StopWhen, read_bytes: int
+) -> tuple[Dataset, BinaryIO]:
+    """A data set to where it is to stop, longer values left unread, and the file to read them from. Raises as above."""
+    plain = _plain(stream, read, opening, limits)
+    return read_partial(plain, stop_when, defer_size=read_bytes, force=True), plain
+
+
+def _plain(stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettings) -> BinaryIO:
     def check(plain: Read, start: int) -> None:
         walk(
             plain,
@@ -98,18 +80,39 @@ def _parse(stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettin
 
     plain = inflate.plain_file(stream, read, opening, limits, check)
     plain.seek(0)
-    return pydicom.dcmread(plain, force=True, **options)
+    return plain
 
 
-def _bounded(stream: BinaryIO, limits: ImagingSettings, find: Callable[[Read, Opening], T]) -> T:
+def bounded(stream: BinaryIO, limits: ImagingSettings, find: Callable[[Read, Opening], T]) -> T:
+    """What is found in a file. Raises MalformedInput where it is damaged, TooLarge, and what `find` does."""
+    with _refusing():
+        read = _read_of(stream)
+        return find(read, read_opening(read, limits))
+
+
+def bounded_pieces(
+    stream: BinaryIO, limits: ImagingSettings, find: Callable[[Read, Opening], Iterator[bytes]]
+) -> Iterator[bytes]:
+    """As `bounded` does, piece by piece."""
+    with _refusing():
+        read = _read_of(stream)
+        yield from find(read, read_opening(read, limits))
+
+
+def _read_of(stream: BinaryIO) -> Read:
     def read(offset: int, size: int) -> bytes:
         stream.seek(offset)
         return stream.read(size)
 
+    return read
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return find(read, read_opening(read, limits))
+            yield
     except OverLimit as over:
         raise TooLarge(over.detail, code="over_limit") from over
     except Truncated as error:

@@ -13,7 +13,7 @@ import structlog
 
 from app.errors import CxrError, DecodersDead, Overloaded, Unavailable, UnusableImage
 from app.imaging import wire
-from app.imaging.decoder_handle import DecoderGone, DecoderHandle, DecodeTimeout
+from app.imaging.decoder_handle import DecoderGone, DecoderHandle, DecodeTimeout, Sink, open_file
 from app.imaging.radiograph import Radiograph
 from app.imaging.sniff import sniff
 from app.settings import ImagingSettings
@@ -106,7 +106,9 @@ class Sandbox:
     async def _run(self, kind: wire.Kind, data: bytes) -> tuple[wire.Reply, bytes]:
         return await asyncio.wrap_future(self.ask(kind, data))
 
-    def ask(self, kind: wire.Kind, data: bytes, file: int | None = None) -> "Future[tuple[wire.Reply, bytes]]":
+    def ask(
+        self, kind: wire.Kind, data: bytes, file: int | None = None, into: Sink | None = None
+    ) -> "Future[tuple[wire.Reply, bytes]]":
         """One request, with an open file that the process may read. Raises as `read` does, here or in the future.
 
         One that is cancelled while it runs keeps its place until it is over.
@@ -117,32 +119,39 @@ class Sandbox:
             if self._waiting >= self._limits.max_queue + self._limits.workers:
                 raise Overloaded("Too many images wait to be decoded.")
             self._waiting += 1
-        work = self._threads.submit(self._decode, kind, data, file)
+        work = self._threads.submit(self._decode, kind, data, file, into)
         work.add_done_callback(self._done)
         return work
 
     async def ask_of_file(self, kind: wire.Kind, file: Path, data: bytes = b"") -> tuple[wire.Reply, bytes]:
         """One request about a file, which the process reads. Raises as `read` does."""
-        opened = await asyncio.to_thread(os.open, file, os.O_RDONLY | os.O_CLOEXEC)
+        return await asyncio.wrap_future(self.ask_of_opened(kind, await asyncio.to_thread(open_file, file), data))
+
+    def ask_of_opened(
+        self, kind: wire.Kind, opened: int, data: bytes, into: Sink | None = None
+    ) -> "Future[tuple[wire.Reply, bytes]]":
+        """One request about an open file, which is closed here. Raises as `ask` does."""
         try:
-            asked = self.ask(kind, data, opened)
+            asked = self.ask(kind, data, opened, into)
         except BaseException:
             os.close(opened)
             raise
         # Not before the process has been given it, even where whoever asks has left.
         asked.add_done_callback(lambda _: os.close(opened))
-        return await asyncio.wrap_future(asked)
+        return asked
 
     def _done(self, _: "Future[tuple[wire.Reply, bytes]]") -> None:
         with self._lock:
             self._waiting -= 1
 
-    def _decode(self, kind: wire.Kind, data: bytes, file: int | None) -> tuple[wire.Reply, bytes]:
+    def _decode(self, kind: wire.Kind, data: bytes, file: int | None, into: Sink | None) -> tuple[wire.Reply, bytes]:
         for _ in range(_ATTEMPTS):
             handle = self._take()
             self._note_busy(handle)
             try:
-                body, pixels = handle.ask(kind, self._size, data, file)
+                if into is not None:
+                    into.restart()
+                body, pixels = handle.ask(kind, self._size, data, file, into)
             except DecodeTimeout:
                 self._replace(handle, "timeout")
                 raise UnusableImage(

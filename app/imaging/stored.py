@@ -73,19 +73,31 @@ def _decoded(dataset: Dataset, syntax: UID, warnings: list[str]) -> np.ndarray:
 
 
 def _repaired(dataset: Dataset, syntax: UID, warnings: list[str]) -> np.ndarray | None:
-    if syntax.name.startswith("JPEG 2000"):
-        repair, warning = without_trailing_segments, _PADDED
-    elif syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
-        repair, warning = with_whole_scans, _PARTIAL
-    else:
-        return None
+    warning = repair(dataset, syntax)
     try:
-        codestream = repair(next(generate_frames(dataset.PixelData, number_of_frames=1)))
-        if codestream is None:
-            return None
-        dataset.PixelData = encapsulate([codestream])
-        stored = cast(np.ndarray, dataset.pixel_array)
+        stored = cast(np.ndarray, dataset.pixel_array) if warning else None
     except Exception:  # the data is damaged in some other way; the caller says so
         return None
-    warnings.append(warning)
+    if warning:
+        warnings.append(warning)
     return stored
+
+
+def repair(dataset: Dataset, syntax: UID) -> str:
+    """Put the codestream of an image of one frame right where only one thing can be meant; what it was in a sentence,
+    empty where nothing was to be put right.
+    """
+    if syntax.name.startswith("JPEG 2000"):
+        mend, warning = without_trailing_segments, _PADDED
+    elif syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
+        mend, warning = with_whole_scans, _PARTIAL
+    else:
+        return ""
+    try:
+        codestream = mend(next(generate_frames(dataset.PixelData, number_of_frames=1)))
+    except Exception:  # as above
+        return ""
+    if codestream is None:
+        return ""
+    dataset.PixelData = encapsulate([codestream])
+    return warning

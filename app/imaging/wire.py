@@ -1,7 +1,8 @@
 """What goes between the gateway and a decoder process, in a layout that carries no code: no pickle is read.
 
 A request is a header and bytes: an image's, or words about the open file that comes with it. A reply is a header, a
-JSON object of a strict schema, and raw bytes: pixels of a size that the gateway knows, or a bounded excerpt.
+JSON object of a strict schema, and raw bytes: pixels of a size that the gateway knows, or a bounded excerpt. What is
+larger comes in pieces, each a reply, which the gateway counts.
 """
 
 import os
@@ -23,13 +24,14 @@ _REQUEST = struct.Struct("<BIQ")  # kind, side of the model's images, bytes
 _REPLY = struct.Struct("<IQ")  # bytes of JSON, bytes of pixels
 _MOST_JSON = 65_536
 MOST_BYTES = 8_388_608
+PIECE_BYTES = 1_048_576
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 _Text = Annotated[str, StringConstraints(max_length=500)]
 # What a decoder may say of an image: never that of another layer, and never a class that is not here.
 _REFUSALS: dict[str, type[InputError]] = {
     kind.__name__: kind
-    for kind in (errors.MalformedInput, errors.TooLarge, errors.UnsupportedMedia, errors.UnusableImage)
+    for kind in (errors.MalformedInput, errors.NotFound, errors.TooLarge, errors.UnsupportedMedia, errors.UnusableImage)
 }
 
 
@@ -44,6 +46,9 @@ class Kind(IntEnum):
     SOURCE = 4
     METADATA = 5
     MEANING = 6
+    # Of DICOM instances, answered in pieces.
+    TRANSCODE = 10
+    BULK = 11
 
 
 class _Strict(BaseModel):
@@ -100,6 +105,12 @@ class MeaningReply(_Strict):
     thumbnail: Annotated[list[float], Field(max_length=4_096)]
 
 
+class PieceReply(_Strict):
+    """A piece of what was asked for is what follows; the reply after the last says whether that was all of it."""
+
+    reply: Literal["piece"] = "piece"
+
+
 class RefusalReply(_Strict):
     """The image cannot be used."""
 
@@ -116,13 +127,11 @@ class StateReply(_Strict):
     missing: list[_Text] = []
 
 
+Reply = ReadReply | PreviewReply | BytesReply | MeaningReply | PieceReply | RefusalReply | StateReply
+
+
 class _Envelope(_Strict):
-    body: Annotated[
-        ReadReply | PreviewReply | BytesReply | MeaningReply | RefusalReply | StateReply, Field(discriminator="reply")
-    ]
-
-
-Reply = ReadReply | PreviewReply | BytesReply | MeaningReply | RefusalReply | StateReply
+    body: Annotated[Reply, Field(discriminator="reply")]
 
 
 def request(kind: Kind, size: int, data: bytes) -> tuple[bytes, bytes]:

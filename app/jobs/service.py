@@ -41,6 +41,7 @@ from app.store.jobs import Jobs
 from app.store.owners import EVERYTHING, Viewer
 from app.store.records import Delivery, Job
 from app.store.results import Results
+from app.store.scratch import Scratch
 from app.store.search import Query, Search, StoredInstance
 from app.store.spool import Spool
 
@@ -66,6 +67,7 @@ class StudyService:
         self._lock = NodeLock(settings.state_dir, settings.node)
         self._lock.acquire()
         self._spool = Spool(settings.state_dir / "spool", settings.limits.min_free_mb)
+        self.scratch = partial(Scratch, self._spool)
         try:
             self.database = Database(database_url(settings.database_url, settings.state_dir))
             try:

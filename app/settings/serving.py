@@ -25,6 +25,9 @@ class ImagingSettings(Group):
     )
     header_workers: PositiveInt = Field(default=2, description="processes for deflated headers and metadata")
     header_seconds: PositiveFloat = Field(default=15.0, description="longest reading of one header in a process")
+    transcode_workers: PositiveInt = Field(default=2, description="processes for other transfer syntaxes and bulk data")
+    transcode_seconds: PositiveFloat = Field(default=60.0, description="longest transcoding of one instance")
+    max_transcoded_mb: PositiveInt = Field(default=1024, description="largest instance in another transfer syntax")
 
 
 class ScreenSettings(Group):

@@ -119,8 +119,7 @@ async def test_metadata_is_made_elsewhere_and_refers_to_bulk_data(headers: Heade
     file.write_bytes(instance(PatientID="P-1", RedPaletteColorLookupTableData=bytes(2_000)))
     found = json.loads(await headers.metadata(file, URI))
     assert found["00100020"]["Value"] == ["P-1"]
-    assert found["00281201"] == {"vr": "OW", "BulkDataURI": URI}
-    assert "7FE00010" not in found
+    assert found["00281201"] == {"vr": "OW", "BulkDataURI": f"{URI}/00281201"}
 
 
 async def test_metadata_over_a_limit_or_of_a_bomb_is_refused_in_words(headers: Headers, tmp_path: Path) -> None:

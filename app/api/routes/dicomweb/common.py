@@ -12,7 +12,7 @@ from app.errors import Unavailable
 from app.inference.lifecycle import Phase
 from app.jobs.service import StudyService
 
-DICOM_JSON = "application/dicom+json"
+DICOM, RELATED, DICOM_JSON = "application/dicom", "multipart/related", "application/dicom+json"
 
 
 async def _studies(request: Request) -> StudyService:

@@ -75,7 +75,7 @@ async def test_series_instances_and_metadata_are_those_that_were_stored(pacs: Se
     assert len(uids(await pacs.client.get("/dicom-web/instances?Modality=SR"), "00080018")) == 1
     metadata = (await pacs.client.get(f"{series}/metadata")).json()
     assert metadata[0]["00100010"]["Value"][0]["Alphabetic"] == str(dataset.PatientName)
-    assert "7FE00010" not in metadata[0]
+    assert metadata[0]["7FE00010"]["BulkDataURI"].endswith(f"{dataset.SOPInstanceUID}/bulkdata/7FE00010")
     whole = await pacs.client.get(study)
     assert whole.headers["content-type"].startswith('multipart/related; type="application/dicom"')
     assert data in whole.content
