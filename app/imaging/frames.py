@@ -28,6 +28,8 @@ def decoded(dataset: Dataset, syntax: str, limits: ImagingSettings) -> dict[int,
 
     Raises UnsupportedMedia without a decoder, MalformedInput, UnusableImage, TooLarge.
     """
+    if not UID(syntax).is_encapsulated:
+        raise _damaged()
     count = max(1, number_of(dataset, "NumberOfFrames"))
     _check_streams(dataset, count, limits)
     frames = _frames(dataset, UID(syntax))

@@ -104,6 +104,9 @@ def check(data: bytes, name: str) -> None:
     if syntax == RLELossless or (syntax.is_compressed and not _is_colour(source)):
         # Lossless colour stays as it is; pydicom makes RGB of it.
         assert source.PhotometricInterpretation == result.PhotometricInterpretation
+    if syntax.is_compressed and _is_colour(source):
+        assert result.PhotometricInterpretation in ("RGB", "YBR_FULL")
+        assert result.PlanarConfiguration == 0
     np.testing.assert_array_equal(expected, result.pixel_array)
 
 
@@ -210,6 +213,16 @@ def written_as_is(dataset: Dataset) -> bytes:
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def test_pixel_data_is_not_taken_for_encapsulated_or_plain_against_its_syntax() -> None:
+    dataset = parsed(instance())
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    data = written_as_is(dataset).replace(b"1.2.840.10008.1.2.5\0", b"1.2.840.10008.1.2.1\0")
+    assert parsed(data).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    for given in (lambda: transcoded(data), lambda: bulk(data, PIXELS)):
+        with pytest.raises(MalformedInput):
+            given()
 
 
 def test_what_is_larger_than_the_limit_once_decoded_is_refused_before_it_is_decoded() -> None:
