@@ -126,10 +126,15 @@ class _PixelElement:
 
 def check_pixel_bytes(dataset: Dataset, pixel_bytes: int) -> None:
     """See that pixel data that is not encapsulated is as long as its header says. Raises Truncated."""
+    if pixel_bytes < expected_pixel_bytes(dataset):
+        raise Truncated("The pixel data is shorter than the header says.")
+
+
+def expected_pixel_bytes(dataset: Dataset) -> int:
+    """Length of pixel data that is not encapsulated, as its header says; 0 where it does not."""
     rows, columns, bits = (number_of(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
     samples, frames = (max(1, number_of(dataset, keyword)) for keyword in ("SamplesPerPixel", "NumberOfFrames"))
     expected = (rows * columns * samples * frames * bits + 7) // 8
     if (text_of(dataset, "PhotometricInterpretation") or "").upper() == "YBR_FULL_422":
-        expected = expected * 2 // 3  # PS3.3 C.7.6.3.1.2: two pixels share their chrominance
-    if pixel_bytes < expected:
-        raise Truncated("The pixel data is shorter than the header says.")
+        return expected * 2 // 3  # PS3.3 C.7.6.3.1.2: two pixels share their chrominance
+    return expected

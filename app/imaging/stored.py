@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
 
-from app.dicom.values import number_of, text_of
+from app.dicom.completeness import expected_pixel_bytes
 from app.errors import MalformedInput, UnsupportedMedia
 from app.imaging.bits import value_bits
 from app.imaging.codestream import with_whole_scans, without_trailing_segments
@@ -36,12 +36,7 @@ def _check_length(dataset: Dataset, syntax: UID) -> None:
     """Refuse native pixel data that is too short, which is the header's fault as often. Raises MalformedInput."""
     if not syntax.is_transfer_syntax or syntax.is_encapsulated or "PixelData" not in dataset:
         return
-    rows, columns, samples, bits = (
-        number_of(dataset, name) for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
-    )
-    found, needed = len(dataset.PixelData or b""), rows * columns * samples * bits // 8
-    if text_of(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
-        needed = needed * 2 // 3  # two pixels share their colour
+    found, needed = len(dataset.PixelData or b""), expected_pixel_bytes(dataset)
     if found < needed:
         raise MalformedInput(
             f"The pixel data is incomplete, or the header is wrong: it has {found} bytes, the header says {needed}.",

@@ -84,9 +84,8 @@ class StudyService:
         self._search = Search(self.database)
         self._results = Results(self.database, self._spool)
         self._engine = WorkflowEngine(settings, self.database)
-        self._ingestor = Ingestor(
-            self._spool, self.database, self._engine.enqueue_reading, headers, self._tokens, settings.study.on_change
-        )
+        enqueue, policy = self._engine.enqueue_reading, settings.study.on_change
+        self._ingestor = Ingestor(self._spool, self.database, enqueue, headers, self._tokens, policy)
         self._retention = Retention(settings.study, self.database, self._spool, self._erase, self._note_removal)
         self._watch = CancellationWatch(self._jobs)
         self._workflow = self._build_workflow(lifecycle, gate)

@@ -34,7 +34,7 @@ DESCRIPTION = {"00280004", "00280006", PIXELS, "7FE00001", "7FE00002"}
 # 1-bit RLE and deflated frames have no decoder here; the others are damaged, or of a codec that is.
 REFUSED = {
     "liver_nonbyte_aligned_deflate.dcm", "liver_nonbyte_aligned_rle.dcm", "liver_rle.dcm", "MR_truncated.dcm",
-    "JPEG-lossy.dcm", "rtplan_truncated.dcm", "RG2_JPLY.dcm", "JPEG2000-embedded-sequence-delimiter.dcm",
+    "rtplan_truncated.dcm", "JPEG2000-embedded-sequence-delimiter.dcm",
     "no_meta.dcm", "zipMR.gz",
 }  # fmt: skip
 
