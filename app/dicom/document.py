@@ -15,12 +15,12 @@ from app.dicom.uids import derived_uid
 
 SERIES_DESCRIPTION = "AI draft - unverified"
 # PS3.3 C.7.1.1 Patient and C.7.2.1 General Study: what makes the document part of the source's study.
-_PATIENT = (
+PATIENT_ATTRIBUTES = (
     "PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "PatientBirthDate",
     "PatientSex", "OtherPatientIDsSequence", "PatientAge", "PatientSize", "PatientWeight", "PatientIdentityRemoved",
     "DeidentificationMethod", "DeidentificationMethodCodeSequence",
 )  # fmt: skip
-_STUDY = (
+STUDY_ATTRIBUTES = (
     "StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
     "IssuerOfAccessionNumberSequence", "StudyDescription",
 )  # fmt: skip
@@ -71,7 +71,7 @@ def document_header(draft: Draft, document: str, sop_class: str, modality: str) 
     dataset = Dataset()
     # PS3.5 6.1.2.3: with Unicode any text of the source and of the model can be written.
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    take_over(draft.source, dataset, (*_PATIENT, *_STUDY))
+    take_over(draft.source, dataset, (*PATIENT_ATTRIBUTES, *STUDY_ATTRIBUTES))
     for keyword in _REQUIRED:  # type 2
         if keyword not in dataset:
             setattr(dataset, keyword, "")

@@ -22,7 +22,7 @@ IDENTIFIERS = frozenset(
 _OLD_DATE = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})")
 _OLD_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d{1,6})?))?")
 # PS3.5 6.2, of what is not free text.
-_FORMS = {
+FORMS = {
     "AS": re.compile(r"\d{3}[DWMY]"),
     "CS": re.compile(r"[A-Z0-9 _]{0,16}"),
     "DA": re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"),
@@ -79,7 +79,7 @@ def _copy(source: Dataset, target: Dataset, keyword: str) -> None:
     copied = _copied(element)
     if copied is None:
         raise _Unwritable(f"its VR is {element.VR}")
-    form = _FORMS.get(element.VR)
+    form = FORMS.get(element.VR)
     if form is not None and keyword not in IDENTIFIERS and copied.value and not form.fullmatch(_joined(copied.value)):
         raise _Unwritable("it has another form")
     target[element.tag] = copied

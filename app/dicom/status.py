@@ -45,6 +45,23 @@ class WarningReason(IntEnum):
     SUPERSEDED = 0xB0A3
 
 
+MEANINGS: dict[FailureReason | WarningReason, str] = {
+    FailureReason.PROCESSING_FAILURE: "it could not be stored; the log says why",
+    FailureReason.DUPLICATE_INSTANCE: "the UID is held by another instance, or by a state of it that stays",
+    FailureReason.SOP_CLASS_NOT_SUPPORTED: "the SOP class is no storage class",
+    FailureReason.OUT_OF_RESOURCES: "the disk is full, the database is away, or the sender's quota is used",
+    FailureReason.STUDY_MISMATCH: "it has another study, SOP Instance or SOP Class UID than its request or command",
+    FailureReason.CANNOT_UNDERSTAND: "it is no DICOM instance, lacks a UID, or breaks off",
+    FailureReason.TRANSFER_SYNTAX: "the transfer syntax is none of the standard, or not taken of this sender",
+    FailureReason.OVER_LIMIT: "it has more elements, nesting or bytes than are taken",
+    WarningReason.COERCED: "File Meta Information was added, or Specific Character Set put right",
+    WarningReason.SOP_CLASS_MISMATCH: "File Meta Information and data set differ in the SOP class",
+    WarningReason.PATIENT_CONFLICT: "its study holds another patient's images: no report is written",
+    WarningReason.KEPT_APART: "it is kept apart, as its UIDs are another's: no report is written",
+    WarningReason.LEADING_ZERO: "a component of a UID has a leading zero",
+    WarningReason.SUPERSEDED: "a later state of the instance is held, and stays: it is not stored",
+}
+
 _OUTCOMES = {Likeness.LOSSY: "lossy_copy", Likeness.EARLIER: "superseded", Likeness.CHANGED: "replaced"}
 
 

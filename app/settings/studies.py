@@ -53,7 +53,7 @@ class DimseSettings(Group):
 
     port: int | None = Field(default=None, ge=0, le=65535, description="unset: off; 0: a free one")
     host: str | None = Field(default=None, description="address to listen on; unset: that of the HTTP service")
-    ae_title: str = Field(default="LLMCXR", min_length=1, max_length=16)
+    ae_title: str = Field(default="LLMCXR", min_length=1, max_length=16, description="of the service, as SCP and SCU")
     allowed_aes: tuple[str, ...] = Field(default=(), description="calling AE titles that are let in; empty: all")
     tenants: dict[str, Annotated[str, Field(pattern=f"^{TENANT}$")]] = Field(
         default={},
@@ -84,9 +84,11 @@ class DimseSettings(Group):
         default=60.0, description="an association ends this long after its last C-STORE"
     )
     max_pdu: int = Field(default=131_072, ge=4_096, description="longest P-DATA-TF PDU that is received, in bytes")
-    network_timeout_seconds: PositiveFloat = 60.0
+    network_timeout_seconds: PositiveFloat = Field(
+        default=60.0, description="a peer that says nothing in the middle of a message is aborted"
+    )
     tls_certificate: Path | None = Field(default=None, description="PEM; with tls_key turns TLS on")
-    tls_key: Path | None = None
+    tls_key: Path | None = Field(default=None, description="PEM; the certificate's private key")
     tls_client_ca: Path | None = Field(default=None, description="PEM; clients must show a certificate it signed")
 
     @field_validator("charsets")
