@@ -1,17 +1,22 @@
 """The round trip with a real Orthanc: studies by STOW-RS and C-STORE out of it, SRs back into the same studies."""
 
+import io
 import json
 import shutil
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
+from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless
 
+from tests.app.ingest.test_transfer_syntaxes import written
 from tests.support.orthanc import Orthanc, free_port, orthanc
 from tests.support.peers import dciodvfy_errors
 from tests.support.process import ServiceProcess
-from tests.support.studies import instance, parsed
+from tests.support.studies import failures, instance, multipart, parsed
 
 
 def _await_report(
@@ -82,3 +87,33 @@ def _dsrdump_reads(path: Path) -> None:
     read = subprocess.run(["dsrdump", str(path)], capture_output=True, text=True, check=False)
     assert read.returncode == 0, read.stderr
     assert "Finding" in read.stdout
+
+
+def test_what_orthanc_exports_of_a_study_and_sends_of_it_is_the_study_that_is_held(tmp_path: Path) -> None:
+    dimse = free_port()
+    service = ServiceProcess(tmp_path / "service", CXR_DIMSE__PORT=str(dimse), CXR_DIMSE__ALLOWED_AES='["PACS"]')
+    with orthanc(tmp_path / "orthanc", service_url=service.url, service_dimse=dimse) as pacs, service:
+        sent = [instance(ImageType=["ORIGINAL", "PRIMARY"]), written(JPEGLSLossless), written(ImplicitVRLittleEndian)]
+        for data in sent:
+            assert _stow(service, data) == (200, [])
+            pacs.post("/instances", data)
+        service.wait_until_over(3)
+        exported = []
+        for study in pacs.get("/studies"):
+            archive = httpx.get(f"{pacs.url}/studies/{study}/archive", timeout=30).content
+            with zipfile.ZipFile(io.BytesIO(archive)) as files:
+                exported += [files.read(name) for name in files.namelist()]
+        assert len(exported) == 3
+        for data in exported:
+            assert _stow(service, data) == (200, [])
+        # Orthanc fails such a job where the answer is not a success, and transcodes what is not accepted.
+        assert pacs.post("/modalities/cxr/store", pacs.get("/studies"))["FailedInstancesCount"] == 0
+        pacs.post("/dicom-web/servers/cxr/stow", {"Resources": pacs.get("/studies"), "Synchronous": True})
+        time.sleep(1.0)
+        assert service.jobs()["total"] == 3
+
+
+def _stow(service: ServiceProcess, data: bytes) -> tuple[int, list[int]]:
+    body, headers = multipart([data])
+    response = httpx.post(f"{service.url}/dicom-web/studies", content=body, headers=headers, timeout=30)
+    return response.status_code, failures(response)
