@@ -10,6 +10,7 @@ from app.api.schemas.common import NOTICE
 from app.api.schemas.images import OutputFormat
 from app.dicom.part10 import to_bytes
 from app.dicom.secondary_capture import Provenance, synthetic_capture
+from app.provenance.xmp import packet
 
 MEDIA_TYPES: dict[str, str] = {
     "png": "image/png",
@@ -24,18 +25,20 @@ def render(pixels: np.ndarray, output_format: OutputFormat, provenance: Provenan
     if output_format == "dicom":
         return to_bytes(synthetic_capture(pixels, provenance))
     image, buffer = Image.fromarray(pixels), io.BytesIO()
+    xmp = packet(provenance, NOTICE)
     if output_format == "png":
         text = PngInfo()
         text.add_itxt("Description", provenance.sentence)
         text.add_itxt("Disclaimer", NOTICE)
         text.add_itxt("Software", provenance.model)
+        text.add_itxt("XML:com.adobe.xmp", xmp)
         image.save(buffer, "PNG", pnginfo=text)
         return buffer.getvalue()
     exif = Image.Exif()
     exif[0x010E] = f"{provenance.sentence}. {NOTICE}"  # ImageDescription
     exif[0x0131] = provenance.model  # Software
     if output_format == "jpeg":
-        image.save(buffer, "JPEG", quality=95, exif=exif)
+        image.save(buffer, "JPEG", quality=95, exif=exif, xmp=xmp.encode())
     else:
-        image.save(buffer, "WEBP", lossless=True, exif=exif)
+        image.save(buffer, "WEBP", lossless=True, exif=exif, xmp=xmp.encode())
     return buffer.getvalue()
