@@ -26,6 +26,7 @@ from app.inference.cache import EncodedImageCache
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
+from app.provenance.content_credentials import ContentCredentials
 from app.screening import Screen
 from app.screening.own_model import OwnModelScreen, SecondOpinion, ServedModels
 from app.security.audit import AuditLog, Head, Kind, audit_file
@@ -152,6 +153,7 @@ def create_app(
         audit = state.audit = AuditLog(audit_file(settings.state_dir), pseudonyms, settings.audit.max_mb * 1_000_000)
         if export is not None:
             audit.export, export.lost = export, partial(_note_not_sent, audit)
+        state.credentials = await asyncio.to_thread(ContentCredentials.from_settings, settings.draw, settings.state_dir)
         for doubt in settings.webhook.doubts:
             log.warning("webhook", doubt=doubt)
         facts = {"node": settings.node, "version": _version(), "settings": changed(settings, pseudonyms)}

@@ -10,6 +10,7 @@ from app.api.schemas.common import NOTICE
 from app.api.schemas.images import OutputFormat
 from app.dicom.part10 import to_bytes
 from app.dicom.secondary_capture import Provenance, synthetic_capture
+from app.provenance.content_credentials import Sign
 from app.provenance.xmp import packet
 
 MEDIA_TYPES: dict[str, str] = {
@@ -20,10 +21,17 @@ MEDIA_TYPES: dict[str, str] = {
 }
 
 
-def render(pixels: np.ndarray, output_format: OutputFormat, provenance: Provenance) -> bytes:
-    """Encode uint8 (H, W), grey. Every format says that the image is synthetic and which model drew it."""
+def render(pixels: np.ndarray, output_format: OutputFormat, provenance: Provenance, sign: Sign | None = None) -> bytes:
+    """Encode uint8 (H, W), grey. Every format says that the image is synthetic and which model drew it; but for DICOM,
+    which has no place for it, with a signature where `sign` is given.
+    """
     if output_format == "dicom":
         return to_bytes(synthetic_capture(pixels, provenance))
+    data = _picture(pixels, output_format, provenance)
+    return data if sign is None else sign(data, MEDIA_TYPES[output_format], provenance)
+
+
+def _picture(pixels: np.ndarray, output_format: OutputFormat, provenance: Provenance) -> bytes:
     image, buffer = Image.fromarray(pixels), io.BytesIO()
     xmp = packet(provenance, NOTICE)
     if output_format == "png":

@@ -10,6 +10,7 @@ from app.imaging.transcoder import Transcoder
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
+from app.provenance.content_credentials import ContentCredentials, Sign
 from app.security.audit import AuditLog
 from app.security.guard import Guard
 from app.settings import Settings
@@ -18,7 +19,9 @@ from app.store.kept import KeptAnswers
 
 @dataclass
 class ServiceState:
-    """The parts of one application. `guard`, `audit`, `studies` and `kept` are there once it has started."""
+    """The parts of one application. `guard`, `audit`, `studies`, `kept` and, where drawings are signed,
+    `credentials` are there once it has started.
+    """
 
     settings: Settings
     lifecycle: Lifecycle
@@ -30,6 +33,12 @@ class ServiceState:
     audit: AuditLog | None = None
     studies: StudyService | None = None
     kept: KeptAnswers | None = None
+    credentials: ContentCredentials | None = None
+
+    @property
+    def sign(self) -> Sign | None:
+        """What signs drawings, None where they are not signed."""
+        return None if self.credentials is None else self.credentials.sign
 
     @property
     def started_guard(self) -> Guard:

@@ -2,13 +2,13 @@
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from app.private_file import made_once
 from app.settings import DEFAULT_TENANT, TENANT
 
 
@@ -76,22 +76,7 @@ class Pseudonyms:
     @classmethod
     def from_state_dir(cls, state_dir: Path) -> "Pseudonyms":
         """Those of a state folder, whose secret is made at the first call. Raises OSError."""
-        path = state_dir / "secret"
-        state_dir.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".secret-{secrets.token_hex(8)}")
-        if not path.exists():
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(32))
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(fresh, path)  # fails where another process was first
-            except FileExistsError:
-                pass
-            finally:
-                fresh.unlink()
-        return cls(path.read_bytes())
+        return cls(made_once(state_dir / "secret", lambda: secrets.token_bytes(32)))
 
     def key(self, purpose: str) -> bytes:
         """A key of its own for a purpose (HKDF's expansion, RFC 5869 2.3)."""

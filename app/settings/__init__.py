@@ -21,7 +21,7 @@ from app.settings.access import (
     TlsSettings,
 )
 from app.settings.environment import UnknownSettings, check_names
-from app.settings.serving import CodecSettings, EngineSettings, ImagingSettings, ScreenSettings
+from app.settings.serving import CodecSettings, DrawSettings, EngineSettings, ImagingSettings, ScreenSettings
 from app.settings.studies import (
     DestinationSettings,
     DimseSettings,
@@ -43,6 +43,7 @@ __all__ = [
     "DimseSettings",
     "DocumentName",
     "DrainSettings",
+    "DrawSettings",
     "EngineSettings",
     "HttpSettings",
     "ImagingSettings",
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     screen: ScreenSettings = ScreenSettings()
     codec: CodecSettings = CodecSettings()
     engine: EngineSettings = EngineSettings()
+    draw: DrawSettings = DrawSettings()
     limits: LimitsSettings = LimitsSettings()
     database_url: SecretStr | None = Field(
         default=None, description="sqlite:///FILE or postgresql://...; unset: SQLite in the state folder"

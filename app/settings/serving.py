@@ -1,8 +1,9 @@
 """Settings of the parts that serve the model: imaging, codec, engine."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from app.settings.group import Group
 
@@ -58,6 +59,22 @@ class CodecSettings(Group):
     max_queue: PositiveInt = Field(default=256, description="images waiting for the worker")
     keep_readings: int = Field(default=256, ge=0, description="capacity of the LRU cache of encoded images")
     threads: PositiveInt | None = Field(default=None, description="CPU threads of the worker; unset: half the cores")
+
+
+class DrawSettings(Group):
+    """Drawings: how they are marked as made by a model."""
+
+    signed: bool = Field(default=True, description="Content Credentials (C2PA) in PNG, JPEG and WebP drawings")
+    certificate: Path | None = Field(
+        default=None, description="PEM chain that drawings are signed with; unset: one that the installation makes"
+    )
+    key: Path | None = Field(default=None, description="PEM; the certificate's private key")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("give both certificate and key, or neither")
+        return self
 
 
 class EngineSettings(Group):

@@ -16,6 +16,7 @@ from app.inference.backend import Backend
 from app.inference.generation import Caller
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
+from app.provenance.content_credentials import Sign
 from app.security.audit import Kind
 from app.security.identity import Scope
 from app.settings import LimitsSettings
@@ -68,6 +69,11 @@ class Context:
         if state.audit is not None:
             state.audit.note(Kind.RESTRICTED, scope.identity.id, "screen off", "ok", request_id=scope.request_id)
         return replace(self.caller, screening="off")
+
+    @property
+    def sign(self) -> Sign | None:
+        """What signs drawings, None where they are not signed."""
+        return state_of(self.request).sign
 
     def pseudonym(self, prompt: str) -> str:
         """What stands for a prompt outside the service."""

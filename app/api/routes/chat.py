@@ -78,7 +78,7 @@ class ChatTask:
         provenance = Provenance(
             bundle.manifest.label, bundle.sha256, drawing.seed, self.context.pseudonym(self.turn.text)
         )
-        data = base64.b64encode(render(drawing.pixels, "png", provenance)).decode()
+        data = base64.b64encode(render(drawing.pixels, "png", provenance, self.context.sign)).decode()
         part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"), index=0)
         return self._body(_DRAWN, "stop", drawing.usage, drawing.seed, images=[part])
 

@@ -67,7 +67,7 @@ async def create_pixels(body: PixelsRequest, request: Request) -> Response:
         raise InvalidRequest(f"tokens: every token must lie in 0..{highest}", code="token_range") from error
     pixels = await context.while_connected(context.backend.codec.decode(body.tokens))
     provenance = Provenance(bundle.manifest.label, bundle.sha256)
-    file = await asyncio.to_thread(render, pixels, body.output_format, provenance)
+    file = await asyncio.to_thread(render, pixels, body.output_format, provenance, context.sign)
     return Response(file, media_type=MEDIA_TYPES[body.output_format])
 
 

@@ -85,7 +85,9 @@ class ImagesTask:
         provenance = Provenance(
             bundle.manifest.label, bundle.sha256, drawing.seed, self.context.pseudonym(self.body.prompt)
         )
-        return render(drawing.pixels, output_format, provenance)
+        # What is not finished is no drawing yet, and comes often.
+        sign = self.context.sign if isinstance(drawing, Drawing) else None
+        return render(drawing.pixels, output_format, provenance, sign)
 
     async def _item(self, drawing: Drawing, file: bytes) -> DrawnImage:
         if self.body.response_format == "url":
