@@ -75,7 +75,7 @@ def _statuses() -> str:
         if isinstance(reason, FailureReason):
             rows.append((f"{reason.in_dimse:04X}", f"{reason.in_stow:04X}", "refused", meaning))
         else:
-            rows.append((f"{reason:04X}", f"{reason:04X}", _taken(reason), meaning))
+            rows.append((f"{reason.in_dimse:04X}", f"{reason:04X}", _taken(reason), meaning))
     return table(("C-STORE", "STOW-RS", "", "meaning"), rows)
 
 

@@ -67,7 +67,7 @@ class Header:
     """What is kept of an instance's header. `attributes` is DICOM JSON (PS3.18 F) of the keywords above.
 
     `prefix` are the bytes that make the received bytes a Part 10 file (PS3.10 7.1), empty where they were one. `start`
-    is where the data set begins in the bytes as received.
+    is where the data set begins in the bytes as received. `character_set` is what was put in place of a wrong one.
     """
 
     sop_class_uid: str
@@ -80,6 +80,7 @@ class Header:
     prefix: bytes
     start: int = 0
     warning: WarningReason | None = None
+    character_set: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,11 @@ class WarningReason(IntEnum):
     # Not stored: a later state of the instance has replaced it.
     SUPERSEDED = 0xB0A3
 
+    @property
+    def in_dimse(self) -> int:
+        """The status of a C-STORE response. Some PACS take none but those of PS3.4 Table B.2-1 for a warning."""
+        return int(self if self in (self.COERCED, self.SOP_CLASS_MISMATCH) else self.COERCED)
+
 
 MEANINGS: dict[FailureReason | WarningReason, str] = {
     FailureReason.PROCESSING_FAILURE: "it could not be stored; the log says why",

@@ -41,6 +41,11 @@ def value_bits(dataset: Dataset, raw: np.ndarray, warnings: list[str], *, codest
     return (values >> shift if shift else values), top - shift
 
 
+def has_described_overlays(dataset: Dataset) -> bool:
+    """Whether overlays are kept in the pixels."""
+    return bool(_overlays(dataset))
+
+
 def _overlays(dataset: Dataset) -> list[int]:
     """Bit positions of overlays that are kept in the pixels (PS3.3 C.9.2, retired)."""
     found = []

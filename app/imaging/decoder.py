@@ -55,7 +55,7 @@ def _answer(
                 return wire.BytesReply(), metadata.metadata(stream, data.decode(), limits)
             if kind is wire.Kind.MEANING:
                 stream.seek(0)
-                return likeness.meaning(stream.read(), limits), b""
+                return likeness.meaning(stream.read(), limits)
             if kind in (wire.Kind.TRANSCODE, wire.Kind.BULK):
                 whole = kind is wire.Kind.TRANSCODE
                 pieces = transcode.transcode(stream, limits) if whole else transcode.bulk(stream, data.decode(), limits)

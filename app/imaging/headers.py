@@ -16,7 +16,7 @@ from app.dicom.uids import is_valid_uid
 from app.dicom.walk import OverLimit, Read
 from app.errors import DecodersDead, InputError, Overloaded, TooLarge, Unavailable
 from app.imaging import wire
-from app.imaging.likeness import Meaning
+from app.imaging.likeness import Facts, Meaning, meaning_of
 from app.imaging.sandbox import Sandbox
 from app.settings import ImagingSettings
 
@@ -60,14 +60,14 @@ class Headers:
         """What an instance means, None where that cannot be told. Blocks. Raises NotStorable, OSError."""
         with _opened(file) as (_, descriptor):
             try:
-                found, _ = self._processes().ask(wire.Kind.MEANING, b"", descriptor).result()
+                found, means = self._processes().ask(wire.Kind.MEANING, b"", descriptor).result()
             except InputError:
                 return None
             except (Overloaded, Unavailable, DecodersDead) as error:
                 raise NotStorable(
                     FailureReason.OUT_OF_RESOURCES, "It cannot be compared now; send it again."
                 ) from error
-        return found if isinstance(found, Meaning) else None
+        return meaning_of(found, means) if isinstance(found, Facts) else None
 
     async def metadata(self, file: Path, uri: str) -> bytes:
         """An instance in DICOM JSON, with `uri` for its bulk data.

@@ -3,54 +3,63 @@
 The files are read by a confined process (`meaning`), and what it found is compared by the service (`likeness`).
 """
 
-import contextlib
 import hashlib
+import math
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels import iter_pixels
 
 from app.dicom.likeness import Likeness
 from app.dicom.meaning import attribute_digests
-from app.dicom.values import number_of, text_of
-from app.errors import CxrError, MalformedInput, TooLarge
+from app.dicom.values import text_of
+from app.errors import CxrError, MalformedInput
 from app.imaging import wire
 from app.imaging.instance import parse
-from app.imaging.pixel_module import settle
+from app.imaging.whole_frames import whole_frames
 from app.settings import ImagingSettings
 
-Meaning = wire.MeaningReply
-_SIDE = 32
-# Of the means of 32 x 32 fields, between an image and a lossy copy of it. Radiographs of two patients are below 0.95.
-_LEAST_CORRELATION = 0.99
-# PS3.5 8.2: those that lose, or may. pydicom's JPEG 2000 and HTJ2K that may be either lose where the pixels differ.
+Facts = wire.MeaningReply
+_BLOCK = 8
+# Of means of 8 x 8 pixels, in shares of the grey range that the image uses: the greatest and the mean difference that
+# compression makes. JPEG of quality 10 quantises such a mean to 1/51 of the range; what was drawn or wiped out is more.
+_MOST_DIFFERENCE, _MOST_MEAN_DIFFERENCE = 0.02, 0.005
+_FULL = 65_535
+# PS3.5 8.2: those that lose, or may: of JPEG 2000 and HTJ2K that may be either, they do where the pixels differ.
 _LOSSY = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (*range(50, 57), *range(59, 66), 81, 91, 93, 112, 203))
 
 
-def meaning(data: bytes, limits: ImagingSettings) -> Meaning:
-    """What an instance means. `pixels` is the digest of its decoded frames, None where they cannot be decoded, and
-    `encoded` that of its pixel data as it is; `thumbnail` are the means of 32 x 32 fields of the first frame.
-
-    Raises MalformedInput, TooLarge, MemoryError.
+@dataclass(frozen=True)
+class Meaning:
+    """What an instance means. `facts.pixels` is the digest of its decoded frames, None where they cannot be decoded,
+    and `facts.encoded` that of its pixel data as it is; `means` are those of all fields of 8 x 8 pixels, 0 to 65,535
+    over the range of the stored bits, None where they are too many.
     """
+
+    facts: Facts
+    means: np.ndarray | None = None
+
+
+def meaning(data: bytes, limits: ImagingSettings) -> tuple[Facts, bytes]:
+    """What an instance means, and its means as bytes. Raises MalformedInput, TooLarge, MemoryError."""
     try:
         dataset = parse(data, limits)
-        attributes, lasting = attribute_digests(dataset, little=dataset.original_encoding[1] is not False)
-        pixels, thumbnail = _pixels(dataset)
-        return Meaning(
-            attributes=attributes,
-            lasting=lasting,
-            pixels=pixels,
-            encoded=hashlib.sha256(_encoded(dataset)).hexdigest(),
-            lossy=dataset.file_meta.get("TransferSyntaxUID") in _LOSSY
-            or text_of(dataset, "LossyImageCompression") == "01",
-            thumbnail=thumbnail,
-        )
-    except (CxrError, MemoryError, TooLarge):
+        digests = attribute_digests(dataset, little=dataset.original_encoding[1] is not False)
+        encoded = hashlib.sha256(_encoded(dataset)).hexdigest()
+        lossy = str(dataset.file_meta.get("TransferSyntaxUID")) in _LOSSY
+        lossy = lossy or text_of(dataset, "LossyImageCompression") == "01"
+        pixels, means = _pixels(dataset)
+        return Facts(**asdict(digests), pixels=pixels, encoded=encoded, lossy=lossy), means
+    except (CxrError, MemoryError):
         raise
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise MalformedInput("The DICOM file is damaged or incomplete.", code="damaged_image") from error
+
+
+def meaning_of(facts: Facts, means: bytes) -> Meaning:
+    """What a process has found."""
+    return Meaning(facts, np.frombuffer(means, "<u2") if means else None)
 
 
 def _encoded(dataset: Dataset) -> bytes:
@@ -61,67 +70,72 @@ def _encoded(dataset: Dataset) -> bytes:
     return b""
 
 
-def _pixels(dataset: Dataset) -> tuple[str | None, list[float]]:
-    """Digest of the decoded frames, each with its shape, and the first frame's thumbnail."""
-    digest = hashlib.sha256()
-    thumbnail: list[float] = []
-    # What the attributes mean is read as for a report; where they mean nothing, decoders may still take them.
-    with contextlib.suppress(CxrError):
-        settle(dataset, [])
+def _pixels(dataset: Dataset) -> tuple[str | None, bytes]:
+    """Digest of the decoded frames, each with its shape, and their means."""
+    digest, room = hashlib.sha256(), wire.MOST_BYTES // 2
+    means: list[bytes] = []
     try:
-        for frame in _frames(dataset):
-            if not thumbnail:
-                thumbnail = _thumbnail(frame)
-            digest.update(f"{frame.shape}{frame.dtype.str}".encode())
-            digest.update(np.ascontiguousarray(frame).tobytes())
+        for frame, bits in whole_frames(dataset):
+            kind = "f8" if frame.dtype.kind == "f" else "i8" if frame.dtype.itemsize > 4 else "i4"
+            plain = np.ascontiguousarray(frame, f"<{kind}")
+            digest.update(f"{plain.shape}{kind}".encode())
+            digest.update(plain.tobytes())
+            room -= math.ceil(frame.shape[0] / _BLOCK) * math.ceil(frame.shape[1] / _BLOCK) * 2 * frame[0, 0].size
+            if room > 0 and kind != "f8":
+                means += _means(plain, bits, signed=frame.dtype.kind == "i")
     except MemoryError:
         raise
     except Exception:  # no decoder, or damaged: pydicom raises many kinds
-        return None, []
-    return digest.hexdigest(), thumbnail
+        return None, b""
+    return digest.hexdigest(), b"".join(means) if room > 0 else b""
 
 
-def _frames(dataset: Dataset) -> Iterator[np.ndarray]:
-    """Stored values, those bits alone that belong to a pixel: codecs drop what stands above them (PS3.5 8.1.1)."""
-    bits, high, allocated = (number_of(dataset, name) for name in ("BitsStored", "HighBit", "BitsAllocated"))
-    mask = 2**bits - 1 if 0 < bits == high + 1 < allocated <= 32 else None
-    for frame in iter_pixels(dataset, raw=True):
-        if frame.dtype.kind == "f":
-            yield frame.astype(f"<f{frame.dtype.itemsize}")
-        else:
-            values = frame.astype("<i8") if frame.dtype.itemsize > 4 else frame.astype("<i4")
-            yield values if mask is None else values & mask
+def _means(frame: np.ndarray, bits: int, *, signed: bool) -> Iterator[bytes]:
+    """Means of the fields of a frame, row by row, for each sample."""
+    low = -(1 << (bits - 1)) if signed else 0
+    rows, columns = (np.arange(0, size, _BLOCK) for size in frame.shape[:2])
+    counts = [np.diff([*starts, size]) for starts, size in zip((rows, columns), frame.shape[:2], strict=True)]
+    for sample in np.moveaxis(np.atleast_3d(frame), 2, 0):
+        sums = np.add.reduceat(np.add.reduceat(sample.astype(np.float64), rows, axis=0), columns, axis=1)
+        shares = (sums / np.outer(*counts) - low) / ((1 << bits) - 1)
+        yield np.clip(np.rint(shares * _FULL), 0, _FULL).astype("<u2").tobytes()
 
 
-def _thumbnail(frame: np.ndarray) -> list[float]:
-    grey = frame if frame.ndim == 2 else frame.mean(axis=2)
-    rows, columns = (np.linspace(0, size, _SIDE + 1).astype(int) for size in grey.shape)
-    fields = [
-        float(grey[rows[y] : max(rows[y + 1], rows[y] + 1), columns[x] : max(columns[x + 1], columns[x] + 1)].mean())
-        for y in range(_SIDE)
-        for x in range(_SIDE)
-    ]
-    return fields if np.isfinite(fields).all() else []
-
-
-def likeness(new: Meaning | None, held: Meaning | None) -> Likeness:
-    """How a new file's instance is like that of the held one; None is one that cannot be read."""
-    if new is None or (new.pixels is None and held is not None and held.pixels is not None):
+def likeness(new: Meaning | None, held: Meaning | None, *, put_right: bool = False) -> Likeness:
+    """How a new file's instance is like that of the held one; None is one that cannot be read. `put_right` tells that
+    the character set of the held one was put right here: then what was sent tells, not what it says of itself.
+    """
+    if new is None or (new.facts.pixels is None and held is not None and held.facts.pixels is not None):
         return Likeness.UNREADABLE
     if held is None:
         return Likeness.CHANGED
-    decoded = None not in (new.pixels, held.pixels)
-    same_pixels = new.pixels == held.pixels if decoded else new.encoded == held.encoded
-    if same_pixels and new.attributes == held.attributes:
+    one, other = new.facts, held.facts
+    decoded = None not in (one.pixels, other.pixels)
+    same_pixels = one.pixels == other.pixels if decoded else one.encoded == other.encoded
+    same_sent = one.sent == other.sent and (put_right or one.character_set == other.character_set)
+    if same_pixels and (one.attributes == other.attributes or same_sent):
         return Likeness.SAME
-    if new.lasting != held.lasting or not (new.lossy or held.lossy):
+    if not (one.lossy or other.lossy):
         return Likeness.CHANGED
-    return Likeness.LOSSY if same_pixels or _look_alike(new.thumbnail, held.thumbnail) else Likeness.CHANGED
+    if one.lasting != other.lasting and one.rescaled != other.rescaled:
+        return Likeness.CHANGED
+    if same_pixels or _are_close(new.means, held.means):
+        return Likeness.LOSSY
+    return Likeness.DOUBTFUL if one.lossy and not other.lossy else Likeness.CHANGED
 
 
-def _look_alike(one: list[float], other: list[float]) -> bool:
-    if not one or len(one) != len(other):
+def is_copy_of(new: Meaning | None, state: Meaning) -> bool:
+    """Whether a new file's instance is an older state that is known by its digests alone, or a lossy copy of it."""
+    if new is None:
         return False
-    if np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
-        return bool(np.ptp(one) == np.ptp(other))
-    return bool(np.corrcoef(one, other)[0, 1] >= _LEAST_CORRELATION)
+    one, other = new.facts, state.facts
+    lossy = one.lossy and (one.lasting == other.lasting or one.rescaled == other.rescaled)
+    return lossy or likeness(new, state) is Likeness.SAME
+
+
+def _are_close(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    if one is None or other is None or len(one) != len(other):
+        return False
+    differences = np.abs(one.astype(np.float64) - other)
+    used = max(float(np.ptp(other)), _FULL / 256)
+    return bool(differences.max() <= _MOST_DIFFERENCE * used and differences.mean() <= _MOST_MEAN_DIFFERENCE * used)

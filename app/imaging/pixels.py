@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels import apply_color_lut, convert_color_space
+from pydicom.pixels import apply_color_lut
 from pydicom.uid import UID
 
 from app.dicom.values import items_of, number_of, text_of
@@ -88,11 +88,7 @@ def _rgb(dataset: Dataset, stored: np.ndarray, photometric: str) -> np.ndarray:
             return apply_color_lut(stored, dataset)
         except Exception as error:  # pydicom raises many kinds on damaged palettes
             raise unreadable("The palette of the image is missing or damaged.") from error
-    # pydicom's decoders return RGB for what they decompress; only native YBR stays as stored.
-    native = not UID(dataset.file_meta.TransferSyntaxUID).is_compressed
-    if native and photometric in ("YBR_FULL", "YBR_FULL_422"):
-        return convert_color_space(stored, photometric, "RGB")
-    return stored
+    return stored  # pydicom makes RGB of YBR, compressed or not
 
 
 def _luminance(colour: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ def stored_values(dataset: Dataset, warnings: list[str]) -> tuple[np.ndarray, np
     """
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     _check_length(dataset, syntax)
-    raw = _decoded(dataset, syntax, warnings)
+    raw = all_bits(dataset, syntax, warnings)
     raw = raw.astype(raw.dtype.newbyteorder("="), copy=False)
     if "PixelData" not in dataset or raw.dtype.kind not in "iu":
         return raw, None
@@ -44,8 +44,11 @@ def _check_length(dataset: Dataset, syntax: UID) -> None:
         )
 
 
-def _decoded(dataset: Dataset, syntax: UID, warnings: list[str]) -> np.ndarray:
-    """All bits of the pixels as they are allocated: which of them are the value is found later."""
+def all_bits(dataset: Dataset, syntax: UID, warnings: list[str]) -> np.ndarray:
+    """All bits of the pixels as they are allocated: which of them are the value is found later. Appends to `warnings`.
+
+    Raises UnsupportedMedia, MalformedInput.
+    """
     bits = dataset.get("BitsStored")
     if bits is not None:
         dataset.BitsStored = dataset.BitsAllocated

@@ -94,15 +94,17 @@ class BytesReply(_Strict):
 
 
 class MeaningReply(_Strict):
-    """What an instance means: see `app/imaging/likeness.py`."""
+    """What an instance means: see `app/imaging/likeness.py`; the means of its pixels are what follows."""
 
     reply: Literal["meaning"] = "meaning"
     attributes: Digest
+    sent: Digest
     lasting: Digest
+    rescaled: Digest
+    character_set: _Text
     pixels: Digest | None
     encoded: Digest
     lossy: bool
-    thumbnail: Annotated[list[float], Field(max_length=4_096)]
 
 
 class PieceReply(_Strict):

@@ -60,7 +60,9 @@ class Incoming:
                 detail = "The sender's character set is not put right in deflated data sets; send it uncompressed."
                 raise NotStorable(FailureReason.TRANSFER_SYNTAX, detail) from error
         found = headers.read(self.file, opening)
-        return replace(found, warning=found.warning or WarningReason.COERCED) if coerced else found
+        if not coerced:
+            return found
+        return replace(found, warning=found.warning or WarningReason.COERCED, character_set=self.character_set)
 
 
 @dataclass(frozen=True)

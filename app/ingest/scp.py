@@ -189,7 +189,7 @@ class StorageScp:
         log_receipts([receipt], source="dimse", ae=sender)
         if receipt.failure is not None:
             return _answer(receipt.failure.in_dimse, receipt.detail)
-        return 0x0000 if receipt.warning is None else _answer(receipt.warning, receipt.detail)
+        return 0x0000 if receipt.warning is None else _answer(receipt.warning.in_dimse, receipt.detail)
 
     def _received(self, event: Any) -> Receipt:
         data_set = event.request.DataSet

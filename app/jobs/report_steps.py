@@ -23,7 +23,7 @@ from app.inference.priority import PriorityGate
 from app.ingest.study_tokens import StudyTokens
 from app.jobs import documents, selection
 from app.jobs.patients import check_one_patient
-from app.jobs.same_report import reads_the_same, report_key
+from app.jobs.same_report import reads_the_same, report_key, report_seed
 from app.jobs.steps import JobFailed, retry_transient
 from app.security.audit import AuditLog, Kind
 from app.settings import StudySettings
@@ -147,8 +147,9 @@ class ReportSteps:
 
         async def generate(backend: Backend) -> StoredReport:
             key = report_key(job, image, backend.bundle.sha256)
-            # The seed follows from the key: a step that runs again writes the same report.
-            options = Options(seed=int(key[:8], 16) % 2**31, caller=Caller(priority=BACKGROUND))
+            # Not random: a step that runs again writes the same report.
+            seed = report_seed(job, image, backend.bundle.sha256)
+            options = Options(seed=seed, caller=Caller(priority=BACKGROUND))
             text = await pipelines.report_on(backend, image.codes, options)
             self._tokens.settle(run.job_id, text.usage.prompt_tokens + text.usage.completion_tokens, run.number)
             named = sections(text.text)
@@ -176,7 +177,8 @@ class ReportSteps:
         report = job.report
         assert report is not None
         previous = await self._jobs.previous_revisions(job)
-        same = next((other for other in previous if reads_the_same(other, job)), None)
+        # The latest stands, or none: what was replaced in between is not to be the newest document of the study.
+        same = previous[0] if previous and reads_the_same(previous[0], job) else None
         if same is not None:
             reason = Reason("unchanged", f"The report of revision {same.revision} stands.")
             await self._jobs.move(run, JobState.DONE, report=same.report, documents=same.documents, reason=reason)

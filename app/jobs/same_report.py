@@ -6,8 +6,20 @@ from app.store.records import Job, ReadImage
 
 
 def report_key(job: Job, image: ReadImage, bundle_sha256: str) -> str:
-    """Idempotency key of a report: study, image as it is now, and bundle."""
-    parts = (job.study_uid, image.sop_instance_uid, image.data_set_sha256, bundle_sha256)
+    """Idempotency key of a report: study, revision, image as it is now, and bundle.
+
+    An image that was replaced may come back as it was: its report is then another one, which succeeds the one between.
+    """
+    return _digest(job.study_uid, str(job.revision), image.sop_instance_uid, image.data_set_sha256, bundle_sha256)
+
+
+def report_seed(job: Job, image: ReadImage, bundle_sha256: str) -> int:
+    """The seed of a report, so that the same bundle says the same of the same image."""
+    digest = _digest(job.study_uid, image.sop_instance_uid, image.data_set_sha256, bundle_sha256)
+    return int(digest[:8], 16) % 2**31
+
+
+def _digest(*parts: str) -> str:
     return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
 

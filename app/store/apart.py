@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.dicom.attributes import whole_of
 from app.dicom.patient import Patient
 from app.dicom.status import Receipt, WarningReason
-from app.settings import DEFAULT_TENANT
+from app.settings import DEFAULT_TENANT, OnChange
 from app.store.arrivals import Arrival, is_ours, receipt_of
 from app.store.owners import Owner
 from app.store.records import Apart
@@ -75,7 +75,10 @@ def receipt_of_apart(arrival: Arrival, reason: Apart) -> Receipt:
 class Foreign:
     """Tells arrivals that are to be kept apart, by the studies that there are and those that this batch begins."""
 
-    def __init__(self, connection: sa.Connection, arrivals: Sequence[Arrival], rows: Sequence[Any]) -> None:
+    def __init__(
+        self, connection: sa.Connection, arrivals: Sequence[Arrival], rows: Sequence[Any], policy: OnChange
+    ) -> None:
+        self._policy = policy
         named = {arrival.header.study_instance_uid for arrival in arrivals}
         self._holders = holders_of(connection, named | {row.study_uid for row in rows})
         self._rows = {row.sop_instance_uid: row for row in rows}
@@ -91,6 +94,9 @@ class Foreign:
             refused = holder.refuses(arrival.owner, arrival.patient) if holder else None
             if refused is Apart.OTHER_TENANT:
                 return refused
+            mine = row.origin == "input" and row.study_uid == arrival.header.study_instance_uid
+            if refused is not None and self._policy == "replace" and mine:
+                return None  # a patient's merge comes from the PACS, whoever sent the instance first
             if refused is not None and row.sha256 != arrival.sha256:
                 return Apart.UID_TAKEN
         holder = self._holders.get(arrival.header.study_instance_uid)

@@ -1,7 +1,8 @@
 """What arrives: an instance whose file is durable, and the receipt of what becomes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.dicom.attributes import whole_of
 from app.dicom.equipment import MANUFACTURER
@@ -11,26 +12,31 @@ from app.dicom.patient import Patient
 from app.dicom.status import FailureReason, Receipt, WarningReason
 from app.store.integrity import Held
 from app.store.owners import NOBODY, Owner
+from app.store.records import States
 
 
 @dataclass(frozen=True)
 class Compared:
     """How an arrival is like what was held under its UID with the digest `sha256`. `was_whole` tells whether that could
-    be read: its file `file` may be damaged or gone, or removed (None).
+    be read: its file `file` may be damaged or gone, or removed (None). `facts` are what it meant.
     """
 
     sha256: str
     likeness: Likeness
     was_whole: bool = True
     file: str | None = None
+    facts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class ToCompare:
-    """What an arrival has to be compared with before it can be recorded: what is held, and what that has replaced."""
+    """What an arrival has to be compared with before it can be recorded: what is held, whether its character set was
+    put right here, and what is known of its states.
+    """
 
     held: Held
-    earlier: Sequence[Held]
+    put_right: bool
+    states: States
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Arrival:
     owner: Owner = NOBODY
     trace: str | None = None
     compared: Compared | None = None
+    character_set: str | None = None
 
     @property
     def patient(self) -> Patient:

@@ -104,6 +104,11 @@ def _kept(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"CREATE INDEX ix_cxr_kept_{column} ON cxr_kept ({column})")
 
 
+def _states(connection: sa.Connection) -> None:
+    for column in ("character_set VARCHAR(64)", "states JSON"):
+        connection.exec_driver_sql(f"ALTER TABLE cxr_instances ADD COLUMN {column}")
+
+
 @dataclass(frozen=True)
 class Migration:
     """One step from a version of the schema to the next."""
@@ -121,6 +126,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("head of the audit log", _audit_heads),
     Migration("workflows of the first release as JSON", rewrite_workflows),
     Migration("answers that are kept for a while", _kept),
+    Migration("states of instances", _states),
 )
 
 

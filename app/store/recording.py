@@ -65,7 +65,7 @@ def record(
         raise NotLookedAt(unknown)
     known = _known(rows)
     lost = {*lost, *known.removed}
-    foreign = Foreign(connection, arrivals, rows)
+    foreign = Foreign(connection, arrivals, rows, policy)
     fresh: list[Arrival] = []
     kept_apart: list[tuple[Arrival, Apart]] = []
     changes = Changes(connection, policy, arrivals)
@@ -83,6 +83,10 @@ def record(
         if held != arrival.sha256 and not (is_ours(arrival.header) and uid not in known.received):
             if arrival.compared is None or arrival.compared.sha256 != held:
                 outcomes.append((changes.to_compare(uid), False))
+            elif arrival.compared.likeness is Likeness.SAME and uid in known.removed:
+                known[uid] = arrival.sha256
+                fresh.append(arrival)
+                outcomes.append((receipt_of(arrival), True))
             elif arrival.compared.likeness in (Likeness.SAME, Likeness.LOSSY, Likeness.EARLIER):
                 outcomes.append((receipt_of(arrival), False))
             elif refusal := changes.refusal(arrival):
@@ -108,10 +112,11 @@ def record(
             if one.header.sop_instance_uid not in known.held - changes.replaced
         }
         open_jobs, opened = _join_studies(database, connection, fresh, new, changes, now, enqueue)
-        for arrival in fresh:
-            if (uid := arrival.header.sop_instance_uid) in known.held:
-                connection.execute(sa.delete(instances).where(instances.c.sop_instance_uid == uid))
-        connection.execute(sa.insert(instances), [_row(arrival, open_jobs, now) for arrival in fresh])
+        replacing = [one.header.sop_instance_uid for one in fresh if one.header.sop_instance_uid in known.held]
+        states = changes.states(replacing)
+        if replacing:
+            connection.execute(sa.delete(instances).where(instances.c.sop_instance_uid.in_(replacing)))
+        connection.execute(sa.insert(instances), [_row(arrival, open_jobs, states, now) for arrival in fresh])
         outcomes = [
             (replace(receipt, opened=opened.get(arrival.file)) if isinstance(receipt, Receipt) else receipt, kept)
             for arrival, (receipt, kept) in zip(arrivals, outcomes, strict=True)
@@ -166,7 +171,8 @@ def _join_studies(
     query = sa.select(studies).where(studies.c.study_uid.in_(sorted(first))).order_by(studies.c.study_uid)
     locked = connection.execute(query.with_for_update()).all()
     holders = {study.study_uid: Holder.from_row(study) for study in locked}
-    if any(holders[one.header.study_instance_uid].refuses(one.owner, one.patient) for one in fresh):
+    joining = [one for one in fresh if one.header.sop_instance_uid not in changes.replaced]
+    if any(holders[one.header.study_instance_uid].refuses(one.owner, one.patient) for one in joining):
         raise HeldByAnother
     if not changes.are_current():
         raise HeldByAnother
@@ -204,11 +210,13 @@ def _done(connection: sa.Connection, uids: Sequence[str]) -> set[str]:
     return set(connection.execute(wanted).scalars()) if uids else set()
 
 
-def _row(arrival: Arrival, open_jobs: dict[str, str | None], now: float) -> dict[str, Any]:
+def _row(arrival: Arrival, open_jobs: dict[str, str | None], states: dict[str, Any], now: float) -> dict[str, Any]:
     return {
         **instance_row(arrival.header, arrival.file, arrival.sha256, arrival.bytes),
         "origin": "ours" if is_ours(arrival.header) else "input",
         "sender": arrival.sender[:64],
         "job": open_jobs[arrival.header.study_instance_uid],
         "received": now,
+        "character_set": arrival.header.character_set,
+        "states": states.get(arrival.header.sop_instance_uid),
     }

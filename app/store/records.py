@@ -195,6 +195,16 @@ class HeldInstance:
     received: float
 
 
+@dataclass(frozen=True)
+class States(Record):
+    """What is known of an instance's states, as `app/imaging/likeness.py` tells them: of those that it has replaced,
+    and of the present one once its file is removed.
+    """
+
+    earlier: Sequence[Mapping[str, Any]] = ()
+    removed: Mapping[str, Any] | None = None
+
+
 class Apart(StrEnum):
     """Why an instance was kept apart. The values are names in the database, in logs and in metrics."""
 

@@ -6,6 +6,7 @@ repeats it is not to undo a correction.
 
 import uuid
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from app.dicom.patient import Patient
 from app.settings import OnChange
 from app.store.arrivals import Arrival, ToCompare
 from app.store.owners import Owner
-from app.store.records import Apart
+from app.store.records import Apart, States
 from app.store.rows import STUDY_TAGS, study_row
 from app.store.spool import Spool
 from app.store.tables import apart, instances, studies
@@ -27,8 +28,10 @@ _OTHER_PATIENT = "The UID is held already, for another patient."
 _UNREADABLE = "The UID is held already, and this cannot be compared with it."
 # What a study says of its patient and of itself, by the columns that follow from its attributes.
 _DESCRIBED = ("patient_id", "patient_name", "study_date", "accession_number", "attributes")
-# Earlier states that an arrival is compared with: each costs the decoding of an image.
-_MOST_EARLIER = 4
+_DOUBTFUL = "The UID is held already, and this is lossy and differs more than a copy does."
+_REFUSED = {Likeness.UNREADABLE: _UNREADABLE, Likeness.DOUBTFUL: _DOUBTFUL}
+# States that are remembered: digests of some hundred bytes each.
+_MOST_STATES = 64
 
 
 class Changes:
@@ -47,16 +50,14 @@ class Changes:
         row = self._connection.execute(sa.select(instances).where(instances.c.sop_instance_uid == uid)).one_or_none()
         if row is None or uid in self._replaced:
             return None
-        mine = (apart.c.sop_instance_uid == uid, apart.c.reason == Apart.REPLACED)
-        earlier = sa.select(apart).where(*mine).order_by(apart.c.received.desc()).limit(_MOST_EARLIER)
-        return ToCompare(row, self._connection.execute(earlier).all())
+        return ToCompare(row, row.character_set is not None, States.from_json(row.states or {}))
 
     def refusal(self, arrival: Arrival) -> str | None:
         """Why an arrival that is another state of what is held may not take its place; None where it may."""
         row = self._rows.get(arrival.header.sop_instance_uid)
         likeness = arrival.compared.likeness if arrival.compared else Likeness.CHANGED
-        if likeness is Likeness.UNREADABLE:
-            return _UNREADABLE
+        if likeness in _REFUSED:
+            return _REFUSED[likeness]
         if row is None or row.origin == "result" or self._policy == "keep":
             return _OTHER_CONTENT
         if row.study_uid != arrival.header.study_instance_uid:
@@ -70,6 +71,23 @@ class Changes:
     def replace(self, arrival: Arrival) -> None:
         """Let an arrival take the place of what is held."""
         self._replaced[arrival.header.sop_instance_uid] = arrival
+
+    def states(self, uids: Sequence[str]) -> dict[str, Any]:
+        """What is to be remembered of the states of instances that take a place, as their column holds it."""
+        if not uids:
+            return {}
+        query = sa.select(instances.c.sop_instance_uid, instances.c.states).where(
+            instances.c.sop_instance_uid.in_(uids)
+        )
+        found = {}
+        for row in self._connection.execute(query):
+            earlier = list(States.from_json(row.states or {}).earlier)
+            arrival = self._replaced.get(row.sop_instance_uid)
+            if arrival is not None and arrival.compared is not None and arrival.compared.facts is not None:
+                earlier.append(arrival.compared.facts)
+            if earlier:
+                found[row.sop_instance_uid] = asdict(States(earlier[-_MOST_STATES:]))
+        return found
 
     @property
     def replaced(self) -> Set[str]:

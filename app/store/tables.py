@@ -43,6 +43,9 @@ instances = sa.Table(
     sa.Column("sender", sa.String(64), nullable=False),
     sa.Column("job", sa.String(64), index=True),
     sa.Column("received", sa.Float, nullable=False),
+    # What the service put in place of a wrong Specific Character Set.
+    sa.Column("character_set", sa.String(64)),
+    sa.Column("states", sa.JSON),  # records.States
 )
 
 # One row an instance that was taken and is kept apart (records.Apart): no study, search or report knows of it.

@@ -57,6 +57,8 @@ def forget_migration(connection: sa.Connection) -> None:
     connection.exec_driver_sql(f"DELETE FROM cxr_schema WHERE version >= ({mine})")
     # What later migrations made.
     connection.exec_driver_sql("DROP TABLE cxr_kept")
+    for column in ("character_set", "states"):
+        connection.exec_driver_sql(f"ALTER TABLE cxr_instances DROP COLUMN {column}")
 
 
 def _older(name: str, text: str) -> str:

@@ -14,7 +14,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
-from app.dicom.meaning import attribute_digests
+from app.dicom.meaning import Digests, attribute_digests
 from app.third_parties import set_up_pydicom
 from tests.support.studies import instance, parsed
 
@@ -91,7 +91,7 @@ def encoded(dataset: Dataset, *, implicit: bool = False, little: bool = True) ->
 def digest(data: bytes, *, implicit: bool = False, little: bool = True) -> str:
     """What elements mean."""
     dataset = read_dataset(io.BytesIO(data), implicit, little)
-    return attribute_digests(dataset, little=little)[0]
+    return attribute_digests(dataset, little=little).attributes
 
 
 def digest_of(dataset: Dataset) -> str:
@@ -212,15 +212,114 @@ def test_values_that_move_between_elements_or_items_mean_something_else(expected
     assert digest_of(one) != digest_of(other)
 
 
-def test_what_lossy_compression_states_of_itself_is_left_out_of_the_second_digest() -> None:
+def digests(**attributes: Any) -> Digests:
+    """The digests of the full data set with other attributes."""
+    dataset = full()
+    dataset.ImageType, dataset.WindowCenter = ["ORIGINAL", "PRIMARY"], "2048"
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    return attribute_digests(parsed_again(dataset), little=True)
+
+
+def test_what_lossy_compression_states_and_changes_is_left_out_of_the_other_digests() -> None:
+    one = digests()
+    stated = digests(
+        LossyImageCompression="01", LossyImageCompressionRatio="10", ImageType=["DERIVED", "PRIMARY"],
+        DerivationDescription="compressed",
+    )  # fmt: skip
+    assert (stated.attributes != one.attributes, stated.lasting, stated.rescaled) == (True, one.lasting, one.rescaled)
+    scaled = digests(BitsAllocated=8, BitsStored=8, HighBit=7, WindowCenter="128", RescaleSlope="1", RescaleIntercept=0)
+    assert (scaled.lasting != one.lasting, scaled.rescaled) == (True, one.rescaled)
+    for other in (
+        {"PatientName": "Somebody^Else"},
+        {"ImageType": ["DERIVED", "SECONDARY"]},
+        {"PhotometricInterpretation": "MONOCHROME2"},
+        {"PixelRepresentation": 1},
+        {"Rows": 7},
+    ):
+        changed = digests(**other)
+        assert (changed.lasting != one.lasting, changed.rescaled != one.rescaled) == (True, True), other
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    ["InstanceCoercionDateTime", "DerivationDescription", "StorageMediaFileSetID", "RetrieveAETitle"],
+)
+def test_what_the_hands_of_a_copy_note_is_none_of_it(expected: str, keyword: str) -> None:
+    dataset = full()
+    setattr(dataset, keyword, "20260101101500" if keyword.endswith("Time") else "NOTED")
+    assert digest_of(dataset) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("101500", "101500.000000"), ("1015", "10:15"), ("101500.5", "101500.500")], ids=str
+)
+def test_times_and_dates_of_another_form_are_the_same(one: str, other: str) -> None:
+    found = [full(), full()]
+    found[0].AcquisitionTime, found[1].AcquisitionTime = one, other
+    found[0].AcquisitionDate, found[1].AcquisitionDate = "20260101", "2026.01.01"
+    assert digest_of(found[0]) == digest_of(found[1])
+
+
+@pytest.mark.parametrize(
+    ("vr", "one", "other"),
+    [
+        ("US", 0, 32), ("US", 0, 8192), ("US", 32, 0x2020), ("UL", 1, 8193), ("SS", [1, 0], [1]),
+        ("OB", b"\1\0", b"\1\x20"), ("FL", 0.0, None), ("LO", "a", "b"), ("DS", "1_00", "100"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("implicit", [False, True], ids=["explicit", "implicit"])
+def test_private_values_that_differ_in_bytes_that_look_like_padding_differ(
+    vr: str, one: Any, other: Any, implicit: bool
+) -> None:
+    found = []
+    for value in (one, other):
+        dataset = full()
+        if value is not None:
+            dataset.private_block(0x0029, "MAKER").add_new(0x10, vr, value)
+        found.append(digest(encoded(dataset, implicit=implicit), implicit=implicit))
+    assert found[0] != found[1]
+
+
+CASES = {
+    "Latin-1 under UTF-8": ("ISO_IR 192", "Müller".encode("latin-1"), "Möller".encode("latin-1")),
+    "GBK under UTF-8": ("ISO_IR 192", "张三".encode("gbk"), "李四".encode("gbk")),
+    "broken GB18030": ("GB18030", b"A\xff\xffB", b"A\xff\xfeB"),
+    "Latin-1 under none": ("", "Müller".encode("latin-1"), "Möller".encode("latin-1")),
+}
+
+
+@pytest.mark.parametrize("vr", ["PN", "LO"])
+@pytest.mark.parametrize(("terms", "one", "other"), CASES.values(), ids=CASES)
+def test_texts_that_cannot_be_decoded_differ_by_their_bytes(vr: str, terms: str, one: bytes, other: bytes) -> None:
+    tag = {"PN": (0x0010, 0x0010), "LO": (0x0008, 0x0080)}[vr]
+
+    def with_value(value: bytes) -> bytes:
+        value += b" " * (len(value) % 2)
+        head = struct.pack("<HH2sH", 0x0008, 0x0005, b"CS", len(terms)) + terms.encode()
+        return head + struct.pack("<HH2sH", *tag, vr.encode(), len(value)) + value
+
+    assert digest(with_value(one)) != digest(with_value(other))
+    assert digest(with_value(one)) == digest(with_value(one + b"  "))
+
+
+def test_what_was_sent_is_the_same_whatever_the_character_set_says_of_it() -> None:
+    one = full()
+    one.PatientName = "Müller^Jörg"
+    elements = encoded(one)
+    other = elements.replace(b"ISO_IR 100", b"ISO_IR 192")
+    found = [attribute_digests(read_dataset(io.BytesIO(data), False, True), little=True) for data in (elements, other)]
+    assert found[0].sent == found[1].sent
+    assert found[0].attributes != found[1].attributes
+    assert [one.character_set for one in found] == ["ISO_IR 100", "ISO_IR 192"]
+
+
+def test_a_character_set_that_was_changed_with_private_texts_means_the_same() -> None:
     one, other = full(), full()
-    other.LossyImageCompression, other.LossyImageCompressionRatio = "01", "10"
-    other.ImageType, other.BitsStored, other.DerivationDescription = ["DERIVED", "PRIMARY"], 8, "compressed"
-    digests = [attribute_digests(parsed_again(dataset), little=True) for dataset in (one, other)]
-    assert digests[0][0] != digests[1][0]
-    assert digests[0][1] == digests[1][1]
-    other.PatientName = "Somebody^Else"
-    assert attribute_digests(parsed_again(other), little=True)[1] != digests[0][1]
+    for dataset in (one, other):
+        dataset.private_block(0x0029, "MAKER").add_new(0x10, "LO", "Müller")
+    other.SpecificCharacterSet = "ISO_IR 192"
+    assert digest_of(one) == digest_of(other)
 
 
 def parsed_again(dataset: Dataset) -> Dataset:

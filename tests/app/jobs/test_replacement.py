@@ -114,3 +114,22 @@ async def test_a_revision_that_reads_the_same_state_of_the_image_leaves_the_repo
     await stow(pacs.client, buffer.getvalue())
     second = await finished(pacs.client, study, revision=2)
     assert (second["reason"]["code"], second["documents"]) == ("unchanged", first["documents"])
+
+
+async def test_a_correction_that_is_taken_back_gets_a_report_of_its_own(pacs: Service) -> None:
+    right, wrong = states({"AccessionNumber": "RIGHT"}, {"AccessionNumber": "WRONG"})
+    study, sop = parsed(right).StudyInstanceUID, parsed(right).SOPInstanceUID
+    for data in (right, wrong):
+        await stow(pacs.client, data)
+        job = await finished(pacs.client, study, revision=1 if data is right else 2)
+    between = await document(pacs, job, study)
+    place = f"/dicom-web/studies/{study}/series/{parsed(right).SeriesInstanceUID}/instances/{sop}"
+    assert (await pacs.client.delete(place)).status_code == 204
+    await stow(pacs.client, right)
+    third = await finished(pacs.client, study, revision=3)
+    assert third["reason"] is None
+    new = await document(pacs, third, study)
+    assert new.AccessionNumber == "RIGHT"
+    (predecessor,) = new.PredecessorDocumentsSequence
+    named = predecessor.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert named == between.SOPInstanceUID

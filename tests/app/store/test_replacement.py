@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from pydicom.uid import (
-    ImplicitVRLittleEndian,
     JPEGLSLossless,
     generate_uid,
 )
@@ -18,8 +17,9 @@ from app.settings import OnChange
 from app.store.erasure import Erased, Target, erase_study
 from app.store.owners import Owner
 from app.store.records import Apart
+from app.store.tables import apart as apart_table
 from app.store.tables import instances
-from tests.app.ingest.test_transfer_syntaxes import written
+from tests.app.ingest.test_transfer_syntaxes import WRITTEN, written
 from tests.support.ingest import Held
 from tests.support.states import apart, changed, finish_jobs, rows, states, study
 from tests.support.studies import damaged, instance, parsed
@@ -107,15 +107,19 @@ def test_a_correction_joins_a_revision_that_is_open(held: Held) -> None:
 
 
 def test_an_older_state_that_is_sent_again_undoes_no_correction(held: Held) -> None:
-    first, second, third = states({}, {"ViewPosition": "PA"}, {"ViewPosition": "LL"})
-    for data in (first, second, third):
+    first, second, *more, last = states({}, *({"AccessionNumber": f"A{number}"} for number in range(8)))
+    for data in (first, second, *more, last):
         held.accept(data)
-    for data in (first, second, written(ImplicitVRLittleEndian, first), written(JPEGLSLossless, second)):
+    # However it is encoded, also as a lossy copy, and when what it was is kept no longer.
+    again = [first, second, *(written(syntax, first) for syntax in WRITTEN), written(JPEGLSLossless, second)]
+    for number, data in enumerate(again):
+        if number == 3:
+            with held.database.transaction() as connection:
+                connection.execute(sa.delete(apart_table))
         receipt = held.accept(data)
         assert (receipt.failure, receipt.warning) == (None, WarningReason.SUPERSEDED)
         assert (receipt.outcome, bool(receipt.detail)) == ("superseded", True)
-    assert held.spool.path(rows(held)[0].file).read_bytes() == third
-    assert len(apart(held)) == 2
+    assert held.spool.path(rows(held)[0].file).read_bytes() == last
 
 
 @pytest.mark.parametrize(
@@ -158,6 +162,18 @@ def test_a_correction_may_come_from_another_sender_of_the_tenant_who_shows_that_
     assert held.accept(other, owner=RED_TOO).outcome == "kept_apart"
     assert held.accept(after, owner=Owner("key:9", "blue")).outcome == "kept_apart"
     assert held.spool.path(rows(held)[0].file).read_bytes() == after
+
+
+def test_a_merge_of_patients_that_another_sender_of_the_tenant_sends_is_followed_where_that_is_set(policy: Any) -> None:
+    held = policy("replace")
+    before, after = states({"PatientID": "ANN-1"}, {"PatientID": "ANN-2", "PatientName": "Merged^Ann"})
+    held.accept(before, owner=RED)
+    assert held.accept(after, owner=Owner("key:9", "blue")).outcome == "kept_apart"
+    assert held.accept(after, owner=RED_TOO).outcome == "replaced"
+    assert study(held).patient_id == "ANN-2"
+    # Another instance of another patient is still kept apart.
+    other = instance(StudyInstanceUID=parsed(before).StudyInstanceUID, PatientID="ANN-3")
+    assert held.accept(other, owner=RED_TOO).outcome == "kept_apart"
 
 
 def test_what_cannot_be_decoded_replaces_nothing_and_is_replaced_by_what_can(held: Held) -> None:
