@@ -9,94 +9,11 @@ import pydicom
 import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
 from app.dicom.meaning import Digests, attribute_digests
-from app.third_parties import set_up_pydicom
-from tests.support.studies import instance, parsed
-
-set_up_pydicom()
-
-# A value of every VR, by a public attribute (PS3.6) that has it, and another value.
-VALUES: dict[str, tuple[str, Any, Any]] = {
-    "AE": ("ScheduledStationAETitle", "AET", "AET2"),
-    "AS": ("PatientAge", "030Y", "031Y"),
-    "AT": ("FrameIncrementPointer", 0x00181063, 0x00181065),
-    "CS": ("BodyPartExamined", "CHEST", "ABDOMEN"),
-    "DA": ("AcquisitionDate", "20260101", "20260102"),
-    "DS": ("PixelSpacing", ["0.143", "0.143"], ["0.143", "0.144"]),
-    "DT": ("AcquisitionDateTime", "20260101101500", "20260101101501"),
-    "FD": ("WaterEquivalentDiameter", 1.5, 1.25),
-    "FL": ("ExaminedBodyThickness", 2.5, 2.25),
-    "IS": ("ExposureTime", "12", "13"),
-    "LO": ("InstitutionName", "Praxis Müller", "Praxis Muller"),
-    "LT": ("PatientComments", "line 1\r\nline 2", "line 1\nline 2"),
-    "OB": ("ICCProfile", b"\1\2\3\4", b"\1\2\3\5"),
-    "OD": ("DoublePointCoordinatesData", struct.pack("<2d", 1, 2), struct.pack("<2d", 2, 1)),
-    "OF": ("FloatingPointValues", struct.pack("<2f", 1, 2), struct.pack("<2f", 2, 1)),
-    "OL": ("SelectorOLValue", struct.pack("<2L", 1, 2), struct.pack("<2L", 2, 1)),
-    "OV": ("SelectorOVValue", struct.pack("<2Q", 1, 2), struct.pack("<2Q", 2, 1)),
-    "OW": ("RedPaletteColorLookupTableData", b"\1\2\3\4", b"\2\1\4\3"),
-    "PN": ("ReferringPhysicianName", "Müller^Ann", "Müller^Anna"),
-    "SH": ("AccessionNumber", "A-1", "A-2"),
-    "SL": ("ReferencePixelX0", -70_000, -70_001),
-    "SS": ("TagAngleSecondAxis", -3, -4),
-    "ST": ("InstitutionAddress", "one", "two"),
-    "TM": ("AcquisitionTime", "101500", "101501"),
-    "UC": ("LongCodeValue", "x" * 100, "y" * 100),
-    "UI": ("FrameOfReferenceUID", "1.2.3", "1.2.4"),
-    "UL": ("RegionFlags", 70_000, 70_001),
-    "UR": ("RetrieveURI", "http://a", "http://b"),
-    "US": ("PregnancyStatus", 1, 2),
-    "SV": ("SelectorSVValue", -(2**40), -(2**41)),
-    "UV": ("TotalNumberOfStudyRecords", 2**40, 2**41),
-    "UT": ("TextValue", "free text", "Free text"),
-}
-
-
-_BASE = instance(SpecificCharacterSet="ISO_IR 100", PixelPaddingValue=60_000)
-
-
-def full() -> Dataset:
-    """A data set with all of them, at the top and in a sequence, and private elements."""
-    dataset = parsed(_BASE)
-    del dataset.PixelData, dataset.file_meta
-    item = Dataset()
-    for keyword, value, _ in VALUES.values():
-        for one in (dataset, item):
-            setattr(one, keyword, value)
-    dataset.RequestAttributesSequence = Sequence([item, Dataset()])
-    block = dataset.private_block(0x0029, "MAKER", create=True)
-    block.add_new(0x01, "LO", "odd text")
-    block.add_new(0x02, "US", 513)
-    block.add_new(0x03, "OB", b"\1\2\3\4")
-    inner = Dataset()
-    inner.PatientID, inner.Rows = "P", 513
-    block.add_new(0x04, "SQ", Sequence([inner]))
-    return dataset
-
-
-def encoded(dataset: Dataset, *, implicit: bool = False, little: bool = True) -> bytes:
-    """A data set's elements."""
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = implicit, little
-    # A copy that knows of no other encoding.
-    write_dataset(buffer, dataset, "iso8859")
-    return bytes(buffer.getvalue())
-
-
-def digest(data: bytes, *, implicit: bool = False, little: bool = True) -> str:
-    """What elements mean."""
-    dataset = read_dataset(io.BytesIO(data), implicit, little)
-    return attribute_digests(dataset, little=little).attributes
-
-
-def digest_of(dataset: Dataset) -> str:
-    """The same of a data set."""
-    return digest(encoded(dataset))
+from tests.support.values import VALUES, digest, digest_of, encoded, full, parsed_again
 
 
 @pytest.fixture(scope="module")
@@ -181,37 +98,6 @@ def test_a_number_whose_sign_is_stated_otherwise_means_the_same() -> None:
     assert digest_of(unsigned) == digest_of(signed)
 
 
-@pytest.mark.parametrize("nested", [False, True], ids=["top", "item"])
-@pytest.mark.parametrize("vr", VALUES)
-def test_another_value_means_something_else(expected: str, vr: str, nested: bool) -> None:
-    keyword, _, other = VALUES[vr]
-    for change in (lambda one: setattr(one, keyword, other), lambda one: delattr(one, keyword)):
-        dataset = full()
-        change(dataset.RequestAttributesSequence[0] if nested else dataset)
-        assert digest_of(dataset) != expected
-
-
-@pytest.mark.parametrize("element", [0x01, 0x02, 0x03, 0x04])
-def test_another_private_value_means_something_else(expected: str, element: int) -> None:
-    other: dict[int, Any] = {1: "Odd text", 2: 514, 3: b"\1\2\3\5", 4: Sequence([Dataset()])}
-    dataset = full()
-    dataset[0x00291000 + element].value = other[element]
-    assert digest_of(dataset) != expected
-
-
-def test_values_that_move_between_elements_or_items_mean_something_else(expected: str) -> None:
-    dataset = full()
-    dataset.RequestAttributesSequence = Sequence(list(dataset.RequestAttributesSequence)[::-1])
-    assert digest_of(dataset) != expected
-    dataset = full()
-    del dataset.RequestAttributesSequence[1]
-    assert digest_of(dataset) != expected
-    one, other = full(), full()
-    one.InstitutionName, one.StationName = "AB", "C"
-    other.InstitutionName, other.StationName = "A", "BC"
-    assert digest_of(one) != digest_of(other)
-
-
 def digests(**attributes: Any) -> Digests:
     """The digests of the full data set with other attributes."""
     dataset = full()
@@ -261,48 +147,6 @@ def test_times_and_dates_of_another_form_are_the_same(one: str, other: str) -> N
     assert digest_of(found[0]) == digest_of(found[1])
 
 
-@pytest.mark.parametrize(
-    ("vr", "one", "other"),
-    [
-        ("US", 0, 32), ("US", 0, 8192), ("US", 32, 0x2020), ("UL", 1, 8193), ("SS", [1, 0], [1]),
-        ("OB", b"\1\0", b"\1\x20"), ("FL", 0.0, None), ("LO", "a", "b"), ("DS", "1_00", "100"),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("implicit", [False, True], ids=["explicit", "implicit"])
-def test_private_values_that_differ_in_bytes_that_look_like_padding_differ(
-    vr: str, one: Any, other: Any, implicit: bool
-) -> None:
-    found = []
-    for value in (one, other):
-        dataset = full()
-        if value is not None:
-            dataset.private_block(0x0029, "MAKER").add_new(0x10, vr, value)
-        found.append(digest(encoded(dataset, implicit=implicit), implicit=implicit))
-    assert found[0] != found[1]
-
-
-CASES = {
-    "Latin-1 under UTF-8": ("ISO_IR 192", "Müller".encode("latin-1"), "Möller".encode("latin-1")),
-    "GBK under UTF-8": ("ISO_IR 192", "张三".encode("gbk"), "李四".encode("gbk")),
-    "broken GB18030": ("GB18030", b"A\xff\xffB", b"A\xff\xfeB"),
-    "Latin-1 under none": ("", "Müller".encode("latin-1"), "Möller".encode("latin-1")),
-}
-
-
-@pytest.mark.parametrize("vr", ["PN", "LO"])
-@pytest.mark.parametrize(("terms", "one", "other"), CASES.values(), ids=CASES)
-def test_texts_that_cannot_be_decoded_differ_by_their_bytes(vr: str, terms: str, one: bytes, other: bytes) -> None:
-    tag = {"PN": (0x0010, 0x0010), "LO": (0x0008, 0x0080)}[vr]
-
-    def with_value(value: bytes) -> bytes:
-        value += b" " * (len(value) % 2)
-        head = struct.pack("<HH2sH", 0x0008, 0x0005, b"CS", len(terms)) + terms.encode()
-        return head + struct.pack("<HH2sH", *tag, vr.encode(), len(value)) + value
-
-    assert digest(with_value(one)) != digest(with_value(other))
-    assert digest(with_value(one)) == digest(with_value(one + b"  "))
-
-
 def test_what_was_sent_is_the_same_whatever_the_character_set_says_of_it() -> None:
     one = full()
     one.PatientName = "Müller^Jörg"
@@ -320,17 +164,3 @@ def test_a_character_set_that_was_changed_with_private_texts_means_the_same() ->
         dataset.private_block(0x0029, "MAKER").add_new(0x10, "LO", "Müller")
     other.SpecificCharacterSet = "ISO_IR 192"
     assert digest_of(one) == digest_of(other)
-
-
-def parsed_again(dataset: Dataset) -> Dataset:
-    """A data set as it is read back."""
-    return read_dataset(io.BytesIO(encoded(dataset)), False, True)
-
-
-@pytest.mark.parametrize("value", [b"1.2.3.4 ", b"abc ", b"1e9999", b"NaN ", b"1.0\\"])
-def test_a_number_that_is_none_is_compared_as_text(value: bytes) -> None:
-    def with_value(value: bytes) -> bytes:
-        return struct.pack("<HH2sH", 0x0018, 0x1152, b"DS", len(value)) + value
-
-    assert digest(with_value(value)) == digest(with_value(value + b" " * 2))
-    assert digest(with_value(value)) != digest(with_value(b"9" + value + b" "))

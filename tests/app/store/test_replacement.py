@@ -18,7 +18,6 @@ from app.store.erasure import Erased, Target, erase_study
 from app.store.owners import Owner
 from app.store.records import Apart
 from app.store.tables import apart as apart_table
-from app.store.tables import instances
 from tests.app.ingest.test_transfer_syntaxes import WRITTEN, written
 from tests.support.ingest import Held
 from tests.support.states import apart, changed, finish_jobs, rows, states, study
@@ -185,29 +184,6 @@ def test_what_cannot_be_decoded_replaces_nothing_and_is_replaced_by_what_can(hel
     receipt = held.accept(changed(bad, PatientComments="x"))
     assert receipt.failure is FailureReason.DUPLICATE_INSTANCE
     assert "compared" in receipt.detail
-
-
-@pytest.mark.parametrize("lost", ["missing", "damaged", "removed"])
-def test_what_is_lost_or_removed_is_replaced_by_what_differs_and_nothing_of_it_is_kept_apart(
-    held: Held, lost: str
-) -> None:
-    before, after = states({}, {"ViewPosition": "PA"})
-    held.accept(before)
-    finish_jobs(held)
-    row = rows(held)[0]
-    if lost == "damaged":
-        held.spool.path(row.file).write_bytes(b"rubbish")
-    else:
-        held.spool.path(row.file).unlink()
-    if lost == "removed":
-        with held.database.transaction() as connection:
-            connection.execute(sa.update(instances).values(file=None))
-    assert held.accept(after).outcome == "replaced"
-    assert held.spool.path(rows(held)[0].file).read_bytes() == after
-    assert len(held.enqueued) == 2
-    assert apart(held) == []
-    assert held.spool.names() == {rows(held)[0].file}
-    assert len(held.spool.set_aside_files()) == (lost == "damaged")
 
 
 def test_several_states_in_one_batch_are_recorded_one_after_the_other(held: Held) -> None:
