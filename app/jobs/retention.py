@@ -3,18 +3,22 @@ own age.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
+from app.dicom.header import NotStorable
+from app.imaging.headers import Headers
 from app.settings import StudySettings
 from app.store.database import Database
 from app.store.erasure import Erased, Target
 from app.store.kept import remove_expired
-from app.store.records import FINAL, JobState
+from app.store.records import FINAL, JobState, States
 from app.store.spool import Spool
 from app.store.tables import apart, instances, jobs, studies
 
@@ -40,7 +44,9 @@ class Retention:
         spool: Spool,
         erase: Callable[[Target], Awaitable[Erased]],
         note: Note = lambda what, studies, count, patients: _nothing(),
+        headers: Headers | None = None,
     ) -> None:
+        self._headers = headers
         self._document_seconds = _seconds(settings.document_retention_days)
         self._row_seconds = _seconds(settings.row_retention_days)
         self._erase = erase
@@ -73,8 +79,11 @@ class Retention:
     async def _sweep_files(self, due: Due, what: str) -> int:
         removed, touched = 0, set()
         # Looked for without the lock that arrivals would wait for.
-        while await self._database.read(due):
-            rows = await self._database.write(lambda connection: _release(connection, due(connection)))
+        while found := await self._database.read(due):
+            facts = await asyncio.to_thread(self._facts, found)
+            rows = await self._database.write(
+                lambda connection, facts=facts: _release(connection, due(connection), facts)  # type: ignore[misc]
+            )
             released = {row.sop_instance_uid: row.file for row in rows}
             touched |= {row.study_uid for row in rows}
             left = await asyncio.to_thread(self._remove, released)
@@ -113,6 +122,18 @@ class Retention:
                 len(removed),
                 {row.patient_id for row in removed},
             )
+
+    def _facts(self, rows: Sequence[Any]) -> dict[str, Any]:
+        """What instances mean whose files are about to go, by UID: the same may come again in another encoding."""
+        found: dict[str, Any] = {}
+        if self._headers is None:
+            return found
+        for row in rows:
+            # Where it cannot be told, or not now, what comes again is another state.
+            with contextlib.suppress(NotStorable, OSError):
+                if row.origin == "input" and (meaning := self._headers.meaning(self._spool.path(row.file))) is not None:
+                    found[row.sop_instance_uid] = meaning.facts.model_dump()
+        return found
 
     def _remove(self, released: Mapping[str, str]) -> dict[str, str]:
         """Remove files by UID; returns those that could not be."""
@@ -163,19 +184,26 @@ def _younger(oldest: float) -> sa.Select[tuple[str]]:
 
 
 def _files(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> Sequence[Any]:
-    columns = (instances.c.sop_instance_uid, instances.c.file, instances.c.study_uid)
-    query = sa.select(*columns).where(instances.c.file.is_not(None), *wanted)
+    table = instances.c
+    query = sa.select(table.sop_instance_uid, table.file, table.study_uid, table.origin, table.states).where(
+        instances.c.file.is_not(None), *wanted
+    )
     rows: Sequence[Any] = connection.execute(query.limit(_AT_ONCE)).all()
     return rows
 
 
-def _release(connection: sa.Connection, rows: Sequence[Any]) -> Sequence[Any]:
+def _release(connection: sa.Connection, rows: Sequence[Any], facts: Mapping[str, Any]) -> Sequence[Any]:
     """Take files that are due from their rows; returns the rows, for the files' removal after the commit.
 
     The row first: a file without a row is set aside at the next start, a row without its file would be a loss.
     """
     uids = [row.sop_instance_uid for row in rows]
     connection.execute(sa.update(instances).where(instances.c.sop_instance_uid.in_(uids)).values(file=None))
+    for row in rows:
+        if row.sop_instance_uid in facts:
+            states = replace(States.from_json(row.states or {}), removed=facts[row.sop_instance_uid])
+            mine = instances.c.sop_instance_uid == row.sop_instance_uid
+            connection.execute(sa.update(instances).where(mine).values(states=asdict(states)))
     return rows
 
 

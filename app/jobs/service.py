@@ -84,9 +84,9 @@ class StudyService:
         self._search = Search(self.database)
         self._results = Results(self.database, self._spool)
         self._engine = WorkflowEngine(settings, self.database)
-        enqueue, policy = self._engine.enqueue_reading, settings.study.on_change
-        self._ingestor = Ingestor(self._spool, self.database, enqueue, headers, self._tokens, policy)
-        self._retention = Retention(settings.study, self.database, self._spool, self._erase, self._note_removal)
+        database, spool, policy = self.database, self._spool, settings.study.on_change
+        self._ingestor = Ingestor(spool, database, self._engine.enqueue_reading, headers, self._tokens, policy)
+        self._retention = Retention(settings.study, database, spool, self._erase, self._note_removal, headers)
         self._watch = CancellationWatch(self._jobs)
         self._workflow = self._build_workflow(lifecycle, gate)
         self._background: list[asyncio.Task[None]] = []
