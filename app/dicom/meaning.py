@@ -22,12 +22,11 @@ from pydicom.valuerep import PersonName
 
 _HEAD = struct.Struct("<LQ")  # tag, bytes
 _ITEM = b"\xfe\xff\x00\xe0"
-_CHARACTER_SET = 0x00080005
+_CHARACTER_SET, _TRAILING_PADDING = 0x00080005, 0xFFFCFFFC
 _IMAGE_TYPE, _PHOTOMETRIC, _LOSSY = 0x00080008, 0x00280004, 0x00282110
-# What is compared by itself, or says how it is encoded: pixel data and where its fragments lie, PlanarConfiguration,
-# Data Set Trailing Padding.
+# What is compared by itself, or says how it is encoded: pixel data, where its fragments lie, PlanarConfiguration.
 _ENCODING = frozenset(
-    {0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010, 0x00280006, 0xFFFCFFFC}
+    {0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010, 0x00280006}
 )  # fmt: skip
 # How a copy is told from others, which hands it went through, and what they note of their work, is nothing of the
 # instance's own: where one of the hands changed an attribute, that attribute tells. InstanceCoercionDateTime,
@@ -104,7 +103,7 @@ def attribute_digests(dataset: Dataset, *, little: bool) -> Digests:
 def _elements(dataset: Dataset, little: bool, *, top: bool = False) -> Iterator[tuple[int, bytes, bytes]]:
     """Tag and canonical forms, of decoded texts and of texts as sent, of elements with a value, in the tags' order."""
     for tag in sorted(dataset.keys()):
-        if tag.element == 0 or tag.group == 0 or tag == _CHARACTER_SET:
+        if tag.element == 0 or tag.group == 0 or tag in (_CHARACTER_SET, _TRAILING_PADDING):
             continue
         if top and (tag in _ENCODING or tag in _OF_A_COPY):
             continue

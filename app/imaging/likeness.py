@@ -119,7 +119,7 @@ def likeness(new: Meaning | None, held: Meaning | None, *, put_right: bool = Fal
         return Likeness.CHANGED
     if one.lasting != other.lasting and one.rescaled != other.rescaled:
         return Likeness.CHANGED
-    if same_pixels or _are_close(new.means, held.means):
+    if same_pixels or _are_close(new.means, held.means, scaled=one.lasting != other.lasting):
         return Likeness.LOSSY
     return Likeness.DOUBTFUL if one.lossy and not other.lossy else Likeness.CHANGED
 
@@ -133,9 +133,16 @@ def is_copy_of(new: Meaning | None, state: Meaning) -> bool:
     return lossy or likeness(new, state) is Likeness.SAME
 
 
-def _are_close(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+def _are_close(one: np.ndarray | None, other: np.ndarray | None, *, scaled: bool) -> bool:
+    """Whether means are those of a copy; of pixels that have other bits, or another window, on whatever scale."""
     if one is None or other is None or len(one) != len(other):
         return False
-    differences = np.abs(one.astype(np.float64) - other)
+    found = one.astype(np.float64)
+    if scaled:
+        slope, intercept = np.polyfit(found, other, 1) if np.ptp(found) else (0.0, 0.0)
+        if slope <= 0.0:
+            return False
+        found = slope * found + intercept
+    differences = np.abs(found - other)
     used = max(float(np.ptp(other)), _FULL / 256)
     return bool(differences.max() <= _MOST_DIFFERENCE * used and differences.mean() <= _MOST_MEAN_DIFFERENCE * used)
