@@ -1,54 +1,64 @@
 """Whether a received data set is all there: where a sender broke off, only the sender can send it again."""
 
+from dataclasses import dataclass
 from struct import Struct
 
 from pydicom.dataset import Dataset
 
 from app.dicom.encoding import LONG_VRS, is_explicit
+from app.dicom.fragments import Fragments, Truncated, has_fragment_per_frame
+from app.dicom.plausible import BEFORE_ALL, may_begin
+from app.dicom.uids import has_pixels
 from app.dicom.values import number_of, text_of
-from app.dicom.walk import PIXELS, Read, Walked
+from app.dicom.walk import PIXELS, Read, Walked, walk
+from app.settings import ImagingSettings
+
+# JPIP Referenced (Deflate), of JPEG 2000 and of HTJ2K: the pixel data is elsewhere.
+_JPIP = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 204, 205))
+_CHUNK = 65_536
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
-_PIXEL_DATA_GROUP = 0x7FE0
-# PS3.5 8.2.1, 8.2.3, 8.2.4 and 8.2.16: of JPEG, JPEG-LS, JPEG 2000 and HTJ2K, whose codestreams all end with this.
-_CODESTREAMS = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (*range(50, 94), 201, 202, 203))
-_END_OF_CODESTREAM = b"\xff\xd9"
-# Padding and rubbish may stand behind it.
-_TAIL_BYTES = 4_096
 
 
-class Truncated(Exception):
-    """The data set breaks off; `detail` (without patient data) says where."""
+@dataclass(frozen=True)
+class Pixels:
+    """A data set's pixel data: its length, or where it is encapsulated, how many fragments it has; None and None where
+    there is none.
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-
-def pixel_bytes_of(read: Read, walked: Walked, *, syntax: str, implicit: bool, little: bool, most: int) -> int | None:
-    """Length of a data set's pixel data where that is not encapsulated, None where it is, or there is none.
-
-    `most` is how many fragments are looked at. Raises Truncated where the data set breaks off, at whatever element.
+    `rubbish` says whether what is no element stands behind the last one of a data set without pixel data.
     """
-    element = _PixelElement(read, walked.end, syntax, implicit, little, most)
+
+    size: int | None = None
+    fragments: int | None = None
+    rubbish: bool = False
+
+
+def pixels_of(
+    read: Read, walked: Walked, *, syntax: str, implicit: bool, little: bool, limits: ImagingSettings
+) -> Pixels:
+    """The pixel data behind a walk. Raises Truncated where the data set breaks off, at whatever element; OverLimit."""
+    element = _PixelElement(read, walked.end, syntax, implicit, little, limits)
     if not walked.nested and element.is_there():
         return element.check()
-    # Less than an element is left. The length of the last one may have lied.
-    is_there = walked.end == 0 or bool(read(walked.end - 1, 1))
-    left = read(walked.end, 8)
-    if walked.nested or not is_there or len(left) == 8 or left.strip(b"\0"):
+    # The length of the last element may have lied. Without any element it is no data set.
+    is_there = walked.settled == 0 or bool(read(walked.settled - 1, 1))
+    head = read(walked.settled, 8)
+    if not is_there or walked.last == BEFORE_ALL or may_begin(head, walked.last, implicit=implicit, little=little):
         raise Truncated("The part is not a DICOM instance, or it breaks off.")
-    return None
+    return Pixels(rubbish=bool(read(walked.settled, _CHUNK).strip(b"\0")))
 
 
 class _PixelElement:
-    def __init__(self, read: Read, start: int, syntax: str, implicit: bool, little: bool, most: int) -> None:
+    def __init__(
+        self, read: Read, start: int, syntax: str, implicit: bool, little: bool, limits: ImagingSettings
+    ) -> None:
         self._read = read
         self._start = start
         self._syntax = syntax
         self._implicit = implicit
-        self._most = most
+        self._little = little
+        self._limits = limits
         order = "<" if little else ">"
         self._tag_and_length = Struct(f"{order}HHL").unpack
         self._long = Struct(f"{order}L").unpack
@@ -56,21 +66,22 @@ class _PixelElement:
 
     def is_there(self) -> bool:
         """Whether pixel data begins here."""
-        head = self._read(self._start, 8)
-        if len(head) < 8:
-            return False
-        group, element, _ = self._tag_and_length(head)
-        return (group << 16 | element) in PIXELS
+        return self._tag() in PIXELS
 
-    def check(self) -> int | None:
+    def check(self) -> Pixels:
         value, length = self._value(self._start)
         if length == _UNDEFINED:
-            self._check_tail(self._end_of_fragments(value))
-            return None
+            end, fragments = self._fragments(value)
+            self._check_tail(end)
+            return Pixels(fragments=fragments)
         if length and not self._read(value + length - 1, 1):
             raise Truncated("The pixel data breaks off.")
         self._check_tail(value + length)
-        return length
+        return Pixels(size=length)
+
+    def _tag(self) -> int:
+        group, element, _ = self._tag_and_length(self._read(self._start, 8).ljust(8, b"\0"))
+        return int(group << 16 | element)
 
     def _value(self, at: int) -> tuple[int, int]:
         """Where the value of an element begins, and its length as stated."""
@@ -84,50 +95,52 @@ class _PixelElement:
             raise Truncated("The part is not a DICOM instance, or it breaks off.")
         return at + 12, self._long(head[8:12])[0]
 
-    def _end_of_fragments(self, at: int) -> int:
-        """Where the encapsulated pixel data (PS3.5 A.4) ends that begins here."""
-        last = None
-        for number in range(self._most):
+    def _fragments(self, at: int) -> tuple[int, int]:
+        """Where the encapsulated pixel data (PS3.5 A.4) ends that begins here, and how many fragments hold frames."""
+        found = Fragments(self._read, self._syntax)
+        for number in range(self._limits.max_elements):
             head = self._read(at, 8)
             group, element, length = self._tag_and_length(head.ljust(8, b"\0"))
             tag = group << 16 | element
             at += 8
             if len(head) == 8 and tag == _SEQUENCE_END:
-                self._check_codestream(last)
-                return at
+                return at, found.checked()
             if len(head) < 8 or tag != _ITEM or length == _UNDEFINED:
                 break
             # The first item is the Basic Offset Table.
-            last = (at, length) if number else None
+            if number and length:
+                found.add(at, length)
             at += length
         raise Truncated("The encapsulated pixel data has no end.")
 
-    def _check_codestream(self, fragment: tuple[int, int] | None) -> None:
-        if fragment is None:
-            raise Truncated("The encapsulated pixel data is empty.")
-        start, length = fragment
-        size = min(length, _TAIL_BYTES)
-        if self._syntax in _CODESTREAMS and _END_OF_CODESTREAM not in self._read(start + length - size, size):
-            raise Truncated("The last compressed frame breaks off.")
-
     def _check_tail(self, at: int) -> None:
         """Look at what follows the pixel data: elements (PS3.5 7.1), or rubbish, which is none of the data set."""
-        while len(head := self._read(at, 8)) == 8:
-            group, _, _ = self._tag_and_length(head)
-            if group < _PIXEL_DATA_GROUP:
-                return
-            value, length = self._value(at)
-            if length == _UNDEFINED:
-                return
-            at = value + length
-        if at and not self._read(at - 1, 1):
+        implicit, little = self._implicit, self._little
+        tail = walk(self._read, at, implicit=implicit, little=little, limits=self._limits, behind=self._tag())
+        is_there = bool(self._read(tail.settled - 1, 1))
+        head = self._read(tail.settled, 8)
+        if not is_there or may_begin(head, tail.last, implicit=implicit, little=little):
             raise Truncated("The data set breaks off behind its pixel data.")
 
 
-def check_pixel_bytes(dataset: Dataset, pixel_bytes: int) -> None:
-    """See that pixel data that is not encapsulated is as long as its header says. Raises Truncated."""
-    if pixel_bytes < expected_pixel_bytes(dataset):
-        raise Truncated("The pixel data is shorter than the header says.")
+def check_pixels(dataset: Dataset, pixels: Pixels, syntax: str) -> None:
+    """See that there is as much pixel data as its header says. Raises Truncated."""
+    if pixels.size is not None:
+        if pixels.size < expected_pixel_bytes(dataset):
+            raise Truncated("The pixel data is shorter than the header says.")
+    elif pixels.fragments is not None:
+        if has_fragment_per_frame(syntax) and pixels.fragments < number_of(dataset, "NumberOfFrames"):
+            raise Truncated("The encapsulated pixel data has fewer fragments than the header says frames.")
+    elif _lacks_pixels(dataset, pixels, syntax):
+        raise Truncated("The image has no pixel data, though its header describes some: it breaks off.")
+
+
+def _lacks_pixels(dataset: Dataset, pixels: Pixels, syntax: str) -> bool:
+    """Whether an image without pixel data is to have some (PS3.3 C.7.6.3: it has, or says where it is)."""
+    if not has_pixels(text_of(dataset, "SOPClassUID") or "") or "PixelDataProviderURL" in dataset or syntax in _JPIP:
+        return False
+    # Archives keep headers, without all that is said of pixels, as instances of their own.
+    return pixels.rubbish or all(number_of(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
 
 
 def expected_pixel_bytes(dataset: Dataset) -> int:

@@ -16,8 +16,9 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from app.dicom.attributes import json_of
-from app.dicom.completeness import Truncated, check_pixel_bytes, pixel_bytes_of
+from app.dicom.completeness import Pixels, check_pixels, pixels_of
 from app.dicom.evidence import stored
+from app.dicom.fragments import Truncated
 from app.dicom.opening import Opening
 from app.dicom.part10 import PREAMBLE
 from app.dicom.status import FailureReason, WarningReason
@@ -35,7 +36,9 @@ INSTANCE_KEYWORDS = (
     "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated", "NumberOfFrames",
     "ViewPosition", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime",
 )  # fmt: skip
-_OTHERS = ("SpecificCharacterSet", "Manufacturer", "SamplesPerPixel", "PhotometricInterpretation")
+_OTHERS = (
+    "SpecificCharacterSet", "Manufacturer", "SamplesPerPixel", "PhotometricInterpretation", "PixelDataProviderURL",
+)  # fmt: skip
 _SEARCHED = (*STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS)
 # For the choice of a study's image; no search returns them.
 _EVIDENCE = tuple(keyword for keyword in (*stored.KEYWORDS, "IssuerOfPatientID") if keyword not in _SEARCHED)
@@ -85,12 +88,12 @@ class Header:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """The elements of a data set that are wanted, as they are encoded, and the length of its pixel data, None where it
-    has none or that is encapsulated.
+    """The elements of a data set that are wanted, as they are encoded, and what is known of its pixel data, None where
+    nobody has looked.
     """
 
     data: bytes
-    pixel_bytes: int | None = None
+    pixels: Pixels | None = None
 
 
 def excerpt_of(read: Read, start: int, opening: Opening, purpose: Purpose, limits: ImagingSettings) -> Excerpt:
@@ -110,15 +113,10 @@ def excerpt_of(read: Read, start: int, opening: Opening, purpose: Purpose, limit
     )
     if purpose == "source":
         return Excerpt(found.excerpt)
-    pixel_bytes = pixel_bytes_of(
-        read,
-        found,
-        syntax=opening.syntax,
-        implicit=opening.implicit,
-        little=opening.little,
-        most=limits.max_elements,
+    pixels = pixels_of(
+        read, found, syntax=opening.syntax, implicit=opening.implicit, little=opening.little, limits=limits
     )
-    return Excerpt(found.excerpt, pixel_bytes)
+    return Excerpt(found.excerpt, pixels)
 
 
 def _is_kept(tag: int, size: int) -> bool:
@@ -141,8 +139,8 @@ def header_of(opening: Opening, excerpt: Excerpt, lenient_uids: bool) -> Header:
         raise NotStorable(FailureReason.CANNOT_UNDERSTAND, "The part is not a DICOM instance.") from error
     checked = _checked(header, lenient_uids)
     try:
-        if excerpt.pixel_bytes is not None:
-            check_pixel_bytes(dataset, excerpt.pixel_bytes)
+        if excerpt.pixels is not None:
+            check_pixels(dataset, excerpt.pixels, opening.syntax)
     except Truncated as error:
         raise NotStorable(FailureReason.CANNOT_UNDERSTAND, error.detail, checked) from error
     return checked

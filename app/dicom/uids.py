@@ -45,6 +45,12 @@ def is_image_class(uid: str) -> bool:
     return "Image Storage" in name and not name.startswith("Video")
 
 
+def has_pixels(uid: str) -> bool:
+    """Whether all instances of a storage SOP class have pixel data; RT doses may have none."""
+    name = UID_dictionary[uid][0] if uid in UID_dictionary else ""
+    return "Image Storage" in name or name in ("Segmentation Storage", "Parametric Map Storage")
+
+
 def is_transfer_syntax(uid: str) -> bool:
     """Whether a UID is a transfer syntax of the standard (PS3.6 A), retired ones included."""
     entry = UID_dictionary.get(uid)

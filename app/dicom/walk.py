@@ -12,12 +12,11 @@ from struct import Struct
 from pydicom.datadict import DicomDictionary
 
 from app.dicom.encoding import LONG_VRS, is_explicit, starts_implicit
+from app.dicom.plausible import BEFORE_ALL, may_follow
+from app.dicom.window import Read as Read
+from app.dicom.window import Window
 from app.settings import ImagingSettings
 
-Read = Callable[[int, int], bytes]
-"""Bytes at an offset: fewer than asked for at the end."""
-
-_WINDOW = 65_536
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 # Where headers end: (Double) Float Pixel Data and Pixel Data.
@@ -39,12 +38,16 @@ class OverLimit(Exception):
 class Walked:
     """What a walk has found: the excerpt, as encoded as the data set, how many elements and items there are, and where
     it ended, whether within a sequence.
+
+    `settled` is where the last element of the top level ends that may be one (see `plausible.py`), and `last` its tag.
     """
 
     excerpt: bytes
     elements: int
     end: int
     nested: bool
+    settled: int
+    last: int
 
 
 def walk(
@@ -54,15 +57,17 @@ def walk(
     implicit: bool,
     little: bool,
     limits: ImagingSettings,
-    wanted: Callable[[int, int], bool],
-    most_bytes: int,
+    wanted: Callable[[int, int], bool] = lambda _tag, _size: False,
+    most_bytes: int = 0,
+    behind: int | None = None,
 ) -> Walked:
-    """Walk a data set from `start` to its pixel data.
+    """Walk a data set from `start` to its pixel data, or what follows the element of tag `behind` to the first that is
+    no element.
 
     `wanted` is asked with tag and bytes of each element of the top level. Raises OverLimit, also where what is wanted
     is more than `most_bytes`.
     """
-    return _Walk(read, start, implicit, little, limits, wanted, most_bytes).run()
+    return _Walk(read, start, implicit, little, limits, wanted, most_bytes, behind).run()
 
 
 class _Walk:
@@ -75,8 +80,9 @@ class _Walk:
         limits: ImagingSettings,
         wanted: Callable[[int, int], bool],
         most_bytes: int,
+        behind: int | None,
     ) -> None:
-        self._read = read
+        self._window = Window(read)
         self._offset = start
         self._implicit = implicit
         self._limits = limits
@@ -86,7 +92,6 @@ class _Walk:
         self._tag_and_length = Struct(f"{order}HHL").unpack_from
         self._tag_and_vr = Struct(f"{order}HH2sH").unpack_from
         self._long = Struct(f"{order}L").unpack_from
-        self._window, self._base = b"", 0
         # Open levels, the outer ones: end (None: a delimiter ends it), whether it is a sequence, implicit VR.
         self._levels: list[tuple[int | None, bool, bool]] = []
         self._end: int | None = None
@@ -94,6 +99,10 @@ class _Walk:
         self._nesting = 0
         self._count = 0
         self._opened: tuple[int, int] | None = None
+        self._strict = behind is not None
+        self._settled, self._last = start, BEFORE_ALL if behind is None else behind
+        # The tag of the top level's element under way, where it may be one.
+        self._current: int | None = None
         self._kept: list[bytes] = []
         self._bytes = 0
 
@@ -102,8 +111,10 @@ class _Walk:
         while True:
             while self._end is not None and self._offset >= self._end and self._levels:
                 self._leave()
-            at = self._at(12)
-            if len(self._window) - at < 8:
+            if self._current is not None and not self._levels:
+                self._settled, self._last, self._current = self._offset, self._current, None
+            at = self._window.at(self._offset, 12)
+            if len(self._window.data) - at < 8:
                 break
             step = self._item if self._in_sequence else self._element
             if not step(at) and not self._skip_damage():
@@ -111,19 +122,12 @@ class _Walk:
             self._count += 1
             if self._count > most:
                 raise OverLimit(f"The instance has more than {most} elements.")
-        return Walked(b"".join(self._kept), self._count, self._offset, bool(self._levels))
-
-    def _at(self, size: int) -> int:
-        """Where in the window the offset is, with `size` bytes from there as far as there are so many."""
-        at = self._offset - self._base
-        if at < 0 or at + size > len(self._window):
-            self._window, self._base = self._read(self._offset, _WINDOW), self._offset
-            return 0
-        return at
+        nested = bool(self._levels)
+        return Walked(b"".join(self._kept), self._count, self._offset, nested, self._settled, self._last)
 
     def _element(self, at: int) -> bool:
         """Step over an element, or into it; False where there is none."""
-        window = self._window
+        window = self._window.data
         header, vr = 8, b""
         group, element, length = self._tag_and_length(window, at)
         tag = group << 16 | element
@@ -133,8 +137,13 @@ class _Walk:
             self._offset += 8
             self._leave()
             return True
-        if not self._levels and tag in PIXELS:
-            return False
+        if not self._levels:
+            if tag in PIXELS and not self._strict:
+                return False
+            fits = may_follow(tag, window[at + 4 : at + 6], self._last, implicit=self._implicit)
+            if self._strict and not fits:
+                return False
+            self._current = tag if fits else None
         if not self._implicit and is_explicit(window[at + 4 : at + 6]):
             vr = window[at + 4 : at + 6]
             length = self._tag_and_vr(window, at)[3]
@@ -148,8 +157,8 @@ class _Walk:
         if length == _UNDEFINED:
             self._enter(tag, header, length, fragments=True)
             return True
-        if length > self._limits.max_value_mb * 1_000_000:
-            if not self._read(self._offset + header + length - 1, 1):
+        if length > self._limits.max_value_mb * 1_000_000 and not self._strict:
+            if not self._window.read(self._offset + header + length - 1, 1):
                 return False  # a length that lies
             raise OverLimit(f"The instance has a value of more than {self._limits.max_value_mb} MB.")
         if not self._levels:
@@ -165,9 +174,9 @@ class _Walk:
         # PS3.5 6.2.2: UN of undefined length is a sequence; in implicit VR, what begins with an item is one.
         if vr == b"UN":
             return True
-        window = self._window
+        window = self._window.data
         if value + 8 > len(window):
-            window, value = self._read(self._base + value, 8), 0
+            window, value = self._window.read(self._window.base + value, 8), 0
         return len(window) - value >= 8 and self._tag(window, value) == _ITEM
 
     def _tag(self, window: bytes, at: int) -> int:
@@ -176,7 +185,7 @@ class _Walk:
 
     def _item(self, at: int) -> bool:
         """Step over a fragment, into an item, or out of the sequence; False where it is none of them."""
-        group, element, length = self._tag_and_length(self._window, at)
+        group, element, length = self._tag_and_length(self._window.data, at)
         tag = group << 16 | element
         self._offset += 8
         if tag == _SEQUENCE_END:
@@ -191,9 +200,9 @@ class _Walk:
         self._end = None if length == _UNDEFINED else self._offset + length
         self._in_sequence = False
         if not self._implicit:
-            at = self._at(8)
+            at = self._window.at(self._offset, 8)
             # PS3.5 6.2.2: items of a UN are in implicit VR, and some writers change to it in any item.
-            head = self._window[at : at + 6]
+            head = self._window.data[at : at + 6]
             self._implicit = len(head) == 6 and head[:2] != b"\xfe\xff" and starts_implicit(head)
         return True
 
@@ -237,8 +246,4 @@ class _Walk:
         self._bytes += size
         if self._bytes > self._most_bytes:
             raise OverLimit(f"The header has more than {self._most_bytes} bytes.")
-        at = start - self._base
-        if at >= 0 and at + size <= len(self._window):
-            self._kept.append(self._window[at : at + size])
-        else:
-            self._kept.append(self._read(start, size))
+        self._kept.append(self._window.cut(start, size))

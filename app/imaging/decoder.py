@@ -64,7 +64,11 @@ def _answer(
                 return wire.BytesReply(), b""
             purpose: Purpose = "intake" if kind is wire.Kind.INTAKE else "source"
             found = instance.excerpt(stream, purpose, limits)
-            return wire.BytesReply(pixel_bytes=found.pixel_bytes), found.data
+            pixels = found.pixels
+            if pixels is None:
+                return wire.BytesReply(), found.data
+            reply = wire.BytesReply(pixel_bytes=pixels.size, fragments=pixels.fragments, rubbish=pixels.rubbish)
+            return reply, found.data
     except InputError as error:
         return wire.refused(error), b""
     except MemoryError:

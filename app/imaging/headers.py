@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from app.dicom.completeness import Truncated
+from app.dicom.completeness import Pixels
+from app.dicom.fragments import Truncated
 from app.dicom.header import Excerpt, Header, NotStorable, Purpose, excerpt_of, header_of, source_of
 from app.dicom.opening import Opening, read_opening
 from app.dicom.status import FailureReason
@@ -152,6 +153,7 @@ def _bytes_of(answer: tuple[wire.Reply, bytes]) -> bytes:
 
 
 def _excerpt_of(answer: tuple[wire.Reply, bytes]) -> Excerpt:
-    data = _bytes_of(answer)
-    assert isinstance(answer[0], wire.BytesReply)
-    return Excerpt(data, answer[0].pixel_bytes)
+    data, reply = _bytes_of(answer), answer[0]
+    assert isinstance(reply, wire.BytesReply)
+    looked = reply.rubbish is not None
+    return Excerpt(data, Pixels(reply.pixel_bytes, reply.fragments, bool(reply.rubbish)) if looked else None)

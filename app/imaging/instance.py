@@ -12,7 +12,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from app.dicom.completeness import Truncated
+from app.dicom.fragments import Truncated
 from app.dicom.header import Excerpt, Purpose, excerpt_of
 from app.dicom.opening import Opening, read_opening
 from app.dicom.walk import OverLimit, Read, walk
@@ -68,15 +68,7 @@ def beginning(
 
 def _plain(stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettings) -> BinaryIO:
     def check(plain: Read, start: int) -> None:
-        walk(
-            plain,
-            start,
-            implicit=opening.implicit,
-            little=opening.little,
-            limits=limits,
-            wanted=lambda _tag, _size: False,
-            most_bytes=0,
-        )
+        walk(plain, start, implicit=opening.implicit, little=opening.little, limits=limits)
 
     plain = inflate.plain_file(stream, read, opening, limits, check)
     plain.seek(0)

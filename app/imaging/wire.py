@@ -87,10 +87,12 @@ class PreviewReply(_Strict):
 
 
 class BytesReply(_Strict):
-    """What was asked for of a header is what follows; of an excerpt, with the length of the pixel data."""
+    """What was asked for of a header is what follows; of an excerpt, with `completeness.Pixels`."""
 
     reply: Literal["bytes"] = "bytes"
     pixel_bytes: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    fragments: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    rubbish: bool | None = None
 
 
 class MeaningReply(_Strict):
