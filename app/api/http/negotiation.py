@@ -1,5 +1,6 @@
 """Content negotiation: the Content-Type of a request, and what Accept admits (RFC 9110 12.5.1)."""
 
+import re
 from dataclasses import dataclass
 from urllib.request import parse_http_list
 
@@ -7,6 +8,9 @@ from fastapi import Depends, Request
 from multipart import parse_options_header
 
 from app.errors import MalformedInput, NotAcceptable, UnsupportedMedia
+
+# A value with a slash is to be quoted (RFC 9110 5.6.6); of `type=application/dicom` many viewers do not.
+_PARAMETER = re.compile(r""";\s*([^\s;="]+)\s*=\s*("[^"]*"|[^;"]*)""")
 
 
 def check_content_type(request: Request, media_type: str) -> None:
@@ -74,9 +78,13 @@ def negotiate(request: Request, offered: tuple[str, ...]) -> str:
 
 
 def elements_of(accept: str) -> list[tuple[str, dict[str, str]]]:
-    """The ranges of an Accept header, each with its parameters."""
-    found = [parse_options_header(element) for element in parse_http_list(accept.strip() or "*/*")]
-    return [(name.strip().lower(), parameters) for name, parameters in found]
+    """The ranges of an Accept header, each with its parameters, quoted or not."""
+    found = []
+    for element in parse_http_list(accept.strip() or "*/*"):
+        name, semicolon, rest = element.partition(";")
+        parameters = {key.lower(): value.strip().strip('"') for key, value in _PARAMETER.findall(semicolon + rest)}
+        found.append((name.strip().lower(), parameters))
+    return found
 
 
 def chosen(accept: str, offered: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import Request
 
-from app.api.http.negotiation import negotiate
+from app.api.http.negotiation import elements_of, negotiate
 from app.errors import NotAcceptable
 
 OFFERED = ("application/json", "text/plain", "text/event-stream", "application/dicom", "application/fhir+json")
@@ -57,3 +57,30 @@ def test_several_accept_headers_are_one_list() -> None:
 def test_what_the_client_does_not_accept_is_refused_with_what_is_offered(accept: str) -> None:
     with pytest.raises(NotAcceptable, match="application/json"):
         negotiate(request_of(accept), ("application/json",))
+
+
+DICOM = {"type": "application/dicom"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "parameters"),
+    [
+        ('multipart/related; type="application/dicom"', DICOM),
+        ("multipart/related; type=application/dicom", DICOM),
+        ("multipart/related;type=application/dicom", DICOM),
+        ("multipart/related ; type = application/dicom ", DICOM),
+        ("MULTIPART/RELATED; TYPE=application/dicom", DICOM),
+        ("multipart/related; type=application/octet-stream", {"type": "application/octet-stream"}),
+        ("multipart/related; type=application/dicom; transfer-syntax=*", {**DICOM, "transfer-syntax": "*"}),
+        ('multipart/related; transfer-syntax="1.2"; type=application/dicom', {"transfer-syntax": "1.2", **DICOM}),
+        (
+            "multipart/related; q=0.5;type=application/dicom;transfer-syntax=*",
+            {"q": "0.5", **DICOM, "transfer-syntax": "*"},
+        ),
+        ('multipart/related; type="a;b=c/d"; q=1', {"type": "a;b=c/d", "q": "1"}),
+        ("multipart/related; type=", {"type": ""}),
+        ("multipart/related; type", {}),
+    ],
+)
+def test_parameters_are_read_quoted_or_not(accept: str, parameters: dict[str, str]) -> None:
+    assert elements_of(f"{accept}, text/plain") == [("multipart/related", parameters), ("text/plain", {})]

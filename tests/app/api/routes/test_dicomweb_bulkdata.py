@@ -63,9 +63,10 @@ async def test_each_reference_of_the_metadata_gives_its_value(pacs: Service, syn
     assert given == expected
 
 
-async def test_a_value_is_given_as_the_one_part_of_a_multipart_answer(pacs: Service) -> None:
+@pytest.mark.parametrize("accept", [RELATED, f"multipart/related; type={BYTES}; transfer-syntax=*"])
+async def test_a_value_is_given_as_the_one_part_of_a_multipart_answer(pacs: Service, accept: str) -> None:
     source = await held(pacs, RLELossless)
-    response = await pacs.client.get(f"{place(source)}/bulkdata/7fe00010", headers={"Accept": RELATED})
+    response = await pacs.client.get(f"{place(source)}/bulkdata/7fe00010", headers={"Accept": accept})
     assert response.headers["Content-Type"].startswith(f"{RELATED}; boundary=")
     head, _, data = response.content.partition(b"\r\n\r\n")
     assert f"Content-Type: {BYTES}; transfer-syntax={ExplicitVRLittleEndian}".encode() in head
