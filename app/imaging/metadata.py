@@ -43,7 +43,7 @@ def metadata(stream: BinaryIO, uri: str, limits: ImagingSettings) -> bytes:
             tag, vr, size = pixels[0]
             place = {"BulkDataURI": f"{uri}/{tag:08X}"} if size else {}
             elements.append(f'"{tag:08X}": {json.dumps({"vr": _pixel_vr(dataset, tag, vr), **place})}')
-        text = ("{" + ", ".join(elements) + "}").encode()
+        text = ("{" + ", ".join(sorted(elements)) + "}").encode()
         if len(text) > wire.MOST_BYTES:
             raise OverLimit(f"The metadata is longer than {wire.MOST_BYTES // 1_000_000} MB.")
         return text
@@ -69,9 +69,11 @@ class _Json:
         self._stream = stream
 
     def elements(self, dataset: Dataset, place: str, ancestors: tuple[Dataset, ...] = ()) -> list[str]:
-        """The members of a data set's object."""
+        """The members of a data set's object, by tag, without group lengths (PS3.18 F.2.2)."""
         found = []
-        for tag in list(dataset.keys()):  # (iterating over the data set itself converts its elements)
+        for tag in sorted(dataset.keys()):  # (iterating over the data set itself converts its elements)
+            if tag.element == 0:
+                continue
             try:
                 found.append(f'"{tag:08X}": {self._element(dataset, tag, f"{place}/{tag:08X}", ancestors)}')
             except Exception:  # noqa: S112 (a damaged value; the others are still of use)

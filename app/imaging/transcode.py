@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from pydicom import __version__
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR, PN_DELIMS, TEXT_VR_DELIMS
 
 from app.dicom.opening import Opening
 from app.dicom.part10 import PREAMBLE
@@ -39,7 +41,7 @@ def transcode(stream: BinaryIO, limits: ImagingSettings) -> Iterator[bytes]:
 
 
 def bulk(stream: BinaryIO, path: str, limits: ImagingSettings) -> Iterator[bytes]:
-    """A value in little endian, pixel data decoded; `path` is tags and the items between them.
+    """A value in little endian, pixel data decoded, a text in UTF-8; `path` is tags and the items between them.
 
     Raises NotFound, and what `transcode` does.
     """
@@ -65,7 +67,17 @@ def _bulk(
     if not isinstance(found, RawDataElement) or (vr := vr_of(found, dataset, ancestors)) == "SQ":
         raise NotFound("The instance has no such value.")
     pixels = _pixels(dataset, opening, limits).get(tag) if tag == PIXEL_DATA else None
-    return (pixels or value_of(vr, plain_value(found, vr, dataset))).parts
+    if pixels:
+        return pixels.parts
+    value = plain_value(found, vr, dataset)
+    return value_of(vr, _in_utf8(value, (dataset, *ancestors)) if vr in CUSTOMIZABLE_CHARSET_VR else value).parts
+
+
+def _in_utf8(value: bytes, levels: tuple[Dataset, ...]) -> bytes:
+    """A text as DICOM JSON has it (PS3.18 F.2.2); its character set is that of the innermost level that states one."""
+    terms = next((one.SpecificCharacterSet for one in levels if "SpecificCharacterSet" in one), None)
+    # Behind these the first character set counts again (PS3.5 6.1.2.5.3); a backslash parts values, a caret names.
+    return decode_bytes(value, convert_encodings(terms), TEXT_VR_DELIMS | PN_DELIMS | {0x5C}).encode()
 
 
 def _sequence(dataset: Dataset, tag: int) -> list[Dataset]:

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import struct
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,31 @@ def test_a_long_text_and_a_long_sequence_are_not_left_out() -> None:
     found = json_of(to_bytes(dataset))
     assert found["0040A160"] == {"vr": "UT", "BulkDataURI": f"{URI}/0040A160"}
     assert len(found["00081140"]["Value"]) == 2_000
+
+
+def test_attributes_ascend_by_tag_at_every_level_and_group_lengths_are_left_out() -> None:
+    dataset, item = parsed(instance()), Dataset()
+    item.ReferencedSOPInstanceUID, item.ReferencedSOPClassUID = "1.2.3", "1.2"
+    dataset.ReferencedImageSequence = [item]
+
+    def element(tag: int, vr: bytes, value: bytes) -> bytes:
+        return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(value)) + value
+
+    data = encoded(dataset, ExplicitVRLittleEndian)
+    last = element(0x00080000, b"UL", bytes(4)) + element(0x00200000, b"UL", bytes(4))
+    one = element(0x00081155, b"UI", b"1.2.3\0")
+    other = element(0x00081150, b"UI", b"1.2\0")
+    lengths = element(0x00080000, b"UL", bytes(4))
+    assert other + one in data
+    # Elements that do not ascend, in front of the pixel data and in an item.
+    swapped = data.replace(other + one, one + other)
+    at = swapped.index(b"\xe0\x7f\x10\x00")
+    found = json_of(swapped[:at] + last + lengths + element(0x00181000, b"LO", b"X ") + swapped[at:])
+    assert list(found["00081140"]["Value"][0]) == ["00081150", "00081155"]
+    for level in (found, found["00081140"]["Value"][0]):
+        assert list(level) == sorted(level)
+    assert "00181000" in found
+    assert not [tag for tag in found if tag.endswith("0000")]
 
 
 def test_inline_binary_is_little_endian() -> None:
