@@ -10,9 +10,10 @@ from app.cli.console import console, fail
 from app.cli.options import ConfigOption, StateOption, settings_of
 from app.errors import CxrError
 from app.settings import Settings
-from app.store.database import Database, database_url
+from app.store.database import Database, database_url, opened
+from app.store.recording import held_files
 from app.store.spool import Spool
-from app.store.state_folder import bind
+from app.store.state_folder import bind, unnamed
 
 spool_app = typer.Typer(no_args_is_help=True, help="The spool's files: those set aside, and whose they are.")
 
@@ -34,13 +35,32 @@ def _spool(settings: Settings) -> Spool:
 
 @spool_app.command("status")
 def status(state_dir: StateOption = None, config: ConfigOption = None) -> None:
-    """Count the files. Changes nothing; the exit status is 1 where files were set aside."""
-    spool = _spool(settings_of(config, state_dir=state_dir))
+    """Count the files. The exit status is 1 where files were set aside, or are to be: no row of the database names them
+    and they are older than ten minutes.
+    """
+    settings = settings_of(config, state_dir=state_dir)
+    spool = _spool(settings)
+    with _refusals():
+        old, young = unnamed(spool, lambda: _held(settings))
     unknown = spool.unknown_names()
     console.print(f"{len(spool.names())} files in {spool.folder}, {len(unknown)} set aside.", soft_wrap=True)
+    if old or young:
+        counts = f"{len(old)} for more than ten minutes, {len(young)} for less: those may be under way"
+        console.print(f"{len(old) + len(young)} that the database does not know, {counts}.", soft_wrap=True)
+    if old:
+        console.print("The service sets the former aside within two minutes, or at its next start.", soft_wrap=True)
     if unknown:
-        console.print("`cxr spool adopt` takes them in; delete what nobody needs by hand.")
+        console.print("`cxr spool adopt` takes in what was set aside; delete what nobody needs by hand.")
+    if old or unknown:
         raise typer.Exit(1)
+
+
+def _held(settings: Settings) -> set[str]:
+    """The files that rows name; none where there is no database yet."""
+    if settings.database_url is None and not (settings.state_dir / "cxr.sqlite").exists():
+        return set()
+    with opened(database_url(settings.database_url, settings.state_dir)) as engine, engine.connect() as connection:
+        return held_files(connection.execution_options(read_only=True))
 
 
 @spool_app.command("adopt")

@@ -20,6 +20,7 @@ from app.store.erasure import Erased, Target
 from app.store.kept import remove_expired
 from app.store.records import FINAL, JobState, States
 from app.store.spool import Spool
+from app.store.state_folder import UnknownSweep
 from app.store.tables import apart, instances, jobs, studies
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class Retention:
         self._failed_seconds = settings.failed_retention_hours * 3600.0
         self._database = database
         self._spool = spool
+        self._unknown = UnknownSweep(database, spool)
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -64,6 +66,7 @@ class Retention:
                 await self._sweep_apart()
                 await self._sweep_rows()
                 await self._database.write(partial(remove_expired, self._database))
+                await asyncio.to_thread(self._unknown.run)
             except Exception as error:  # a sweep that fails is not the last one
                 log.error("retention failed", exc_info=error)
             await asyncio.sleep(_EVERY_SECONDS)
@@ -195,7 +198,7 @@ def _files(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> Sequen
 def _release(connection: sa.Connection, rows: Sequence[Any], facts: Mapping[str, Any]) -> Sequence[Any]:
     """Take files that are due from their rows; returns the rows, for the files' removal after the commit.
 
-    The row first: a file without a row is set aside at the next start, a row without its file would be a loss.
+    The row first: a file without a row is set aside later, a row without its file would be a loss.
     """
     uids = [row.sop_instance_uid for row in rows]
     connection.execute(sa.update(instances).where(instances.c.sop_instance_uid.in_(uids)).values(file=None))

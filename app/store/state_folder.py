@@ -1,6 +1,7 @@
 """Which database and which state folder belong together, and what becomes of files that the database does not know."""
 
 import uuid
+from collections.abc import Callable
 
 import sqlalchemy as sa
 import structlog
@@ -14,7 +15,8 @@ from app.store.tables import state_folder
 
 log = structlog.get_logger(__name__)
 
-_REMAINS_SECONDS = 600.0
+# How old a file is that no process can still be writing.
+GRACE_SECONDS = 600.0
 _BIND = "Where they do belong together, run `cxr spool bind`"
 
 
@@ -80,14 +82,47 @@ def set_unknown_aside(database: Database, spool: Spool) -> int:
     They are what a killed process was receiving, or instances that a restored database does not know: none of our
     business to tell, so none is deleted.
     """
+    old, _ = unnamed(spool, lambda: _held(database))
+    return _set_aside(database, spool, old)
+
+
+class UnknownSweep:
+    """Sets aside, while the service runs, what `set_unknown_aside` does at its start.
+
+    It takes files that no row has named in two sweeps: a row that is removed goes before its file.
+    """
+
+    def __init__(self, database: Database, spool: Spool) -> None:
+        self._database, self._spool = database, spool
+        self._seen: set[str] = set()
+
+    def run(self) -> int:
+        """Sweep once; returns how many files were set aside. Blocks."""
+        old, _ = unnamed(self._spool, lambda: _held(self._database))
+        due, self._seen = old & self._seen, old
+        return _set_aside(self._database, self._spool, due)
+
+
+def unnamed(spool: Spool, held: Callable[[], set[str]]) -> tuple[set[str], set[str]]:
+    """Files that no row names: those that are older than the grace time, and the younger ones, which another process
+    that shares the folder may be writing. `held` is asked for those that rows name once the files are listed.
+    """
     names = spool.names()
-    # Another process may share the folder and be writing.
-    until = spool.now() - _REMAINS_SECONDS
-    old = {name for name in names - _held(database) if _modified(spool, name) < until}
+    unknown = names - held()
+    if not unknown:
+        return set(), set()
+    until, modified = spool.now() - GRACE_SECONDS, {name: _modified(spool, name) for name in unknown}
+    old = {name for name, at in modified.items() if at is not None and at < until}
+    return old, {name for name, at in modified.items() if at is not None} - old
+
+
+def _set_aside(database: Database, spool: Spool, old: set[str]) -> int:
+    # A process may have been slower than the grace time, and have recorded one since it was set aside.
+    if lost := spool.unknown_names() & _held(database):
+        spool.put_back(lost)
     if not old:
         return 0
     spool.set_aside(old)
-    # It may have been slower than that, and have recorded one meanwhile.
     recorded = old & _held(database)
     spool.put_back(recorded)
     count = len(old - recorded)
@@ -100,8 +135,8 @@ def _held(database: Database) -> set[str]:
         return held_files(connection)
 
 
-def _modified(spool: Spool, name: str) -> float:
+def _modified(spool: Spool, name: str) -> float | None:
     try:
         return spool.path(name).stat().st_mtime
     except FileNotFoundError:
-        return float("inf")
+        return None

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -66,3 +67,29 @@ def test_what_another_database_does_not_know_is_taken_in_again(tmp_path: Path) -
         assert _done(service) == uids
         metrics = httpx.get(f"{service.url}/metrics", timeout=30).text
         assert "cxr_spool_unknown_files 2.0" in metrics
+
+
+def test_what_a_kill_leaves_half_received_is_counted_by_its_age(tmp_path: Path) -> None:
+    data = instance()
+    body, headers = multipart([data])
+    with ServiceProcess(tmp_path) as service:
+        assert httpx.post(f"{service.url}/dicom-web/studies", content=body, headers=headers).status_code == 200
+        service.wait_until_over(1)
+        half = body[: len(body) - len(data) // 2]
+        sent = f"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        held = set(service.state.glob("spool/*.dcm"))
+        with socket.create_connection(("127.0.0.1", httpx.URL(service.url).port or 80)) as client:
+            client.sendall((sent + lines + "\r\n").encode() + half)
+            until = time.monotonic() + 10
+            while not (left := set(service.state.glob("spool/*.dcm")) - held) and time.monotonic() < until:
+                time.sleep(0.05)
+            service.kill()
+        assert spool("status", service.state)[0] == 0
+        assert "0 for more than ten minutes, 1 for less" in spool("status", service.state)[1]
+        os.utime(left.pop(), (time.time() - 3600,) * 2)
+        status, said = spool("status", service.state)
+        assert (status, "1 for more than ten minutes, 0 for less" in said) == (1, True)
+        service.start()
+        status, said = spool("status", service.state)
+        assert (status, "1 set aside" in said, "does not know" in said) == (1, True, False)

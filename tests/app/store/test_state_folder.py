@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.errors import CxrError
 from app.store.database import Database
 from app.store.spool import Spool
-from app.store.state_folder import bind, claim, set_unknown_aside
+from app.store.state_folder import UnknownSweep, bind, claim, set_unknown_aside, unnamed
 from app.store.tables import instances, state_folder
 
 ROW = {
@@ -141,3 +141,31 @@ def test_files_that_no_row_names_are_set_aside_and_none_is_deleted(database: Dat
     assert spool.unknown_names() == {"remains.dcm", "half.whole"}
     assert set_unknown_aside(database, spool) == 0
     assert spool.unknown_names() == {"remains.dcm", "half.whole"}
+
+
+def test_the_sweep_of_a_running_service_takes_old_files_that_no_row_names_in_two_sweeps(
+    database: Database, spool: Spool
+) -> None:
+    for name, age in (("held.dcm", 3600.0), ("remains.dcm", 601.0), ("young.dcm", 590.0)):
+        _put(spool, name, age)
+    _hold(database, "held.dcm")
+    sweep, other = UnknownSweep(database, spool), UnknownSweep(database, spool)
+    assert (sweep.run(), other.run()) == (0, 0)
+    # One that was removed with its row meanwhile is nothing to set aside, and several replicas share the folder.
+    assert (sweep.run(), other.run()) == (1, 0)
+    assert spool.names() == {"held.dcm", "young.dcm"}
+    assert spool.unknown_names() == {"remains.dcm"}
+
+
+def test_a_file_that_was_recorded_after_it_was_set_aside_is_put_back(database: Database, spool: Spool) -> None:
+    _put(spool, "slow.dcm")
+    assert set_unknown_aside(database, spool) == 1
+    _hold(database, "slow.dcm")
+    assert UnknownSweep(database, spool).run() == 0
+    assert (spool.names(), spool.unknown_names()) == ({"slow.dcm"}, set())
+
+
+def test_files_that_no_row_names_are_told_by_age(spool: Spool) -> None:
+    for name, age in (("held.dcm", 3600.0), ("remains.dcm", 3600.0), ("young.dcm", 1.0)):
+        _put(spool, name, age)
+    assert unnamed(spool, lambda: {"held.dcm"}) == ({"remains.dcm"}, {"young.dcm"})
