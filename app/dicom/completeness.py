@@ -49,12 +49,31 @@ def pixels_of(
     return Pixels(rubbish=bool(read(walked.settled, _CHUNK).strip(b"\0")))
 
 
+def end_of(
+    read: Read, walked: Walked, *, syntax: str, implicit: bool, little: bool, limits: ImagingSettings
+) -> int | None:
+    """Where a data set ends that has rubbish behind it, which no reader is to see; None for any other. Raises
+    OverLimit.
+    """
+    element, end = _PixelElement(read, walked.end, syntax, implicit, little, limits), walked.settled
+    if not walked.nested and element.is_there():
+        try:
+            element.check()
+        except Truncated:
+            return None
+        end = element.end
+    head = read(end, 8)
+    # Whatever its tag: elements of some writers do not ascend.
+    return end if head and not may_begin(head, BEFORE_ALL, implicit=implicit, little=little) else None
+
+
 class _PixelElement:
     def __init__(
         self, read: Read, start: int, syntax: str, implicit: bool, little: bool, limits: ImagingSettings
     ) -> None:
         self._read = read
         self._start = start
+        self.end = start
         self._syntax = syntax
         self._implicit = implicit
         self._little = little
@@ -117,6 +136,7 @@ class _PixelElement:
         """Look at what follows the pixel data: elements (PS3.5 7.1), or rubbish, which is none of the data set."""
         implicit, little = self._implicit, self._little
         tail = walk(self._read, at, implicit=implicit, little=little, limits=self._limits, behind=self._tag())
+        self.end = tail.settled
         is_there = bool(self._read(tail.settled - 1, 1))
         head = self._read(tail.settled, 8)
         if not is_there or may_begin(head, tail.last, implicit=implicit, little=little):

@@ -4,7 +4,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -12,6 +12,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from app.dicom.completeness import end_of
 from app.dicom.fragments import Truncated
 from app.dicom.header import Excerpt, Purpose, excerpt_of
 from app.dicom.opening import Opening, read_opening
@@ -67,12 +68,43 @@ def beginning(
 
 
 def _plain(stream: BinaryIO, read: Read, opening: Opening, limits: ImagingSettings) -> BinaryIO:
+    ends: list[int | None] = []
+
     def check(plain: Read, start: int) -> None:
-        walk(plain, start, implicit=opening.implicit, little=opening.little, limits=limits)
+        implicit, little, syntax = opening.implicit, opening.little, opening.syntax
+        found = walk(plain, start, implicit=implicit, little=little, limits=limits)
+        ends.append(end_of(plain, found, syntax=syntax, implicit=implicit, little=little, limits=limits))
 
     plain = inflate.plain_file(stream, read, opening, limits, check)
+    if ends[0] is not None and not opening.deflated:
+        plain = io.BufferedReader(_Beginning(stream, ends[0]))
     plain.seek(0)
     return plain
+
+
+class _Beginning(io.RawIOBase):
+    """A file to a place: pydicom would take rubbish behind a data set for elements, or lose them all."""
+
+    name = ""  # pydicom asks for it
+
+    def __init__(self, file: BinaryIO, end: int) -> None:
+        self._file, self._end = file, end
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            offset, whence = offset + self._end, io.SEEK_SET
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(max(0, min(len(buffer), self._end - self._file.tell())))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def bounded(stream: BinaryIO, limits: ImagingSettings, find: Callable[[Read, Opening], T]) -> T:

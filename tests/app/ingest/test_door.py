@@ -17,6 +17,9 @@ from pydicom.uid import (
 )
 
 from app.dicom.status import FailureReason
+from app.imaging.metadata import metadata
+from app.imaging.transcode import transcode
+from app.settings import ImagingSettings
 from tests.app.ingest.test_completeness import codestream, native, refused, saved, taken
 from tests.app.ingest.test_transfer_syntaxes import written
 from tests.support.ingest import Held
@@ -175,6 +178,16 @@ def test_rubbish_in_place_of_the_pixel_data_makes_no_image(held: Held, name: str
     del dataset.Rows
     receipt = held.accept(saved(dataset) + RUBBISH[name])
     assert (receipt.failure is None) == (not RUBBISH[name].strip(b"\0"))
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian], ids=str)
+@pytest.mark.parametrize("make", [native, report])
+@pytest.mark.parametrize("name", RUBBISH)
+def test_what_is_passed_over_is_in_no_answer(make: Any, name: str, syntax: str) -> None:
+    whole, limits = written_in(in_syntax(make(), syntax)), ImagingSettings()
+    with_rubbish = io.BytesIO(whole + RUBBISH[name])
+    assert metadata(with_rubbish, "uri", limits) == metadata(io.BytesIO(whole), "uri", limits)
+    assert [*transcode(with_rubbish, limits)] == [*transcode(io.BytesIO(whole), limits)]
 
 
 def element(tag: int, vr: bytes, length: int, syntax: str) -> bytes:
