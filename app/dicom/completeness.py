@@ -62,6 +62,8 @@ def end_of(
         except Truncated:
             return None
         end = element.end
+    elif walked.last == BEFORE_ALL:
+        return None  # no data set at all
     head = read(end, 8)
     # Whatever its tag: elements of some writers do not ascend.
     return end if head and not may_begin(head, BEFORE_ALL, implicit=implicit, little=little) else None
