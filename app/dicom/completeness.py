@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 
 from app.dicom.encoding import LONG_VRS, is_explicit
 from app.dicom.fragments import Fragments, Truncated, has_fragment_per_frame
-from app.dicom.plausible import BEFORE_ALL, may_begin
+from app.dicom.plausible import BEFORE_ALL, is_filler, may_begin
 from app.dicom.uids import has_pixels
 from app.dicom.values import number_of, text_of
 from app.dicom.walk import PIXELS, Read, Walked, walk
@@ -46,7 +46,10 @@ def pixels_of(
     head = read(walked.settled, 8)
     if not is_there or walked.last == BEFORE_ALL or may_begin(head, walked.last, implicit=implicit, little=little):
         raise Truncated("The part is not a DICOM instance, or it breaks off.")
-    return Pixels(rubbish=bool(read(walked.settled, _CHUNK).strip(b"\0")))
+    rest = read(walked.settled, _CHUNK)
+    if not is_filler(rest):
+        raise Truncated("The data set is damaged.")
+    return Pixels(rubbish=bool(rest.strip(b"\0")))
 
 
 def end_of(

@@ -30,6 +30,13 @@ def _is_tag(tag: int) -> bool:
     return tag in _KNOWN or (group & 0xFF00) in _REPEATING or (element == 0 and group in _GROUPS)
 
 
+def is_filler(rest: bytes) -> bool:
+    """Whether bytes behind a data set without pixel data are what writers leave there, and not a damaged element with
+    others behind it: blanks, one byte over and over, or another file.
+    """
+    return len(set(rest)) <= 1 or not rest.strip(_FILLERS) or rest[128:132] == b"DICM"
+
+
 def may_begin(head: bytes, last: int, *, implicit: bool, little: bool) -> bool:
     """Whether bytes, up to eight where there are so many, may be the beginning of an element behind that of tag `last`.
 

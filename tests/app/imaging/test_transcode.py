@@ -241,28 +241,3 @@ def test_pieces_are_no_longer_than_a_reply_may_be() -> None:
     pieces = list(transcode.transcode(io.BytesIO(data), LIMITS))
     assert max(map(len, pieces)) == transcode.wire.PIECE_BYTES
     assert len(pieces) > 4
-
-
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=str)
-@pytest.mark.parametrize(
-    ("terms", "text"),
-    [
-        ("ISO_IR 100", "Größe"),
-        ("ISO_IR 144", "Лёгкие"),
-        ("ISO_IR 192", "肺野 ü"),
-        ("GB18030", "双肺清晰"),
-        (["", "ISO 2022 IR 87"], "両肺野\r\n異常なし"),
-        ("ISO_IR 13", "ﾊｲ"),
-    ],
-    ids=str,
-)
-def test_a_text_of_bulk_data_is_utf8_whatever_its_data_set_or_item_states(syntax: str, terms: Any, text: str) -> None:
-    dataset, inheriting, stating = parsed(instance()), Dataset(), Dataset()
-    dataset.SpecificCharacterSet, stating.SpecificCharacterSet = terms, "ISO_IR 192"
-    inheriting.TextValue = stating.TextValue = dataset.ImageComments = text * 2
-    dataset.ContentSequence = [inheriting, stating]
-    buffer = io.BytesIO()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    pydicom.dcmwrite(buffer, dataset, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
-    for path in ("00204000", "0040A730/0/0040A160", "0040A730/1/0040A160"):
-        assert bulk(buffer.getvalue(), path).decode().rstrip() == text * 2, path
