@@ -1,15 +1,18 @@
-"""Text requests can only produce text ids, image requests only image ids.
+"""Text requests can only produce text ids, image requests only image ids; guided drawings are combined here.
 
 vLLM has two incompatible interfaces for custom logits processors: the V1 model runner's (CPU, or without Triton) and
-the V2 model runner's (the default on GPUs). Both classes here wrap the same `Mask`. They run in the engine's process
-and read the request's `extra_args["cxr_mask"]`: a mapping with `low` and `high`, the allowed half-open range of ids,
-and `banned`, single ids inside the range that are not allowed either. The V1 class also draws: `extra_args["cxr_draw"]`
-holds `temperature`, `top_p` and `seed`, and vLLM, asked for the likeliest id, finds no other one left.
+the V2 model runner's (the default on GPUs). Both classes here read the request's `extra_args` (`app.engine.rows`) and
+run in the engine's process. The V1 class also draws, and vLLM, asked for the likeliest id, finds no other one left.
+
+The two rows of a guided drawing (Ho and Salimans 2022) are drawn once, by both classes, from
+`without + scale * (asked - without)` over the ids of their mask; both take the id. `app.engine.pairs` sees to it that
+both are there. Where one is alone nevertheless nothing is drawn: only id 0 is left to it, which its mask refuses, and
+the scheduler and `VllmEngine` end the drawing.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
@@ -18,49 +21,14 @@ from vllm.v1.sample.logits_processor.interface import LogitsProcessor as V1Logit
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext, LogitsProcRequestState
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as V2LogitsProcessor
 
+from app.engine.rows import DRAW_ARG, Mask, PairRow, check, draw_of
 from app.engine.sampling import TokenDraw, sample
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
     from vllm.config import VllmConfig
 
-EXTRA_ARG = "cxr_mask"
-DRAW_ARG = "cxr_draw"
 _REFUSED = float("-inf")
-
-
-@dataclass(frozen=True)
-class Mask:
-    """Allowed ids: `low <= id < high` without `banned`."""
-
-    low: int
-    high: int
-    banned: tuple[int, ...] = ()
-
-    def extra_args(self) -> dict[str, Any]:
-        """The value for `SamplingParams.extra_args`."""
-        return {EXTRA_ARG: {"low": self.low, "high": self.high, "banned": list(self.banned)}}
-
-    @classmethod
-    def from_params(cls, params: "SamplingParams") -> "Mask | None":
-        """The mask of a request, None where it has none. Raises ValueError where it is malformed."""
-        value = (params.extra_args or {}).get(EXTRA_ARG)
-        if value is None:
-            return None
-        try:
-            mask = cls(int(value["low"]), int(value["high"]), tuple(int(i) for i in value["banned"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{EXTRA_ARG} needs low, high and banned") from error
-        if not 0 <= mask.low < mask.high:
-            raise ValueError(f"{EXTRA_ARG}: {mask.low}..{mask.high} is not a range")
-        return mask
-
-    def apply(self, logits: torch.Tensor, rows: torch.Tensor | slice) -> None:
-        """Refuse everything outside the mask in `rows` of logits (N, vocabulary), in place."""
-        logits[rows, : self.low] = _REFUSED
-        logits[rows, self.high :] = _REFUSED
-        for token in self.banned:
-            logits[rows, token] = _REFUSED
 
 
 class _Rows:
@@ -80,34 +48,58 @@ class _Rows:
 
 @dataclass
 class _Row:
-    """One request of the V1 batch; `written` grows as ids are generated."""
+    """One request of a batch; `written` grows as ids are generated (V1)."""
 
     mask: Mask | None
     draw: TokenDraw | None
-    written: list[int]
+    guided: PairRow | None
+    written: Sequence[int] = ()
 
     @classmethod
-    def from_params(cls, params: "SamplingParams", written: list[int]) -> "_Row | None":
-        mask, draw = Mask.from_params(params), _draw_of(params)
-        return None if mask is None and draw is None else cls(mask, draw, written)
+    def from_params(cls, params: "SamplingParams", written: Sequence[int] = ()) -> "_Row | None":
+        row = cls(Mask.from_params(params), draw_of(params), PairRow.from_params(params), written)
+        return None if row.mask is None and row.draw is None and row.guided is None else row
 
 
-def draw_args(draw: TokenDraw) -> dict[str, Any]:
-    """The value for `SamplingParams.extra_args` that leaves the drawing to `TextImageMaskV1`."""
-    return {DRAW_ARG: asdict(draw)}
+def _draw_pairs(logits: torch.Tensor, rows: Mapping[int, _Row], steps: Mapping[int, int]) -> None:
+    """Leave one id in both rows of every pair of logits (N, vocabulary), id 0 in one that is alone, in place.
+
+    `steps` has how many ids each row of `rows` has written.
+    """
+    pairs: dict[str, dict[bool, int]] = {}
+    for number, row in rows.items():
+        if row.guided is not None:
+            pairs.setdefault(row.guided.pair, {})[row.guided.conditional] = number
+    together: dict[Mask, list[tuple[int, int]]] = {}
+    alone: list[int] = []
+    for sides in pairs.values():
+        asked, without = sides.get(True), sides.get(False)
+        mask = None if asked is None else rows[asked].mask
+        if asked is None or without is None or mask is None or steps[asked] != steps[without]:
+            alone += sides.values()
+        else:
+            together.setdefault(mask, []).append((asked, without))
+    for mask, found in together.items():
+        both = torch.tensor(found, device=logits.device)
+        asked_for, base = logits[both, mask.low : mask.high].unbind(1)
+        leading = [rows[asked] for asked, _ in found]
+        scales = torch.tensor([row.guided.scale for row in leading if row.guided is not None], device=logits.device)
+        combined = base + scales[:, None] * (asked_for - base)
+        drawn = _drawn(combined, [row.draw for row in leading], [steps[asked] for asked, _ in found])
+        logits[both] = _REFUSED
+        logits[both, (drawn + mask.low)[:, None]] = 0.0
+    if alone:
+        logits[alone] = _REFUSED
+        logits[alone, 0] = 0.0
 
 
-def _draw_of(params: "SamplingParams") -> TokenDraw | None:
-    value = (params.extra_args or {}).get(DRAW_ARG)
-    if value is None:
-        return None
-    try:
-        draw = TokenDraw(float(value["temperature"]), float(value["top_p"]), int(value["seed"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{DRAW_ARG} needs temperature, top_p and seed") from error
-    if draw.temperature <= 0.0 or not 0.0 < draw.top_p <= 1.0 or draw.seed < 0:
-        raise ValueError(f"{DRAW_ARG}: {draw} cannot be drawn by")
-    return draw
+def _drawn(logits: torch.Tensor, draws: Sequence[TokenDraw | None], steps: Sequence[int]) -> torch.Tensor:
+    """A column of each row of logits (N, W); the likeliest where it is not to be drawn: int64 (N,)."""
+    taken = logits.argmax(-1)
+    at = [place for place, draw in enumerate(draws) if draw is not None]
+    if at:
+        taken[at] = sample(logits[at], [draw for draw in draws if draw is not None], [steps[place] for place in at])
+    return taken
 
 
 class TextImageMaskV1(V1LogitsProcessor):
@@ -118,9 +110,8 @@ class TextImageMaskV1(V1LogitsProcessor):
 
     @classmethod
     def validate_params(cls, sampling_params: "SamplingParams") -> None:
-        """Refuse a malformed mask or drawing when the request arrives."""
-        Mask.from_params(sampling_params)
-        _draw_of(sampling_params)
+        """Refuse a malformed mask, drawing or pair when the request arrives."""
+        check(sampling_params)
 
     def is_argmax_invariant(self) -> bool:
         """The mask changes which id is the most likely."""
@@ -133,10 +124,16 @@ class TextImageMaskV1(V1LogitsProcessor):
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Mask logits (batch, vocabulary) in place, and leave one id where a row is to be drawn here."""
         grouped: dict[Mask | None, list[int]] = {}
+        guided: dict[int, _Row] = {}
         for number, row in self._rows.items():
-            grouped.setdefault(row.mask, []).append(number)
+            if row.guided is None:
+                grouped.setdefault(row.mask, []).append(number)
+            else:
+                guided[number] = row
         for mask, numbers in grouped.items():
             self._apply(logits, mask or Mask(0, logits.shape[1]), sorted(numbers))
+        if guided:
+            _draw_pairs(logits, guided, {number: len(row.written) for number, row in guided.items()})
         return logits
 
     def _apply(self, logits: torch.Tensor, mask: Mask, numbers: list[int]) -> None:
@@ -156,35 +153,54 @@ class TextImageMaskV1(V1LogitsProcessor):
 
 
 class TextImageMaskV2(V2LogitsProcessor):
-    """The mask behind the V2 model runner's interface: state per request slot, rows reordered every step."""
+    """The mask behind the V2 model runner's interface: state per request slot, rows reordered every step.
+
+    vLLM samples here, except the rows of a guided drawing: its own sampler draws by a row's position, in which the two
+    rows differ. Guidance was tried on tensors of a CPU only: not run on a GPU are the exactness of the drawn ids, the
+    scheduling of pairs under asynchronous scheduling, and its speed; to draw waits for the device, once a pair.
+    """
 
     def __init__(self, vllm_config: "VllmConfig", req_states: LogitsProcRequestState) -> None:
         self._device = req_states.device
-        self._masks: dict[int, Mask] = {}
+        self._states = req_states
+        self._slots: dict[int, _Row] = {}
         self._layout: tuple[int, ...] = ()
         self._rows = _Rows((), self._device)
 
     @classmethod
     def validate_params(cls, sampling_params: "SamplingParams") -> None:
-        """Refuse a malformed mask when the request arrives, and a drawing that would silently be the likeliest id."""
-        Mask.from_params(sampling_params)
-        if _draw_of(sampling_params) is not None:
-            raise ValueError(f"{DRAW_ARG} is drawn by the V1 model runner's class only")
+        """Refuse what is malformed when the request arrives, and a drawing that would silently be the likeliest id."""
+        check(sampling_params)
+        if draw_of(sampling_params) is not None and PairRow.from_params(sampling_params) is None:
+            raise ValueError(f"{DRAW_ARG} is drawn by the V1 model runner's class only, but for guided drawings")
 
     def add_request(self, req_idx: int, sampling_params: "SamplingParams") -> bool:
         """Take over a slot; whatever its last occupant left is replaced."""
-        mask = Mask.from_params(sampling_params)
-        self._masks.pop(req_idx, None)
-        if mask is not None:
-            self._masks[req_idx] = mask
+        row = _Row.from_params(sampling_params)
+        self._slots.pop(req_idx, None)
+        if row is not None:
+            self._slots[req_idx] = row
         self._layout = ()
-        return mask is not None
+        return row is not None
 
     def apply(self, logits: torch.Tensor, ctx: LogitsContext) -> torch.Tensor:
         """Mask logits (rows, vocabulary) in place; without speculative decoding a request owns one row."""
         layout = tuple(int(slot) for slot in ctx.idx_mapping_np)
         if layout != self._layout:
-            masks = ((row, self._masks[slot]) for row, slot in enumerate(layout) if slot in self._masks)
+            masks = (
+                (row, mask)
+                for row, slot in enumerate(layout)
+                if slot in self._slots and (mask := self._slots[slot].mask) is not None
+            )
             self._rows, self._layout = _Rows(masks, self._device), layout
+        guided = {
+            row: self._slots[slot]
+            for row, slot in enumerate(layout)
+            if slot in self._slots and self._slots[slot].guided is not None
+        }
+        # Of what is refused, the difference is no number; pairs are combined within their masks alone.
         self._rows.apply(logits)
+        if guided:
+            lengths, prompts = ctx.seq_lens_upper_bound_np, self._states.prompt_len.np
+            _draw_pairs(logits, guided, {row: int(lengths[row] - prompts[layout[row]]) for row in guided})
         return logits

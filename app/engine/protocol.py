@@ -27,6 +27,16 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance of an image generation (Ho and Salimans 2022): ids are drawn from
+    `without + scale * (asked - without)`, where `without` are the logits behind `prompt`. It takes a second slot.
+    """
+
+    prompt: tuple[int, ...]
+    scale: float
+
+
+@dataclass(frozen=True)
 class Generation:
     """One request to the engine. `cache_salt` keeps the prefix caches of different clients apart; of those that wait,
     the ones of the lowest `priority` begin first.
@@ -38,6 +48,7 @@ class Generation:
     sampling: Sampling
     cache_salt: str | None = None
     priority: int = 0
+    guidance: Guidance | None = None
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,10 @@ class Engine(Protocol):
         """Load the model; returns when requests can be served."""
 
     def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
-        """Generate ids as they come. Closing the iterator, or cancelling its consumer, frees the slot.
+        """Generate ids as they come. Closing the iterator, or cancelling its consumer, frees the slot, or both.
 
-        Raises InvalidRequest (too long), Overloaded, WorkerFailed, EngineDead, and GenerationAborted where the engine
-        itself ended it.
+        Raises InvalidRequest (too long, or guided where that is not offered), Overloaded, WorkerFailed, EngineDead, and
+        GenerationAborted where the engine itself ended it.
         """
 
     async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:

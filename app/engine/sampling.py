@@ -36,13 +36,15 @@ def uniforms(seed: int, step: int, count: int = _ATTEMPTS) -> np.ndarray:
 
 def sample(logits: Tensor, draws: Sequence[TokenDraw], steps: Sequence[int]) -> Tensor:
     """One column of logits (N, W) a row, by its temperature, its nucleus and its random numbers: int64 (N,)."""
-    temperatures = torch.tensor([draw.temperature for draw in draws], dtype=torch.float32)
-    nuclei = torch.tensor([draw.top_p for draw in draws], dtype=torch.float32)
-    numbers = torch.from_numpy(np.stack([uniforms(draw.seed, step) for draw, step in zip(draws, steps, strict=True)]))
+    device = logits.device
+    temperatures = torch.tensor([draw.temperature for draw in draws], dtype=torch.float32, device=device)
+    nuclei = torch.tensor([draw.top_p for draw in draws], dtype=torch.float32, device=device)
+    rows = [uniforms(draw.seed, step) for draw, step in zip(draws, steps, strict=True)]
+    numbers = torch.from_numpy(np.stack(rows)).to(device)
     shares = (logits / temperatures[:, None]).softmax(-1)
     sums = shares.cumsum(-1, dtype=torch.float64)
-    taken = torch.empty(len(draws), dtype=torch.int64)
-    open_rows = torch.arange(len(draws))
+    taken = torch.empty(len(draws), dtype=torch.int64, device=device)
+    open_rows = torch.arange(len(draws), device=device)
     for attempt in range(_ATTEMPTS):
         # Up to the last sum and not to 1, which rounding may miss.
         targets = numbers[open_rows, attempt] * sums[open_rows, -1]

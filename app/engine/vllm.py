@@ -1,5 +1,5 @@
 """The engine on vLLM's AsyncLLM, in process; its EngineCore is a process of its own. The only module that imports vLLM
-with `vllm_arguments`, and `masking`, which runs in that process.
+with `vllm_arguments`, and `masking`, `pairs` and `room`, which run in that process.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 from vllm import SamplingParams
@@ -24,6 +25,7 @@ from vllm.v1.metrics.stats import RequestStateStats
 
 from app.engine.environment import engine_environment, socket_folder
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
+from app.engine.rows import PairRow
 from app.engine.vllm_arguments import engine_arguments, sampling_parameters
 from app.engine.warmup import warm_up
 from app.errors import EngineDead, GenerationAborted, InvalidRequest, Overloaded, Unavailable, WorkerFailed
@@ -56,6 +58,15 @@ def _failures() -> Iterator[None]:
         raise EngineDead("The language-model engine has stopped.") from error
     except EngineGenerateError as error:
         raise WorkerFailed("The language-model engine failed on this request.") from error
+
+
+def _raise_ended(reason: int | str | None) -> NoReturn:
+    """Why the engine has ended a generation: our scheduler says so of guided drawings (`app.engine.pairs`)."""
+    if reason == "guidance_too_large":
+        raise InvalidRequest("The KV cache has no room for both rows of a guided drawing.", code="guidance_not_offered")
+    if reason is not None:
+        raise WorkerFailed(f"The engine has ended half of a guided drawing: {reason}.")
+    raise GenerationAborted  # a core that was stopped or has died: `abort`, `error`
 
 
 class VllmEngine:
@@ -107,23 +118,52 @@ class VllmEngine:
         """Generate ids as they come; see `Engine.generate`."""
         llm = self._running()
         self._check_room(len(generation.prompt), generation.sampling.max_tokens)
-        prompt = TokensPrompt(prompt_token_ids=list(generation.prompt))
-        if generation.cache_salt is not None:
-            prompt["cache_salt"] = generation.cache_salt
-        sampling = sampling_parameters(generation.kind, generation.sampling, self._bundle.vocabulary)
+        prompt, sampling = self._request(generation)
         outputs = llm.generate(prompt, sampling, generation.request_id, priority=generation.priority)
         first = True
         # Closed at once when the consumer leaves: vLLM then aborts the request.
         with _failures():
-            async with contextlib.aclosing(outputs):
+            async with self._second_row(llm, generation), contextlib.aclosing(outputs):
                 async for output in outputs:
                     self._last_output = time.monotonic()
                     part = output.outputs[0]
                     queued = _queue_seconds(output) if first else None
                     first = False
                     if part.finish_reason is not None and part.finish_reason not in _FINISH_REASONS:
-                        raise GenerationAborted  # a core that was stopped or has died: `abort`, `error`
+                        _raise_ended(part.stop_reason)
+                    least = self._bundle.vocabulary.image_offset
+                    if generation.guidance is not None and min(part.token_ids, default=least) < least:
+                        raise WorkerFailed("The engine has lost half of a guided drawing.")
                     yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued)
+
+    def _request(self, generation: Generation, *, conditional: bool = True) -> tuple[TokensPrompt, SamplingParams]:
+        """The request of a generation; not `conditional`, that of the second row of a guided one."""
+        guidance = generation.guidance
+        row = None if guidance is None else PairRow(generation.request_id, conditional, guidance.scale)
+        ids = generation.prompt if guidance is None or conditional else guidance.prompt
+        prompt = TokensPrompt(prompt_token_ids=list(ids))
+        if generation.cache_salt is not None:
+            prompt["cache_salt"] = generation.cache_salt
+        return prompt, sampling_parameters(generation.kind, generation.sampling, self._bundle.vocabulary, row)
+
+    @contextlib.asynccontextmanager
+    async def _second_row(self, llm: AsyncLLM, generation: Generation) -> AsyncGenerator[None]:
+        """Has the second row of a guided generation in the engine meanwhile."""
+        if generation.guidance is None:
+            yield
+            return
+        if generation.kind is not Kind.IMAGE or min(self._settings.max_num_seqs, self._settings.max_queue) < 2:
+            raise InvalidRequest("Guidance is for drawings, and needs two slots.", code="guidance_not_offered")
+        self._check_room(len(generation.guidance.prompt), generation.sampling.max_tokens)
+        prompt, sampling = self._request(generation, conditional=False)
+        name = f"{generation.request_id}-without"
+        row = await llm.add_request(name, prompt, sampling, priority=generation.priority)
+        try:
+            yield
+        finally:
+            # Nothing happens to one that has ended.
+            await llm.abort(row.request_id, internal=True)
+            row.close()
 
     async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:
         """See `Engine.log_likelihoods`."""

@@ -8,8 +8,8 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-from app.engine.masking import Mask, draw_args
 from app.engine.protocol import Kind, Sampling
+from app.engine.rows import Mask, PairRow, draw_args
 from app.engine.sampling import TokenDraw
 from app.settings import EngineSettings
 from models.bundle import Bundle
@@ -17,7 +17,7 @@ from models.vocabulary import Vocabulary
 
 
 def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArgs:
-    """The engine's arguments for a bundle, with the mask for the model runner that they lead to."""
+    """The engine's arguments for a bundle, with the mask and the scheduler for the model runner that they lead to."""
     arguments = AsyncEngineArgs(
         model=str(bundle.llm),
         served_model_name=bundle.manifest.label,
@@ -51,6 +51,8 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
         )
     runner = "V2" if config.use_v2_model_runner else "V1"
     arguments.logits_processors = [f"app.engine.masking:TextImageMask{runner}"]
+    asynchronous = "Async" if config.scheduler_config.async_scheduling else ""
+    arguments.scheduler_cls = f"app.engine.pairs.Pair{asynchronous}Scheduler"
     return arguments
 
 
@@ -73,13 +75,20 @@ def masks_of(vocabulary: Vocabulary) -> dict[Kind, Mask]:
     }
 
 
-def sampling_parameters(kind: Kind, sampling: Sampling, vocabulary: Vocabulary) -> SamplingParams:
-    """The engine's parameters of one generation. On a CPU `TextImageMaskV1` draws its ids."""
+def sampling_parameters(
+    kind: Kind, sampling: Sampling, vocabulary: Vocabulary, row: PairRow | None = None
+) -> SamplingParams:
+    """The engine's parameters of one generation, or of one `row` of a guided one. On a CPU, and of guided ones
+    everywhere, our logits processor draws the ids.
+    """
     image = kind is Kind.IMAGE
     mask = masks_of(vocabulary).get(kind)
     extra = {} if mask is None else mask.extra_args()
-    ours = current_platform.is_cpu() and sampling.temperature > 0.0
-    if ours:
+    if row is not None:
+        extra |= row.extra_args()
+    drawn = sampling.temperature > 0.0
+    ours = row is not None or (current_platform.is_cpu() and drawn)
+    if ours and drawn:
         extra |= draw_args(TokenDraw(sampling.temperature, sampling.top_p, sampling.seed))
     return SamplingParams(
         # Where our processor samples the id, it is the only one that vLLM's argmax finds.
@@ -90,6 +99,7 @@ def sampling_parameters(kind: Kind, sampling: Sampling, vocabulary: Vocabulary) 
         ignore_eos=image,
         stop_token_ids=None if image else [vocabulary.end],
         detokenize=False,
-        output_kind=RequestOutputKind.DELTA,
+        # Nobody reads what the second row takes: it is what the first takes.
+        output_kind=RequestOutputKind.DELTA if row is None or row.conditional else RequestOutputKind.FINAL_ONLY,
         extra_args=extra or None,
     )
