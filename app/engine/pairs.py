@@ -117,7 +117,7 @@ class PairScheduler(RoomScheduler):
             ids, others = request.output_token_ids[-1:], twin.output_token_ids[-1:]
             # Id 0 is what is left to a row that was alone.
             if ids != others or 0 in ids:
-                self._lost[request_id] = "guidance_rows_differ"
+                self._lost.setdefault(request_id, "guidance_rows_differ")
         reasons = dict(self._lost)
         for request in self.finish_requests(set(reasons), RequestStatus.FINISHED_ERROR):
             ended = EngineCoreOutput(
