@@ -22,7 +22,7 @@ _GPU_BATCH = 768
 @dataclass(frozen=True)
 class Guidance:
     """How far to move from the prompt `without` (classifier-free guidance, Ho and Salimans 2022, at twice the cost):
-    logits are `without + scale * (asked - without)`. The server uses no guidance.
+    logits are `without + scale * (asked - without)`, as the server's are.
     """
 
     scale: float

@@ -10,6 +10,7 @@ the reference implementation, which tokenises the whole string.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from models.vocabulary import Vocabulary
 
@@ -19,6 +20,8 @@ DRAW_INSTRUCTION = (
     "Generate a chest X-ray image that corresponds to the entered free-text radiology reports"
     + " for the chest X-ray image."
 )
+# What a guided drawing moves away from: an image that is to be read, or a request that says nothing.
+Unconditional = Literal["before_image", "empty"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class Prompts:
     def image_opening(self) -> list[int]:
         """What precedes the first image id of a drawn answer."""
         return [self.vocabulary.image_open]
+
+    def unconditional(self, kind: Unconditional, instruction: str = DRAW_INSTRUCTION) -> list[int]:
+        """The unconditional prompt of a guided drawing, up to its first image id (Ho and Salimans 2022)."""
+        return self.before_image() if kind == "before_image" else [*self.draw("", instruction), *self.image_opening()]
 
     def written(self, text: str) -> list[int]:
         """A text answer as the model is trained to give it."""

@@ -68,6 +68,9 @@ def draw(
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     seed: SeedOption = None,
+    guidance: Annotated[
+        float | None, typer.Option("--guidance", min=1.0, max=10.0, help="How closely to follow the text; 1 is off.")
+    ] = None,
 ) -> None:
     """Draw a synthetic radiograph with a running service."""
     formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".dcm": "dicom"}
@@ -76,7 +79,7 @@ def draw(
     _check_writable(out)
     try:
         with errors.status("Drawing"):
-            image, body = Client(url, key).draw(text, formats[out.suffix.lower()], seed=seed)
+            image, body = Client(url, key).draw(text, formats[out.suffix.lower()], seed=seed, guidance_scale=guidance)
     except ServiceError as error:
         fail(str(error), 1)
     try:

@@ -15,7 +15,7 @@ _REMEMBERED = 64
 
 
 class FakeEngine:
-    """Draws codes from the request's seed and always writes the same text.
+    """Draws codes from the request's seed, and its guidance where it has one, and always writes the same text.
 
     `enqueue_failure` makes the next generation raise; `step_seconds` is the time per delta of `chunk` ids; while it
     `hangs`, probes are not answered. All of these may be changed while it runs.
@@ -62,11 +62,14 @@ class FakeEngine:
         if self._failures:
             raise self._failures.pop(0)
         sampling = generation.sampling
-        if len(generation.prompt) + sampling.max_tokens > self._max_model_len:
+        guidance = generation.guidance
+        longest = max(len(generation.prompt), len(guidance.prompt) if guidance is not None else 0)
+        if longest + sampling.max_tokens > self._max_model_len:
             raise InvalidRequest("The prompt is too long.", code="prompt_too_long")
         self.generations.append(generation)
         ids = self._ids(generation)
-        self.running += 1
+        rows = 1 if guidance is None else 2
+        self.running += rows
         try:
             for start in range(0, len(ids), self.chunk):
                 if self.aborts_after is not None and start >= self.aborts_after * self.chunk:
@@ -76,14 +79,15 @@ class FakeEngine:
                 reason = "length" if len(ids) == sampling.max_tokens else "stop"
                 yield Delta(tuple(ids[start : start + self.chunk]), reason if last else None)  # type: ignore[arg-type]
         finally:
-            self.running -= 1
+            self.running -= rows
 
     def _ids(self, generation: Generation) -> list[int]:
         sampling, vocabulary = generation.sampling, self._vocabulary
         if generation.kind is Kind.ANY:
             return self._unmasked(generation)
         if generation.kind is Kind.IMAGE:
-            draw = random.Random(sampling.seed)
+            guidance = generation.guidance
+            draw = random.Random(sampling.seed if guidance is None else f"{sampling.seed} {guidance}")
             return vocabulary.image_ids([draw.randrange(vocabulary.codebook_size) for _ in range(sampling.max_tokens)])
         return [*self._encode(self.text), vocabulary.end][: sampling.max_tokens]
 

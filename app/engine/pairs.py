@@ -175,7 +175,7 @@ class PairScheduler(RoomScheduler):
         if request.request_id in self._lost:
             return 0
         if request.status in _WAITING and twin in self._aside:
-            if not self._both_fit(request, twin):
+            if not self._fit(request, twin):
                 return 0
             self._aside.discard(twin)
             # vLLM empties this queue before the other.
@@ -211,13 +211,6 @@ class PairScheduler(RoomScheduler):
                 self._lost[request_id] = self._lost[twin.request_id] = "guidance_rows_differ"
 
     # Room in the KV cache.
-
-    def _both_fit(self, leader: "Request", second: "Request") -> bool:
-        if len(self.running) + self.num_waiting_for_streaming_input + 2 > self.max_num_active_reqs:
-            return False
-        watermark = self.kv_cache_manager.watermark_blocks if self.running else 0
-        needed = sum(self._blocks(row, row.num_tokens) for row in (leader, second)) + watermark
-        return bool(needed <= self.kv_cache_manager.block_pool.get_num_free_blocks())
 
     def _make_room(self) -> bool:
         """Preempt until the rest can take its next tokens; says whether any was."""

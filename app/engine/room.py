@@ -32,6 +32,14 @@ class RoomScheduler(Scheduler):
             )
         )
 
+    def _fit(self, *requests: "Request") -> bool:
+        """Whether there are slots and blocks for all of these as they are, as if nothing were in the prefix cache."""
+        if len(self.running) + self.num_waiting_for_streaming_input + len(requests) > self.max_num_active_reqs:
+            return False
+        watermark = self.kv_cache_manager.watermark_blocks if self.running else 0
+        needed = sum(self._blocks(request, request.num_tokens) for request in requests) + watermark
+        return bool(needed <= self.kv_cache_manager.block_pool.get_num_free_blocks())
+
     def _victim(self) -> "Request | None":
         """What has to go first, by the policy, for the others to take their next tokens; None where all can.
 

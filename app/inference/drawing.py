@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from app.engine import Kind, Sampling
+from app.engine import Guidance, Kind, Sampling
 from app.errors import WorkerFailed
 from app.inference.backend import Backend
 from app.inference.events import Drawing, Emit, PartialImage
@@ -23,7 +23,8 @@ _REFERENCE_ROOM = 44
 class DrawingRun:
     """One drawing under way: the codes `kept` come first, `partials` unfinished images are emitted on the way.
 
-    Of several drawings of one request the first counts the prompt's tokens, which all of them share.
+    Of several drawings of one request the first counts the prompts' tokens, which all of them share. The prompt of
+    `guidance` ends before the first image id.
     """
 
     backend: Backend
@@ -34,6 +35,7 @@ class DrawingRun:
     partials: int = 0
     emit: Emit | None = None
     index: int = 0
+    guidance: Guidance | None = None
     _written: int = 0
     _partial: "asyncio.Task[None] | None" = None
 
@@ -52,7 +54,7 @@ class DrawingRun:
         with self.timings.stage("detokenise"):
             pixels = await self.backend.codec.decode(codes)
         metrics.IMAGE_TOKENS.labels(direction="out").inc(len(drawn))
-        usage = Usage(self._counted(prompt), 0 if self.index else len(self.kept), self._written)
+        usage = Usage(self._counted(prompt), 0 if self.index else self._rows * len(self.kept), self._written)
         drawing = Drawing(codes, pixels, self.sampling.seed, usage, self.index)
         if self.emit is not None:
             self.emit(drawing)
@@ -79,9 +81,15 @@ class DrawingRun:
                 return vocabulary.codes(found)
         raise WorkerFailed(f"None of {backend.reference_attempts} unconstrained attempts drew a whole image.")
 
+    @property
+    def _rows(self) -> int:
+        return 1 if self.guidance is None else 2
+
     def _counted(self, prompt: Sequence[int]) -> int:
         # What opens an image is given where the published code has it written, and is not counted.
-        return 0 if self.index else len(prompt) + len(self.kept)
+        opening = len(self.backend.bundle.prompts.image_opening())
+        without = 0 if self.guidance is None else len(self.guidance.prompt) - opening
+        return 0 if self.index else len(prompt) + without + self._rows * len(self.kept)
 
     async def _generate_masked(self, opened: list[int], counted: int) -> list[int]:
         backend, vocabulary = self.backend, self.backend.bundle.vocabulary
@@ -89,7 +97,10 @@ class DrawingRun:
         due = partial_rows(rows, len(self.kept) // columns, self.partials)
         ids: list[int] = []
         number = 0
-        deltas = stream(backend.engine, opened, Kind.IMAGE, self.sampling, self.caller, self.timings, counted)
+        guidance = self.guidance
+        if guidance is not None:
+            guidance = replace(guidance, prompt=(*guidance.prompt, *vocabulary.image_ids(self.kept)))
+        deltas = stream(backend.engine, opened, Kind.IMAGE, self.sampling, self.caller, self.timings, counted, guidance)
         async with aclosing(deltas):
             async for delta in deltas:
                 ids.extend(delta.ids)
@@ -97,7 +108,7 @@ class DrawingRun:
                 if number < len(due) and due[number] <= done < rows:
                     self._begin_partial([*self.kept, *vocabulary.codes(ids)], number, done)
                     number += sum(step <= done for step in due[number:])
-        self._written = len(ids)
+        self._written = self._rows * len(ids)
         return vocabulary.codes(ids)
 
     def _begin_partial(self, codes: list[int], number: int, done: int) -> None:

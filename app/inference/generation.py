@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.engine import Delta, Engine, Generation, Kind, Sampling
+from app.engine import Delta, Engine, Generation, Guidance, Kind, Sampling
 from app.engine.protocol import FinishReason
 from app.errors import GenerationAborted
 from app.ids import new_id, new_seed
@@ -41,6 +41,8 @@ class Options:
     seed: int | None = None
     caller: Caller = field(default_factory=Caller)
     stop: tuple[str, ...] = ()
+    # Of drawings; 1 is none.
+    guidance_scale: float | None = None
 
     def sampling(self, defaults: Decoding, *, tokens: int | None = None, index: int = 0) -> Sampling:
         """Sampling of the `index`-th of several generations; `tokens` fixes their length."""
@@ -55,7 +57,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens in and out of one generation. `image_tokens` counts those of the prompt that are an image's."""
+    """Tokens in and out of one generation. `image_tokens` counts those of the prompt that are an image's.
+
+    A guided drawing is computed twice, and so counted: both prompts, and the drawn ids of both rows.
+    """
 
     prompt_tokens: int
     image_tokens: int
@@ -70,16 +75,19 @@ async def stream(
     caller: Caller,
     timings: Timings,
     counted: int | None = None,
+    guidance: Guidance | None = None,
 ) -> AsyncGenerator[Delta]:
     """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted:
-    `counted` tokens of the prompt, as the usage of the answer has them (unset: all).
+    `counted` tokens of the prompts, as the usage of the answer has them (unset: all), and what both rows of a guided
+    one have written.
 
     Raises RateLimited where the client's tokens of the day do not reach for the longest answer, GenerationAborted where
     it ends without a reason, and as the engine does.
     """
-    generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority)
-    read = len(prompt) if counted is None else counted
-    settle = caller.reserve(read + sampling.max_tokens) if caller.reserve is not None else None
+    generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority, guidance)
+    rows = 1 if guidance is None else 2
+    read = len(prompt) + (len(guidance.prompt) if guidance else 0) if counted is None else counted
+    settle = caller.reserve(read + rows * sampling.max_tokens) if caller.reserve is not None else None
     started, written, given_up, reason = time.perf_counter(), 0, False, None
     try:
         async with aclosing(engine.generate(generation)) as deltas:
@@ -99,7 +107,7 @@ async def stream(
     finally:
         if settle is not None:
             # Who gives up has been computed for, as far as anybody knows; whom the engine refuses has not.
-            settle(read + written if written or given_up else 0)
+            settle(read + rows * written if written or given_up else 0)
 
 
 async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from app.engine import Kind, Sampling
+from app.engine import Guidance, Kind, Sampling
 from app.engine.protocol import FinishReason
+from app.errors import InvalidRequest
 from app.ids import new_seed
 from app.inference import stops
 from app.inference.backend import Backend, EncodedImage
@@ -174,16 +175,31 @@ async def draw(
     """Job 2: radiographs of what a text describes; seeds of several count up from the first.
 
     They begin with the codes `kept`. `partials` unfinished images of each, and the drawings, are emitted as they come.
+    Raises InvalidRequest where guidance is asked for and not offered.
     """
+    scale = guidance_scale(backend, options)
     bundle = backend.bundle
     prompt = bundle.prompts.draw(text, instruction or DRAW_INSTRUCTION)
     first = options if options.seed is not None else replace(options, seed=new_seed())
     tokens = bundle.image_tokens - len(kept)
     samplings = [first.sampling(bundle.manifest.decoding.draw, tokens=tokens, index=index) for index in range(count)]
+    without = bundle.prompts.unconditional(bundle.manifest.decoding.draw.unconditional, instruction or DRAW_INSTRUCTION)
+    guidance = None if scale == 1.0 else Guidance(tuple(without), scale)
     return await gather_or_cancel(
-        DrawingRun(backend, sampling, options.caller, timings, kept, partials, emit, index).draw(prompt)
+        DrawingRun(backend, sampling, options.caller, timings, kept, partials, emit, index, guidance).draw(prompt)
         for index, sampling in enumerate(samplings)
     )
+
+
+def guidance_scale(backend: Backend, options: Options) -> float:
+    """The scale of a drawing's guidance, 1 for none. Raises InvalidRequest where it is asked for and not offered."""
+    asked = options.guidance_scale
+    if not backend.reference_attempts:
+        return backend.bundle.manifest.decoding.draw.guidance if asked is None else asked
+    if asked is not None and asked != 1.0:
+        detail = "guidance_scale: reference decoding draws as the published code does, which knows no guidance"
+        raise InvalidRequest(detail, code="guidance_not_offered")
+    return 1.0
 
 
 async def gather_or_cancel(work: Iterable[Awaitable[T]]) -> list[T]:

@@ -19,7 +19,8 @@ export function startDrawing(say) {
     const mine = running = new AbortController();
     say(null);
     last = null;
-    const prompt = $("prompt").value.trim(), seed = $("seed").value.trim();
+    const prompt = $("prompt").value.trim(), seed = $("seed").value.trim(), guidance = $("guidance").value;
+    const guided = guidance ? { guidance_scale: Number(guidance) } : {};
     const frame = document.querySelector(".frame");
     frame.classList.add("drawing");
     $("veil").style.transform = "translateY(0)";
@@ -27,7 +28,7 @@ export function startDrawing(say) {
     $("stop").disabled = false;
     $("progress").textContent = "Drawing…";
     try {
-      const body = JSON.stringify({ prompt, stream: true, partial_images: 3, ...(seed ? { seed: Number(seed) } : {}) });
+      const body = JSON.stringify({ prompt, stream: true, partial_images: 3, ...guided, ...(seed ? { seed: Number(seed) } : {}) });
       const options = { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: mine.signal };
       await stream("/v1/images/generations", options, (event) => {
         if (event.type.endsWith("partial_image")) {
@@ -36,7 +37,7 @@ export function startDrawing(say) {
           $("drawn-facts").textContent = `Unfinished · seed ${event.seed}`;
         } else {
           show(event, ROWS);
-          last = { prompt, seed: event.seed, png: event.b64_json };
+          last = { request: { prompt, seed: event.seed, ...guided }, png: event.b64_json };
           $("drawn").alt = `Synthetic radiograph: ${prompt}`;
           $("drawn-facts").textContent = `Synthetic · ${event.model} · seed ${event.seed}`;
           $("progress").textContent = "Done.";
@@ -57,13 +58,13 @@ export function startDrawing(say) {
   $("drawing").addEventListener("submit", (event) => { event.preventDefault(); draw(); });
   $("again").addEventListener("click", () => { $("seed").value = ""; draw(); });
   $("stop").addEventListener("click", () => running?.abort());
-  $("png").addEventListener("click", () => save(`synthetic-${last.seed}.png`, last.png, "image/png"));
+  $("png").addEventListener("click", () => save(`synthetic-${last.request.seed}.png`, last.png, "image/png"));
   $("dicom").addEventListener("click", async () => {
     say(null);
     try {
-      const body = JSON.stringify({ prompt: last.prompt, seed: last.seed, output_format: "dicom" });
+      const body = JSON.stringify({ ...last.request, output_format: "dicom" });
       const drawn = await (await call("/v1/images/generations", { method: "POST", body, headers: { "Content-Type": "application/json" } })).json();
-      save(`synthetic-${last.seed}.dcm`, drawn.data[0].b64_json, "application/dicom");
+      save(`synthetic-${last.request.seed}.dcm`, drawn.data[0].b64_json, "application/dicom");
     } catch (error) { say(error); }
   });
 }

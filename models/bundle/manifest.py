@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.prompts import Unconditional
 from models.vocabulary import Vocabulary
 from models.vqgan.config import VQGANConfig
 
@@ -64,12 +65,21 @@ class Decoding(_Part):
     max_tokens: int = Field(default=128, gt=0, le=2**20)
 
 
+class DrawDecoding(Decoding):
+    """Sampling defaults of drawings: the scale of classifier-free guidance (Ho and Salimans 2022), where 1 is none, and
+    the prompt that it moves away from.
+    """
+
+    guidance: float = Field(default=1.0, ge=1.0, le=10.0)
+    unconditional: Unconditional = "before_image"
+
+
 class DecodingDefaults(_Part):
     """Sampling defaults per task. A drawing's length is the grid's, whatever `max_tokens` says."""
 
     report: Decoding = Decoding()
     answer: Decoding = Decoding()
-    draw: Decoding = Decoding()
+    draw: DrawDecoding = DrawDecoding()
 
 
 class FileEntry(_Part):
@@ -126,9 +136,14 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write `bundle.json` beside the files it lists."""
-    # Releases before know nothing of it.
-    unset = set() if manifest.text_only_answers else {"text_only_answers"}
-    text = json.dumps(manifest.model_dump(mode="json", exclude=unset), indent=2, ensure_ascii=False)
+    content = manifest.model_dump(mode="json")
+    # Releases before know nothing of these.
+    if not manifest.text_only_answers:
+        del content["text_only_answers"]
+    for name in ("guidance", "unconditional"):
+        if getattr(manifest.decoding.draw, name) == getattr(DrawDecoding(), name):
+            del content["decoding"]["draw"][name]
+    text = json.dumps(content, indent=2, ensure_ascii=False)
     (path / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import GPTNeoXConfig
 
-from models.bundle.manifest import LLM_FOLDER, VQGAN_FOLDER, Decoding, DecodingDefaults
+from models.bundle.manifest import LLM_FOLDER, VQGAN_FOLDER, DecodingDefaults, DrawDecoding
 from models.bundle.shapes import shapes_of
 from models.bundle.writer import DISCLAIMER, TOKENIZER_FILE, BundleWriter
 from models.bundles import DEMO_BUNDLE
@@ -28,7 +28,7 @@ CODES = 1024
 
 _SHARD_BYTES = 256 * 2**20
 _STANDARD_DEVIATION = 0.02
-_DRAW = Decoding(temperature=1.0, top_p=0.92, max_tokens=256)
+_DRAW = DrawDecoding(temperature=1.0, top_p=0.92, max_tokens=256)
 _CARD = """# Model card: {name}
 
 Random weights: a GPT-NeoX of {hidden} x {layers} layers, {heads} heads, in {dtype}, seed {seed}. What it writes and

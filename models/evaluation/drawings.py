@@ -17,7 +17,7 @@ from models.evaluation.reconstruction import distances
 from models.evaluation.reports import THREE
 from models.evaluation.statistics import accuracy, balanced_accuracy, scored
 from models.evaluation.subject import Subject
-from models.generate import draw
+from models.generate import Guidance, draw
 from models.vqgan.pixels import to_pixels
 
 REQUESTS = {
@@ -103,7 +103,9 @@ def evaluate_drawings(
     rows, columns = subject.bundle.manifest.image.grid
     openings = [prompts.draw(REQUESTS[label]) + prompts.image_opening() for label in labels for _ in range(each)]
     decoding = subject.bundle.manifest.decoding.draw
-    codes = draw(subject.llm, subject.bundle.vocabulary, openings, decoding, rows * columns, seed)
+    without = tuple(prompts.unconditional(decoding.unconditional))
+    guidance = Guidance(decoding.guidance, without) if decoding.guidance != 1.0 else None
+    codes = draw(subject.llm, subject.bundle.vocabulary, openings, decoding, rows * columns, seed, guidance)
     drawn = subject.decode(codes)
     wanted = [label for label in labels for _ in range(each)]
     found = judged(classifier, drawn, labels)

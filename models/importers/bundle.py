@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle.manifest import Decoding, DecodingDefaults, Manifest
+from models.bundle.manifest import Decoding, DecodingDefaults, DrawDecoding, Manifest
 from models.bundle.shapes import shapes_of
 from models.bundle.writer import DISCLAIMER, BundleWriter, fingerprint
 from models.importers import llm, taming
@@ -17,7 +17,7 @@ _INTENDED_USE = "Research on chest radiographs. Not for clinical use."
 _DECODING = DecodingDefaults(
     report=Decoding(temperature=1.0, top_p=0.92, max_tokens=128),
     answer=Decoding(temperature=1.0, top_p=0.92, max_tokens=128),
-    draw=Decoding(temperature=1.0, top_p=0.92, max_tokens=256),
+    draw=DrawDecoding(temperature=1.0, top_p=0.92, max_tokens=256),
 )
 _CARD = """# Model card: {label}
 

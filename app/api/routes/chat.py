@@ -156,7 +156,9 @@ async def create_completion(body: ChatRequest, request: Request) -> Response:
     # It is the most that may come: what is over the limit asks for no more than the limit.
     most = None if tokens is None else min(tokens, context.limits.max_text_tokens)
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
-    options = Options(body.temperature, body.top_p, most, body.seed, context.caller, stop)
+    options = Options(body.temperature, body.top_p, most, body.seed, context.caller, stop, body.guidance_scale)
+    if turn.draws:
+        pipelines.guidance_scale(context.backend, options)
     include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     return await respond(
         context, ChatTask(context, turn, image, options, include_usage), body, stream=bool(body.stream)

@@ -54,6 +54,7 @@ class ImagesTask:
             raise InvalidRequest("response_format: a stream has b64_json", code="unsupported_response_format")
         check_count("n", body.n, self.context.limits.max_images)
         check_prompt("prompt", body.prompt, self.context.limits)
+        pipelines.guidance_scale(backend, self._options)
         rows = backend.bundle.manifest.image.grid[0]
         if self.rows >= rows:
             raise InvalidRequest(f"keep_rows: {self.rows} of {rows} rows leave nothing to draw", code="keep_rows")
@@ -63,10 +64,21 @@ class ImagesTask:
         side = self.context.backend.bundle.manifest.image.size
         return f"{side}x{side}"
 
+    @property
+    def _options(self) -> Options:
+        body = self.body
+        return Options(
+            body.temperature,
+            body.top_p,
+            seed=body.seed,
+            caller=self.context.caller,
+            guidance_scale=body.guidance_scale,
+        )
+
     async def run(self, emit: Emit | None = None) -> list[Drawing]:
         """Encode the image of an edit, and draw."""
         backend, body = self.context.backend, self.body
-        options = Options(body.temperature, body.top_p, seed=body.seed, caller=self.context.caller)
+        options = self._options
         kept: tuple[int, ...] = ()
         if self.image is not None:
             columns = backend.bundle.manifest.image.grid[1]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from app.api.schemas.common import NOTICE, Seed, Temperature, Text, TopP, WireModel
+from app.api.schemas.common import NOTICE, GuidanceScale, Seed, Temperature, Text, TopP, WireModel
 from app.api.schemas.neutral import ANYTHING, neutral
 
 
@@ -101,6 +101,7 @@ class ChatRequest(WireModel):
     max_tokens: Annotated[int, Field(ge=1, description="the service's limit counts where it is lower")] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Seed | None = None
+    guidance_scale: GuidanceScale | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(
         default=None, description="the text ends before the first of these"
     )

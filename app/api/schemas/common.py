@@ -39,6 +39,15 @@ Upload = Annotated[
 NOTICE = "Draft by a research model. Not a medical device; not for clinical use."
 Temperature = Annotated[float, Field(ge=0.0, le=2.0, description="0 takes the likeliest token")]
 TopP = Annotated[float, Field(gt=0.0, le=1.0)]
+GuidanceScale = Annotated[
+    float,
+    Field(
+        ge=1.0,
+        le=10.0,
+        description="how much more a drawing follows its prompt than none (classifier-free guidance); 1: off; above it"
+        " the drawing takes two slots and is counted twice; unset: the bundle's",
+    ),
+]
 
 
 def _seed(value: int) -> int | None:

@@ -1,10 +1,10 @@
-"""Wire models of the OpenAI Images API, and what it leaves to extensions: seed, temperature, top_p, `dicom`."""
+"""Wire models of the OpenAI Images API, and what it leaves to extensions: seed, temperature, guidance, `dicom`."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from app.api.schemas.common import NOTICE, Seed, Temperature, TopP, Upload, WireModel
+from app.api.schemas.common import NOTICE, GuidanceScale, Seed, Temperature, TopP, Upload, WireModel
 from app.api.schemas.neutral import ANYTHING, neutral
 
 
@@ -39,6 +39,7 @@ class DrawRequest(WireModel):
     temperature: Temperature | None = None
     top_p: TopP | None = None
     seed: Seed | None = None
+    guidance_scale: GuidanceScale | None = None
 
     complexity: Annotated[Any, neutral(ANYTHING)] = None
     frame_count: Annotated[Any, neutral(1)] = None

@@ -39,6 +39,27 @@ def test_a_drawing_needs_a_known_file_name_ending() -> None:
     assert ".png" in result.output
 
 
+@pytest.mark.parametrize(("options", "sent"), [([], None), (["--guidance", "2.5"], 2.5), (["--guidance", "1"], 1.0)])
+def test_a_drawing_is_guided_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], sent: float | None
+) -> None:
+    seen: list[object] = []
+
+    def draw(*_: object, **fields: object) -> tuple[bytes, dict[str, object]]:
+        seen.append(fields["guidance_scale"])
+        return b"x", {"seed": 7, "timings": {"total": 1.0}, "notice": "Draft."}
+
+    monkeypatch.setattr(Client, "draw", draw)
+    result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / "a.png"), *options])
+    assert (result.exit_code, seen) == (0, [sent])
+
+
+def test_a_scale_of_guidance_out_of_bounds_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / "a.png"), "--guidance", "11"])
+    assert result.exit_code == 2
+    assert "guidance" in result.output
+
+
 @pytest.mark.parametrize("name", ["none/a.png", "folder.png", "file/a.png", "closed/a.png"])
 def test_a_drawing_that_cannot_be_written_is_not_drawn(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

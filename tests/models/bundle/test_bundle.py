@@ -112,3 +112,36 @@ def test_a_manifest_that_breaks_the_schema_is_refused(copy: Path, change: dict[s
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"no bundle\.json"):
         load(tmp_path)
+
+
+def test_guidance_is_declared_of_drawings_and_off_where_a_bundle_says_nothing(copy: Path) -> None:
+    assert (manifest := read_manifest(copy)).decoding.draw.guidance == 1.0
+    assert manifest.decoding.draw.unconditional == "before_image"
+    edit(copy, "bundle.json", lambda body: body["decoding"]["draw"].update(guidance=2.5, unconditional="empty"))
+    reseal(copy)
+    assert (load(copy).manifest.decoding.draw.guidance, read_manifest(copy).decoding.draw.unconditional) == (
+        2.5,
+        "empty",
+    )
+
+
+def test_a_manifest_without_guidance_can_be_read_by_releases_that_know_none(copy: Path) -> None:
+    write_manifest(copy, read_manifest(copy))
+    assert set(json.loads((copy / "bundle.json").read_text())["decoding"]["draw"]) == {
+        "temperature",
+        "top_p",
+        "max_tokens",
+    }
+
+
+@pytest.mark.parametrize("change", [{"guidance": 0.5}, {"guidance": 11}, {"unconditional": "nothing"}])
+def test_guidance_out_of_bounds_is_refused(copy: Path, change: dict[str, object]) -> None:
+    edit(copy, "bundle.json", lambda body: body["decoding"]["draw"].update(change))
+    with pytest.raises(BundleError, match=next(iter(change))):
+        read_manifest(copy)
+
+
+def test_only_drawings_are_guided(copy: Path) -> None:
+    edit(copy, "bundle.json", lambda body: body["decoding"]["report"].update(guidance=2.0))
+    with pytest.raises(BundleError, match="guidance"):
+        read_manifest(copy)

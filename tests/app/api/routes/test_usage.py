@@ -33,6 +33,10 @@ async def _draw(client: httpx.AsyncClient, **body: Any) -> int:
     return total((await client.post(DRAW, json={"prompt": "x", **body})).json()["usage"])
 
 
+async def _draw_guided(client: httpx.AsyncClient) -> int:
+    return await _draw(client, n=2, guidance_scale=3)
+
+
 async def _draw_streamed(client: httpx.AsyncClient) -> int:
     text = (await client.post(DRAW, json={"prompt": "x", "n": 3, "stream": True})).text
     events = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
@@ -61,8 +65,8 @@ async def _chat(client: httpx.AsyncClient) -> int:
 
 @pytest.mark.parametrize(
     "work",
-    [_draw, lambda client: _draw(client, n=4), _draw_streamed, _redraw, _report, _answers, _chat],
-    ids=["drawing", "four drawings", "three streamed", "edits", "report", "answers", "drawing in a chat"],
+    [_draw, lambda client: _draw(client, n=4), _draw_guided, _draw_streamed, _redraw, _report, _answers, _chat],
+    ids=["drawing", "four drawings", "two guided", "three streamed", "edits", "report", "answers", "drawing in a chat"],
 )
 async def test_the_quota_counts_what_the_answers_report(
     settings: Settings, keys: Keys, work: Callable[[httpx.AsyncClient], Awaitable[int]]
