@@ -8,6 +8,7 @@ from benchmarks.scenarios.codec import codec
 from benchmarks.scenarios.drawing import drawing
 from benchmarks.scenarios.gateway import gateway
 from benchmarks.scenarios.growth import concurrency, held_studies, prompt_length
+from benchmarks.scenarios.guidance import guidance
 from benchmarks.scenarios.imaging import imaging
 from benchmarks.scenarios.reports import mixed, report, second_question
 from benchmarks.scenarios.screening import screening
@@ -31,6 +32,7 @@ SCENARIOS: dict[str, Scenario] = {
         held_studies,
         startup,
         drawing,
+        guidance,
         streaming,
         report,
         stages,
