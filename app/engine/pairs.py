@@ -119,7 +119,7 @@ class PairScheduler(RoomScheduler):
             if ids != others or 0 in ids:
                 self._lost.setdefault(request_id, "guidance_rows_differ")
         reasons = dict(self._lost)
-        for request in self.finish_requests(set(reasons), RequestStatus.FINISHED_ERROR):
+        for request in self.finish_requests(set(reasons), RequestStatus.FINISHED_ERROR) if reasons else ():
             ended = EngineCoreOutput(
                 request_id=request.request_id,
                 new_token_ids=[],

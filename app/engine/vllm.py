@@ -161,8 +161,9 @@ class VllmEngine:
         try:
             yield
         finally:
-            # Nothing happens to one that has ended.
-            await llm.abort(row.request_id, internal=True)
+            # Nothing happens to one that has ended; an engine that is gone has nobody to tell.
+            if self._llm is not None and not llm.errored:
+                await llm.abort(row.request_id, internal=True)
             row.close()
 
     async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:

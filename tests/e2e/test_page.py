@@ -86,6 +86,22 @@ def test_a_drawing_appears_row_by_row_and_can_be_kept_and_redone(page: Page) -> 
     expect(page.locator("#drawn-facts")).not_to_contain_text("seed 7,")
 
 
+def test_a_drawing_is_guided_as_the_page_says_and_so_is_its_dicom(page: Page) -> None:
+    page.get_by_role("tab", name="Draw").click()
+    page.get_by_label("Guidance").fill("2.5")
+    with page.expect_request("**/v1/images/generations") as drawn:
+        page.get_by_role("button", name="Draw", exact=True).click()
+    assert drawn.value.post_data_json["guidance_scale"] == 2.5
+    expect(page.locator("#progress")).to_have_text("Done.")
+    with page.expect_request("**/v1/images/generations") as kept:
+        page.get_by_role("button", name="Download DICOM").click()
+    assert kept.value.post_data_json["guidance_scale"] == 2.5
+    page.get_by_label("Guidance").fill("")
+    with page.expect_request("**/v1/images/generations") as drawn:
+        page.get_by_role("button", name="Draw", exact=True).click()
+    assert "guidance_scale" not in drawn.value.post_data_json
+
+
 def test_a_drawing_can_be_stopped(page: Page, service: ServiceProcess) -> None:
     page.get_by_role("tab", name="Draw").click()
     page.get_by_role("button", name="Draw", exact=True).click()

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from app.engine import Generation, Guidance, Kind, Sampling
 from app.engine.sampling import TokenDraw, sample
-from app.errors import WorkerFailed
+from app.errors import EngineDead, Overloaded, WorkerFailed
 from app.ids import new_id
 from app.settings import EngineSettings
 from models import generate
@@ -178,6 +178,25 @@ async def test_a_drawing_whose_second_row_is_lost_fails_and_the_next_is_drawn(tm
         with pytest.raises(WorkerFailed, match="half of a guided drawing"):
             await losing()
         await check(engine, [(2.0, 1)])
+
+
+async def test_an_engine_that_is_closed_ends_a_guided_drawing(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        drawn = asyncio.create_task(ids_of(engine, drawing(2.0, 1)))
+        await until(lambda: engine._llm.output_processor.get_num_unfinished_requests() == 2)
+        await engine.close()
+        with pytest.raises(EngineDead):
+            await asyncio.wait_for(drawn, 10)
+
+
+async def test_a_full_queue_refuses_both_rows(tmp_path: Path) -> None:
+    async with running(tmp_path, max_num_queued_reqs=3) as engine:
+        first = asyncio.create_task(ids_of(engine, drawing(2.0, 1)))
+        await until(lambda: engine._llm.output_processor.get_num_unfinished_requests() == 2)
+        with pytest.raises(Overloaded):
+            await ids_of(engine, drawing(2.0, 2))
+        assert engine._llm.output_processor.get_num_unfinished_requests() == 2
+        assert await first == expected(2.0, 1)
 
 
 async def test_a_pair_waits_in_a_full_engine_and_gets_in(tmp_path: Path) -> None:

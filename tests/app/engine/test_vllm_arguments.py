@@ -6,7 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from app.engine import Kind, Sampling
+from app.engine.rows import PairRow
 from app.settings import EngineSettings
+from models.bundle import load
+from tests.support.service import ROOT
 
 pytestmark = pytest.mark.engine
 vllm = pytest.importorskip("app.engine.vllm_arguments", reason="vLLM is not installed", exc_type=ImportError)
@@ -32,3 +36,29 @@ def test_a_cpu_computes_in_the_models_own_type_unless_told_otherwise(
 def test_another_device_is_left_to_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vllm, "current_platform", SimpleNamespace(is_cpu=lambda: False))
     assert vllm._dtype(SimpleNamespace(llm=tmp_path), EngineSettings()) == "auto"
+
+
+def test_a_cpu_gets_the_scheduler_of_pairs_and_the_mask_that_draws() -> None:
+    from vllm.utils.import_utils import resolve_obj_by_qualname
+
+    arguments = vllm.engine_arguments(load(ROOT / "models" / "bundles" / "demo"), EngineSettings(enforce_eager=True))
+    assert arguments.logits_processors == ["app.engine.masking:TextImageMaskV1"]
+    assert resolve_obj_by_qualname(arguments.scheduler_cls).__name__ == "PairScheduler"
+
+
+@pytest.mark.parametrize("cpu", [True, False])
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_a_row_of_a_guided_drawing_is_drawn_by_us_on_every_device(
+    monkeypatch: pytest.MonkeyPatch, cpu: bool, temperature: float
+) -> None:
+    monkeypatch.setattr(vllm, "current_platform", SimpleNamespace(is_cpu=lambda: cpu))
+    vocabulary = load(ROOT / "models" / "bundles" / "demo").vocabulary
+    row = PairRow("a", True, 2.0)
+    found = vllm.sampling_parameters(Kind.IMAGE, Sampling(temperature, 0.9, 256, 7), vocabulary, row)
+    # vLLM takes the one id that is left, and has no generator to rewind.
+    assert (found.temperature, found.seed) == (0.0, None)
+    assert found.extra_args["cxr_guidance"] == {"pair": "a", "role": "conditional", "scale": 2.0}
+    assert ("cxr_draw" in found.extra_args) == (temperature > 0.0)
+    plain = vllm.sampling_parameters(Kind.IMAGE, Sampling(temperature, 0.9, 256, 7), vocabulary)
+    assert "cxr_guidance" not in plain.extra_args
+    assert plain.temperature == (0.0 if cpu else temperature)

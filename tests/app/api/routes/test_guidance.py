@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from app.engine import Guidance
+from app.security.identity import Scope
+from app.security.keys import Keys
 from app.settings import EngineSettings, Settings
 from models.bundle import DrawDecoding
 from tests.support.service import Service, bundle_in_memory, encoded, gradient, running
@@ -126,3 +128,19 @@ async def test_reference_decoding_refuses_guidance_in_words(tmp_path: Path, url:
             assert "reference decoding" in response.json()["error"]["message"]
         assert not service.engine.generations
         assert (await service.client.post(url, json=body | {"guidance_scale": 1, "seed": 1})).status_code == 200
+
+
+async def test_a_quota_that_holds_one_row_does_not_hold_two(settings: Settings) -> None:
+    keys = Keys(settings.keys_file)
+    free = keys.create("free", (Scope.INFER,))
+    async with running(settings) as service:
+        service.client.headers["Authorization"] = f"Bearer {free}"
+        plain, guided = [
+            (await service.client.post(URL, json={"prompt": WORDS} | extra)).json()["usage"]["total_tokens"]
+            for extra in ({}, {"guidance_scale": 2})
+        ]
+        token = keys.create("limited", (Scope.INFER,), tokens_per_day=guided - 1)
+        service.client.headers["Authorization"] = f"Bearer {token}"
+        assert (await service.client.post(URL, json={"prompt": WORDS, "guidance_scale": 2})).status_code == 429
+        assert plain < guided - 1
+        assert (await service.client.post(URL, json={"prompt": WORDS})).status_code == 200
