@@ -81,7 +81,8 @@ class PairScheduler(RoomScheduler):
     def _never_fits(self, leader: "Request", second: "Request") -> str | None:
         if self._foreign:
             return "guidance_not_offered"
-        if self._parts[second.request_id].conditional or leader.max_tokens != second.max_tokens:
+        roles = {self._parts[row.request_id].conditional for row in (leader, second)}
+        if len(roles) < 2 or leader.max_tokens != second.max_tokens:
             return "guidance_rows_differ"
         # The last token of a prompt is held back, and one before it must be there.
         if min(leader.num_prompt_tokens, second.num_prompt_tokens) < 2:

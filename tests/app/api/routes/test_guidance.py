@@ -131,16 +131,12 @@ async def test_reference_decoding_refuses_guidance_in_words(tmp_path: Path, url:
 
 
 async def test_a_quota_that_holds_one_row_does_not_hold_two(settings: Settings) -> None:
+    prompts = bundle_in_memory().prompts
+    guided = len(prompts.draw(WORDS)) + len(prompts.before_image()) - 1 + 2 * 256
     keys = Keys(settings.keys_file)
-    free = keys.create("free", (Scope.INFER,))
+    enough, short = (keys.create(str(limit), (Scope.INFER,), tokens_per_day=limit) for limit in (guided, guided - 1))
     async with running(settings) as service:
-        service.client.headers["Authorization"] = f"Bearer {free}"
-        plain, guided = [
-            (await service.client.post(URL, json={"prompt": WORDS} | extra)).json()["usage"]["total_tokens"]
-            for extra in ({}, {"guidance_scale": 2})
-        ]
-        token = keys.create("limited", (Scope.INFER,), tokens_per_day=guided - 1)
-        service.client.headers["Authorization"] = f"Bearer {token}"
-        assert (await service.client.post(URL, json={"prompt": WORDS, "guidance_scale": 2})).status_code == 429
-        assert plain < guided - 1
-        assert (await service.client.post(URL, json={"prompt": WORDS})).status_code == 200
+        for token, scale, status in ((short, 2, 429), (short, 1, 200), (enough, 2, 200)):
+            headers = {"Authorization": f"Bearer {token}"}
+            body = {"prompt": WORDS, "guidance_scale": scale}
+            assert (await service.client.post(URL, json=body, headers=headers)).status_code == status
