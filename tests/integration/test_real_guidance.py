@@ -1,6 +1,7 @@
 """Guided drawings on the real engine have the ids of a plain loop over both prompts, whatever else runs."""
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import prometheus_client
 import pytest
 import torch
@@ -206,3 +208,21 @@ async def test_a_pair_waits_in_a_full_engine_and_gets_in(tmp_path: Path) -> None
         late = [asyncio.create_task(ids_of(engine, words(10 + number, 20))) for number in range(6)]
         await check(engine, [(2.0, 1), (4.0, 5)])
         await asyncio.gather(*early, *late)
+
+
+async def test_the_service_draws_guided_the_same_image_twice_and_edits_one(real) -> None:  # type: ignore[no-untyped-def]
+    async with httpx.AsyncClient(base_url=real.url, timeout=120.0) as client:
+
+        async def drawn(**fields: object) -> dict[str, Any]:
+            response = await client.post("/v1/images/generations", json={"prompt": "Viral.", "seed": 3} | fields)
+            assert response.status_code == 200, response.text
+            return dict(response.json())
+
+        plain, one, first, second = [await drawn(), *[await drawn(guidance_scale=scale) for scale in (1, 3, 3)]]
+        assert plain["data"] == one["data"]
+        assert first["data"] == second["data"] != plain["data"]
+        assert first["usage"]["output_tokens"] == 512
+        form = {"prompt": "Viral.", "keep_rows": "12", "guidance_scale": "3"}
+        image = base64.b64decode(first["data"][0]["b64_json"])
+        edited = await client.post("/v1/images/edits", data=form, files={"image": image})
+        assert edited.json()["usage"]["output_tokens"] == 2 * 64
