@@ -49,7 +49,6 @@ def rich(**attributes: Any) -> Dataset:
 
 def written(dataset: Dataset, syntax: str) -> bytes:
     """A file of such a data set in a transfer syntax; its OW values are made big endian as pydicom does not."""
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if syntax in (RLELossless, JPEG2000Lossless):
@@ -58,12 +57,18 @@ def written(dataset: Dataset, syntax: str) -> bytes:
             dataset["PixelData"].value = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
             inner = dataset.RequestAttributesSequence[0].ReferencedImageSequence[0]
             inner.RedPaletteColorLookupTableData = b"\2\1\4\3"
-        dataset.file_meta.TransferSyntaxUID = syntax
-        pydicom.dcmwrite(
-            buffer,
-            dataset,
-            implicit_vr=syntax == ImplicitVRLittleEndian,
-            little_endian=syntax != ExplicitVRBigEndian,
-            enforce_file_format=True,
-        )
+        return encoded(dataset, syntax)
+
+
+def encoded(dataset: Dataset, syntax: str) -> bytes:
+    """A file of a data set's values as they are, in a transfer syntax."""
+    buffer = io.BytesIO()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    pydicom.dcmwrite(
+        buffer,
+        dataset,
+        implicit_vr=syntax == ImplicitVRLittleEndian,
+        little_endian=syntax != ExplicitVRBigEndian,
+        enforce_file_format=True,
+    )
     return buffer.getvalue()

@@ -7,7 +7,6 @@ import struct
 from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
@@ -18,6 +17,7 @@ from app.dicom.part10 import to_bytes
 from app.imaging.metadata import metadata
 from app.settings import ImagingSettings
 from tests.support.studies import instance, parsed
+from tests.support.syntaxes import encoded
 
 URI = "http://pacs/instance/bulkdata"
 LIMITS = ImagingSettings()
@@ -26,19 +26,6 @@ LIMITS = ImagingSettings()
 def json_of(data: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(metadata(io.BytesIO(data), URI, LIMITS))
     return found
-
-
-def encoded(dataset: Dataset, syntax: str) -> bytes:
-    buffer = io.BytesIO()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    pydicom.dcmwrite(
-        buffer,
-        dataset,
-        implicit_vr=syntax == ImplicitVRLittleEndian,
-        little_endian=syntax != ExplicitVRBigEndian,
-        enforce_file_format=True,
-    )
-    return buffer.getvalue()
 
 
 PLAIN = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
