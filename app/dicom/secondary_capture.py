@@ -20,13 +20,15 @@ from app.dicom.equipment import MANUFACTURER, contributing_equipment
 class Provenance:
     """Where a synthetic image comes from. `bundle_sha256` identifies the model to the byte.
 
-    A prompt may name a patient and is short enough to be guessed: only this installation's pseudonym stands for it.
+    `guidance` is the scale of the drawing's, 1 for none. A prompt may name a patient and is short enough to be guessed:
+    only this installation's pseudonym stands for it.
     """
 
     model: str
     bundle_sha256: str
     seed: int | None = None
     prompt_pseudonym: str | None = None
+    guidance: float = 1.0
 
     @property
     def sentence(self) -> str:
@@ -34,6 +36,8 @@ class Provenance:
         parts = [f"Synthetic image drawn by {self.model}", f"bundle sha256 {self.bundle_sha256}"]
         if self.seed is not None:
             parts.append(f"seed {self.seed}")
+        if self.guidance != 1.0:
+            parts.append(f"guidance {self.guidance:g}")
         if self.prompt_pseudonym is not None:
             parts.append(f"prompt pseudonym {self.prompt_pseudonym}")
         return "; ".join(parts)

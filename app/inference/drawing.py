@@ -55,7 +55,8 @@ class DrawingRun:
             pixels = await self.backend.codec.decode(codes)
         metrics.IMAGE_TOKENS.labels(direction="out").inc(len(drawn))
         usage = Usage(self._counted(prompt), 0 if self.index else self._rows * len(self.kept), self._written)
-        drawing = Drawing(codes, pixels, self.sampling.seed, usage, self.index)
+        scale = 1.0 if self.guidance is None else self.guidance.scale
+        drawing = Drawing(codes, pixels, self.sampling.seed, usage, self.index, scale)
         if self.emit is not None:
             self.emit(drawing)
         return drawing

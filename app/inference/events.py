@@ -36,13 +36,14 @@ class PartialImage:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A generated radiograph: its codes and its pixels, uint8 (size, size)."""
+    """A generated radiograph: its codes, its pixels, uint8 (size, size), and the scale of its guidance, 1 for none."""
 
     codes: tuple[int, ...]
     pixels: np.ndarray
     seed: int
     usage: Usage
     index: int = 0
+    guidance: float = 1.0
 
 
 Event = TextDelta | PartialImage | Drawing

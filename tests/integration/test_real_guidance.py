@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import io
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -14,7 +13,6 @@ import httpx
 import prometheus_client
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
@@ -25,6 +23,7 @@ from app.ids import new_id
 from app.settings import EngineSettings
 from models import generate
 from models.bundle import load
+from tests.support.drawings import pixels
 
 vllm = pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
 # vLLM leaves a ZeroMQ context to the garbage collector.
@@ -210,12 +209,6 @@ async def test_a_pair_waits_in_a_full_engine_and_gets_in(tmp_path: Path) -> None
         late = [asyncio.create_task(ids_of(engine, words(10 + number, 20))) for number in range(6)]
         await check(engine, [(2.0, 1), (4.0, 5)])
         await asyncio.gather(*early, *late)
-
-
-def pixels(answer: dict[str, Any]) -> bytes:
-    """The pixels of a drawing: its file holds a signature, which has its time."""
-    with Image.open(io.BytesIO(base64.b64decode(answer["data"][0]["b64_json"]))) as image:
-        return image.tobytes()
 
 
 async def test_the_service_draws_guided_the_same_image_twice_and_edits_one(real) -> None:  # type: ignore[no-untyped-def]

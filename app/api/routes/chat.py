@@ -76,7 +76,11 @@ class ChatTask:
     def _drawn(self, drawing: Drawing) -> ChatBody:
         bundle = self.context.backend.bundle
         provenance = Provenance(
-            bundle.manifest.label, bundle.sha256, drawing.seed, self.context.pseudonym(self.turn.text)
+            bundle.manifest.label,
+            bundle.sha256,
+            drawing.seed,
+            self.context.pseudonym(self.turn.text),
+            drawing.guidance,
         )
         data = base64.b64encode(render(drawing.pixels, "png", provenance, self.context.sign)).decode()
         part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"), index=0)

@@ -94,11 +94,10 @@ class ImagesTask:
 
     def _file(self, drawing: Drawing | PartialImage, output_format: OutputFormat) -> bytes:
         bundle = self.context.backend.bundle
-        provenance = Provenance(
-            bundle.manifest.label, bundle.sha256, drawing.seed, self.context.pseudonym(self.body.prompt)
-        )
         # What is not finished is no drawing yet, and comes often.
-        sign = self.context.sign if isinstance(drawing, Drawing) else None
+        sign, scale = (self.context.sign, drawing.guidance) if isinstance(drawing, Drawing) else (None, 1.0)
+        pseudonym = self.context.pseudonym(self.body.prompt)
+        provenance = Provenance(bundle.manifest.label, bundle.sha256, drawing.seed, pseudonym, scale)
         return render(drawing.pixels, output_format, provenance, sign)
 
     async def _item(self, drawing: Drawing, file: bytes) -> DrawnImage:

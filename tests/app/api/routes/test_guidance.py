@@ -11,6 +11,7 @@ from app.security.identity import Scope
 from app.security.keys import Keys
 from app.settings import EngineSettings, Settings
 from models.bundle import DrawDecoding
+from tests.support.drawings import picture, pixels
 from tests.support.service import Service, bundle_in_memory, encoded, gradient, running
 
 URL = "/v1/images/generations"
@@ -33,7 +34,9 @@ async def test_a_drawing_is_guided_where_the_request_says_so(service: Service) -
     first, second = service.engine.generations
     assert (first.guidance, second.guidance) == (None, before_image(service))
     assert first.prompt == second.prompt
-    assert guided["data"][0]["b64_json"] != plain["data"][0]["b64_json"]
+    with picture(guided) as image, picture(plain) as other:
+        assert "guidance 2.5" in image.info["Description"]
+        assert "guidance" not in other.info["Description"]
     assert guided["data"][0]["seed"] == 3
 
 
@@ -45,7 +48,7 @@ async def test_a_scale_of_one_is_a_drawing_without_guidance(service: Service, sc
     ]
     first, second = service.engine.generations
     assert (second.guidance, second.prompt, second.sampling) == (None, first.prompt, first.sampling)
-    assert (plain["data"], plain["usage"]) == (same["data"], same["usage"])
+    assert (pixels(plain), plain["usage"]) == (pixels(same), same["usage"])
 
 
 async def test_usage_counts_both_rows(service: Service) -> None:
