@@ -1,6 +1,7 @@
 """WADO-RS: instances in Explicit VR Little Endian where they are held in another syntax."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 
 import httpx
@@ -50,7 +51,8 @@ async def held(pacs: Service, syntax: str, of: Dataset | None = None, damaged: b
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = of.StudyInstanceUID, of.SeriesInstanceUID
     source = to_bytes(dataset)
     if syntax == MPEG2MPML or damaged:
-        dataset.PixelData = encapsulate([b"\0" * 100])
+        # A whole header of RLE (PS3.5 G.5), and one segment that holds next to nothing.
+        dataset.PixelData = encapsulate([struct.pack("<16L", 1, 64, *([0] * 14)) + b"\0" * 36])
         dataset["PixelData"].is_undefined_length = True
         dataset["PixelData"].VR = "OB"
         dataset.file_meta.TransferSyntaxUID = syntax
