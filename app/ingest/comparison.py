@@ -20,6 +20,8 @@ def compared(arrival: Arrival, to: ToCompare, spool: Spool, headers: Headers) ->
         if to.states.removed is not None:
             held = Meaning(Facts.model_validate(to.states.removed))
     found = likeness(new, held, put_right=to.put_right)
+    if found is Likeness.DOUBTFUL and not whole:
+        found = Likeness.CHANGED  # nothing is left that it would replace for the worse
     earlier = [Meaning(Facts.model_validate(facts)) for facts in to.states.earlier]
     if found in (Likeness.CHANGED, Likeness.DOUBTFUL) and any(is_copy_of(new, state) for state in earlier):
         found = Likeness.EARLIER

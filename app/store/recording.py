@@ -21,6 +21,9 @@ from app.store.tables import apart, instances, jobs, studies
 Enqueue = Callable[[sa.Connection, str, str | None], None]
 
 
+_ALIKE = (Likeness.SAME, Likeness.LOSSY)
+
+
 class NotLookedAt(Exception):
     """Whether the held files of these `rows` are whole has to be known first."""
 
@@ -83,11 +86,12 @@ def record(
         if held != arrival.sha256 and not (is_ours(arrival.header) and uid not in known.received):
             if arrival.compared is None or arrival.compared.sha256 != held:
                 outcomes.append((changes.to_compare(uid), False))
-            elif arrival.compared.likeness is Likeness.SAME and uid in known.removed:
+            elif arrival.compared.likeness in _ALIKE and not arrival.compared.was_whole:
+                # Known by its digests alone: what is answered as stored has to be there.
                 known[uid] = arrival.sha256
                 fresh.append(arrival)
                 outcomes.append((receipt_of(arrival), True))
-            elif arrival.compared.likeness in (Likeness.SAME, Likeness.LOSSY, Likeness.EARLIER):
+            elif arrival.compared.likeness in (*_ALIKE, Likeness.EARLIER):
                 outcomes.append((receipt_of(arrival), False))
             elif refusal := changes.refusal(arrival):
                 outcomes.append((receipt_of(arrival, refusal), False))

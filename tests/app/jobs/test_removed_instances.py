@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import sqlalchemy as sa
-from pydicom.uid import UID, ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000, UID, ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from app.settings import Settings
 from app.store.tables import instances
@@ -55,3 +55,29 @@ async def test_another_encoding_of_what_was_removed_is_stored_and_starts_no_revi
         assert "stays" in response.headers["warning"]
         await asyncio.sleep(0.3)
         assert len((await service.client.get(f"/v1/jobs?study={study}")).json()["data"]) == 2
+
+
+async def test_a_lossy_copy_of_what_was_removed_is_stored_and_read(settings: Settings) -> None:
+    async with running(quick(settings, retention_hours=0.0), durable=True) as service:
+        base = instance(ImageType=["ORIGINAL", "PRIMARY"])
+        study = parsed(base).StudyInstanceUID
+        await stow(service.client, base)
+        await finished(service.client, study)
+        await removed(service, study)
+        assert (await stow(service.client, written(JPEG2000, base))).status_code == 200
+        assert (await finished(service.client, study, revision=2))["state"] == "done"
+
+
+async def test_what_is_answered_as_stored_is_there_though_it_only_says_otherwise_that_it_is_lossy(
+    settings: Settings,
+) -> None:
+    async with running(quick(settings, retention_hours=0.0), durable=True) as service:
+        base = instance(ImageType=["ORIGINAL", "PRIMARY"])
+        study, other = parsed(base).StudyInstanceUID, changed(base, LossyImageCompression="01")
+        await stow(service.client, base)
+        await finished(service.client, study)
+        await removed(service, study)
+        assert (await stow(service.client, other)).status_code == 200
+        place = f"/dicom-web/studies/{study}/series/{parsed(base).SeriesInstanceUID}/instances"
+        place += f"/{parsed(base).SOPInstanceUID}"
+        assert (await service.client.get(place, headers={"Accept": "application/dicom"})).content == other
