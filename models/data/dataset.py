@@ -27,10 +27,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-NORMAL = "normal"
-BACTERIAL = "bacterial pneumonia"
-VIRAL = "viral pneumonia"
-COVID = "COVID-19"
+from models.conditions import BACTERIAL, COVID, NORMAL, VIRAL
+
 # The kinds of the open data, then the 14 findings each of ChestX-ray14 and CheXpert.
 LABELS = (
     NORMAL,

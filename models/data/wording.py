@@ -6,11 +6,9 @@ were not labelled.
 
 from random import Random
 
-from models.data.dataset import BACTERIAL, COVID, LABELS, NORMAL, VIRAL, QuestionAnswer, Record
+from models.conditions import BACTERIAL, COVID, KINDS, NORMAL, PNEUMONIA, VIRAL
+from models.data.dataset import LABELS, QuestionAnswer, Record
 
-PNEUMONIA = (BACTERIAL, VIRAL, COVID)
-# The conditions that one hospital's labels distinguish; other findings are known to be absent only where labelled.
-KINDS = (NORMAL, *PNEUMONIA)
 FINDINGS = tuple(name for name in LABELS if name not in KINDS)
 _NEGATIVES = 2
 
@@ -185,14 +183,3 @@ def question_answers(record: Record, rng: Random) -> list[QuestionAnswer]:
         QuestionAnswer(question, "It is normal." if normal else f"It shows {_listed(record.labels)}.", "finding")
     )
     return asked
-
-
-def stated_condition(text: str) -> str | None:
-    """The one of `KINDS` that a generated report or answer states, None where it states none."""
-    low = text.lower()
-    for label in PNEUMONIA:
-        if label.lower() in low and f"no {label.lower()}" not in low:
-            return label
-    if any(words in low for words in ("normal chest", "no evidence of pneumonia", "no pneumonia", "it is normal")):
-        return NORMAL
-    return None

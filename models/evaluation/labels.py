@@ -2,8 +2,8 @@
 
 import re
 
-from models.data.dataset import LABELS, NORMAL
-from models.data.wording import PNEUMONIA, stated_condition
+from models.conditions import NORMAL, PNEUMONIA, stated_condition
+from models.data.dataset import LABELS
 
 _SENTENCE = re.compile(r"[.;\n]")
 _NEGATION = re.compile(r"\b(no|not|without|negative for|free of|absence of|resolved)\b")

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.data.dataset import BACTERIAL, NORMAL, VIRAL
-from models.data.wording import PNEUMONIA, stated_condition
+from models.conditions import BACTERIAL, NORMAL, PNEUMONIA, VIRAL, stated_condition
 from models.evaluation.labels import stated_labels
 from models.evaluation.statistics import balanced_accuracy, macro_f1, micro_f1, scored
 from models.evaluation.subject import Subject

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from models.data.dataset import BACTERIAL, NORMAL, VIRAL
+from models.conditions import BACTERIAL, NORMAL, VIRAL
 from models.training.batches import Batches
 from models.training.language_model import ImageEmbeddings
 from models.training.loop import figures, finite, learning_rate, run

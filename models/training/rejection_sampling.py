@@ -18,9 +18,10 @@ from transformers import PreTrainedModel
 
 from models.bundle import Decoding
 from models.classifier import Classifier
+from models.conditions import stated_condition
 from models.data.dataset import DataError, Record
 from models.data.variations import random_variations, vary
-from models.data.wording import drawing_request, stated_condition
+from models.data.wording import drawing_request
 from models.generate import Guidance, draw, write
 from models.prompts import Prompts
 from models.training.instruct import SelectionRecipe

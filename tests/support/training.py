@@ -8,7 +8,8 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from models.data.dataset import BACTERIAL, COVID, NORMAL, VIRAL, Record, write_dataset
+from models.conditions import BACTERIAL, COVID, NORMAL, VIRAL
+from models.data.dataset import Record, write_dataset
 from models.training.vqgan import VQGANRecipe, VQGANTrainer
 from models.vqgan import VQGANConfig
 

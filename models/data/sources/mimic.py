@@ -5,7 +5,8 @@ import gzip
 import re
 from pathlib import Path
 
-from models.data.dataset import NORMAL, DataError, Record
+from models.conditions import NORMAL
+from models.data.dataset import DataError, Record
 
 _SPLITS = {"train": "train", "validate": "validation", "test": "test"}
 _VIEWS = {"AP": "AP", "PA": "PA", "LATERAL": "lateral", "LL": "lateral"}

@@ -3,7 +3,8 @@
 import csv
 from pathlib import Path
 
-from models.data.dataset import COVID, NORMAL, DataError, Record, validation_part
+from models.conditions import COVID, NORMAL
+from models.data.dataset import DataError, Record, validation_part
 
 _COLUMNS = ("file", "label", "view", "age_group", "group", "split", "licence", "attribution")
 _UNLABELLED = "COVID-19 patient cohort; finding not labelled per image"

@@ -4,8 +4,9 @@ from random import Random
 
 import pytest
 
-from models.data.dataset import COVID, NORMAL, QuestionAnswer
-from models.data.wording import KINDS, drawing_request, question_answers, report, stated_condition
+from models.conditions import COVID, KINDS, NORMAL, stated_condition
+from models.data.dataset import QuestionAnswer
+from models.data.wording import drawing_request, question_answers, report
 from models.evaluation.labels import stated_labels
 from tests.support.training import CONDITIONS, record
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from models.data.dataset import COVID, NORMAL, DataError, QuestionAnswer
+from models.conditions import COVID, NORMAL
+from models.data.dataset import DataError, QuestionAnswer
 from models.prompts import Prompts
 from models.training.checkpoints import load_state, save_state
 from models.training.instruct import InstructRecipe, InstructTrainer, weighted_loss

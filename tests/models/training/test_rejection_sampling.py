@@ -9,7 +9,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from models.data.dataset import NORMAL, VIRAL, DataError, Record
+from models.conditions import NORMAL, VIRAL
+from models.data.dataset import DataError, Record
 from models.training import rejection_sampling as selection
 from models.training.instruct import SelectionRecipe
 from models.training.language_model import build_model
