@@ -7,40 +7,24 @@ draw:    text -> prompt -> codes -> radiograph
 Each emits what it has so far, where an `emit` is given: streams pass it on.
 """
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-from app.engine import Guidance, Kind, Sampling
-from app.engine.protocol import FinishReason
+from app.engine import Guidance
 from app.errors import InvalidRequest
 from app.ids import new_seed
-from app.inference import stops
 from app.inference.backend import Backend, EncodedImage
 from app.inference.cache import ContentKey
+from app.inference.concurrency import gather_or_cancel
 from app.inference.drawing import DrawingRun
-from app.inference.events import Drawing, Emit, TextDelta
-from app.inference.generation import Caller, Options, Usage, stream
+from app.inference.events import Drawing, Emit
+from app.inference.generation import Caller, Options
 from app.inference.screening import as_it_lies, read, screen
+from app.inference.writing import GeneratedText, generate_text
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
 from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
-
-T = TypeVar("T")
-_UNFINISHED_CHARACTER = "\ufffd"
-
-
-@dataclass(frozen=True)
-class GeneratedText:
-    """A generated text."""
-
-    text: str
-    finish_reason: FinishReason
-    seed: int
-    usage: Usage
 
 
 async def encode(backend: Backend, data: bytes | Path, timings: Timings, caller: Caller | None = None) -> EncodedImage:
@@ -120,46 +104,6 @@ async def answers(
     return image, texts
 
 
-async def generate_text(
-    backend: Backend,
-    prompt: Sequence[int],
-    sampling: Sampling,
-    options: Options,
-    timings: Timings,
-    emit: Emit | None = None,
-    index: int = 0,
-) -> GeneratedText:
-    """The text that follows a prompt, up to the first of the options' stops; its deltas are in whole characters."""
-    kind = Kind.ANY if backend.reference_attempts else Kind.TEXT
-    vocabulary = backend.bundle.vocabulary
-    ids: list[int] = []
-    emitted, reason, ended = "", "length", None
-    async with aclosing(stream(backend.engine, prompt, kind, sampling, options.caller, timings)) as deltas:
-        async for delta in deltas:
-            ids.extend(delta.ids)
-            reason = delta.finish_reason or reason
-            if emit is None and not options.stop:
-                continue
-            # A character may take several tokens, and white space at the end is cut off where nothing follows it.
-            text = vocabulary.decode(ids).strip().rstrip(_UNFINISHED_CHARACTER)
-            ended = stops.cut(text, options.stop)
-            if ended is not None:
-                break
-            text = stops.certain(text, options.stop)
-            if emit is not None and len(text) > len(emitted) and text.startswith(emitted):
-                emit(TextDelta(index, text[len(emitted) :]))
-                emitted = text
-    metrics.TEXT_TOKENS.inc(len(ids))
-    text = vocabulary.decode(ids).strip()
-    before = stops.cut(text, options.stop) if ended is None else ended
-    if before is not None:
-        text, reason = before.rstrip(), "stop"
-    if emit is not None and len(text) > len(emitted):
-        emit(TextDelta(index, text[len(emitted) :]))
-    images = sum([token >= vocabulary.image_offset for token in prompt])
-    return GeneratedText(text, reason, sampling.seed, Usage(len(prompt), images, len(ids)))  # type: ignore[arg-type]
-
-
 async def draw(
     backend: Backend,
     text: str,
@@ -200,13 +144,3 @@ def guidance_scale(backend: Backend, options: Options) -> float:
         detail = "guidance_scale: reference decoding draws as the published code does, which knows no guidance"
         raise InvalidRequest(detail, code="guidance_not_offered")
     return 1.0
-
-
-async def gather_or_cancel(work: Iterable[Awaitable[T]]) -> list[T]:
-    """Results of several awaitables in order; where one fails the others are cancelled and its error is raised."""
-    tasks = [asyncio.ensure_future(item) for item in work]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()

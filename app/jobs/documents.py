@@ -24,7 +24,7 @@ from app.dicom.report_capture import report_capture
 from app.errors import NotAcceptable, UnusableImage
 from app.imaging.headers import Headers
 from app.imaging.sniff import sniff
-from app.inference.pipelines import GeneratedText
+from app.inference.writing import GeneratedText
 from app.settings import DocumentName
 from app.store.records import Job, StoredReport
 from models.bundle import Bundle

@@ -33,6 +33,7 @@ from app.ids import new_id
 from app.inference import pipelines
 from app.inference.events import Drawing, Emit, Event, Result, TextDelta
 from app.inference.generation import Options, Usage
+from app.inference.writing import generate_text
 from app.telemetry.timings import Timings
 
 router = APIRouter(prefix="/v1/chat", tags=["chat"], dependencies=[REQUIRE_JSON], route_class=JsonRoute)
@@ -64,7 +65,7 @@ class ChatTask:
         if self.image is None:
             prompt = backend.bundle.prompts.instruct(turn.text)
             sampling = self.options.sampling(backend.bundle.manifest.decoding.answer)
-            text = await pipelines.generate_text(backend, prompt, sampling, self.options, timings, emit)
+            text = await generate_text(backend, prompt, sampling, self.options, timings, emit)
         elif turn.text:
             image, (text,) = await pipelines.answers(backend, self.image, [turn.text], self.options, timings, emit)
             warnings = image.radiograph.warnings

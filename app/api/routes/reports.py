@@ -25,7 +25,7 @@ from app.inference import pipelines
 from app.inference.backend import EncodedImage
 from app.inference.events import Emit, Event, Result, TextDelta
 from app.inference.generation import Options
-from app.inference.pipelines import GeneratedText
+from app.inference.writing import GeneratedText
 from app.jobs.documents import DOCUMENT_TYPES, check_source, upload_document
 from app.telemetry.timings import Timings
 

@@ -1,0 +1,66 @@
+"""One text, from its prompt to its words, and its deltas on the way."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from app.engine import Kind, Sampling
+from app.engine.protocol import FinishReason
+from app.inference import stops
+from app.inference.backend import Backend
+from app.inference.events import Emit, TextDelta
+from app.inference.generation import Options, Usage, stream
+from app.telemetry import metrics
+from app.telemetry.timings import Timings
+
+_UNFINISHED_CHARACTER = "\ufffd"
+
+
+@dataclass(frozen=True)
+class GeneratedText:
+    """A generated text."""
+
+    text: str
+    finish_reason: FinishReason
+    seed: int
+    usage: Usage
+
+
+async def generate_text(
+    backend: Backend,
+    prompt: Sequence[int],
+    sampling: Sampling,
+    options: Options,
+    timings: Timings,
+    emit: Emit | None = None,
+    index: int = 0,
+) -> GeneratedText:
+    """The text that follows a prompt, up to the first of the options' stops; its deltas are in whole characters."""
+    kind = Kind.ANY if backend.reference_attempts else Kind.TEXT
+    vocabulary = backend.bundle.vocabulary
+    ids: list[int] = []
+    emitted, reason, ended = "", "length", None
+    async with aclosing(stream(backend.engine, prompt, kind, sampling, options.caller, timings)) as deltas:
+        async for delta in deltas:
+            ids.extend(delta.ids)
+            reason = delta.finish_reason or reason
+            if emit is None and not options.stop:
+                continue
+            # A character may take several tokens, and white space at the end is cut off where nothing follows it.
+            text = vocabulary.decode(ids).strip().rstrip(_UNFINISHED_CHARACTER)
+            ended = stops.cut(text, options.stop)
+            if ended is not None:
+                break
+            text = stops.certain(text, options.stop)
+            if emit is not None and len(text) > len(emitted) and text.startswith(emitted):
+                emit(TextDelta(index, text[len(emitted) :]))
+                emitted = text
+    metrics.TEXT_TOKENS.inc(len(ids))
+    text = vocabulary.decode(ids).strip()
+    before = stops.cut(text, options.stop) if ended is None else ended
+    if before is not None:
+        text, reason = before.rstrip(), "stop"
+    if emit is not None and len(text) > len(emitted):
+        emit(TextDelta(index, text[len(emitted) :]))
+    images = sum([token >= vocabulary.image_offset for token in prompt])
+    return GeneratedText(text, reason, sampling.seed, Usage(len(prompt), images, len(ids)))  # type: ignore[arg-type]
