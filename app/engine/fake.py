@@ -15,7 +15,8 @@ _REMEMBERED = 64
 
 
 class FakeEngine:
-    """Draws codes from the request's seed, and its guidance where it has one, and always writes the same text.
+    """Draws codes from the request's seed, and its guidance where it has one, and always writes the same text, unless
+    `write` is set: the text of a prompt.
 
     `enqueue_failure` makes the next generation raise; `step_seconds` is the time per delta of `chunk` ids; while it
     `hangs`, probes are not answered. All of these may be changed while it runs.
@@ -32,6 +33,7 @@ class FakeEngine:
     ) -> None:
         self._vocabulary = vocabulary
         self.text = text
+        self.write: Callable[[tuple[int, ...]], str] = lambda prompt: self.text
         self._encode = cache(vocabulary.encode)
         self.step_seconds = step_seconds
         self.chunk = chunk
@@ -89,7 +91,7 @@ class FakeEngine:
             guidance = generation.guidance
             draw = random.Random(sampling.seed if guidance is None else f"{sampling.seed} {guidance}")
             return vocabulary.image_ids([draw.randrange(vocabulary.codebook_size) for _ in range(sampling.max_tokens)])
-        return [*self._encode(self.text), vocabulary.end][: sampling.max_tokens]
+        return [*self._encode(self.write(generation.prompt)), vocabulary.end][: sampling.max_tokens]
 
     def _unmasked(self, generation: Generation) -> list[int]:
         """As a published model answers without a mask: text for a reading; for a drawing an image that even seeds cut
@@ -97,11 +99,14 @@ class FakeEngine:
         """
         sampling, vocabulary = generation.sampling, self._vocabulary
         if vocabulary.image_close in generation.prompt:
-            return [vocabulary.image_offset, *self._encode(self.text), vocabulary.end][: sampling.max_tokens]
+            text = self._encode(self.write(generation.prompt))
+            return [vocabulary.image_offset, *text, vocabulary.end][: sampling.max_tokens]
         count = 256 - (sampling.seed % 2 == 0)
         return [vocabulary.image_open, *vocabulary.image_ids([sampling.seed % 7] * count), vocabulary.image_close]
 
-    async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:
+    async def log_likelihoods(
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None
+    ) -> list[float]:
         """The same for every id: `log_likelihood` of the prompt."""
         if self._failures:
             raise self._failures.pop(0)

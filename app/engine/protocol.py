@@ -83,10 +83,12 @@ class Engine(Protocol):
         GenerationAborted where the engine itself ended it.
         """
 
-    async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:
+    async def log_likelihoods(
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None
+    ) -> list[float]:
         """The logarithm of the probability of each of the prompt's last `count` ids behind those before it.
 
-        Raises as `generate`.
+        `cache_salt` is as of a generation. Raises as `generate`.
         """
 
     async def probe(self) -> None:

@@ -60,6 +60,13 @@ def _failures() -> Iterator[None]:
         raise WorkerFailed("The language-model engine failed on this request.") from error
 
 
+def _tokens(ids: tuple[int, ...], cache_salt: str | None) -> TokensPrompt:
+    prompt = TokensPrompt(prompt_token_ids=list(ids))
+    if cache_salt is not None:
+        prompt["cache_salt"] = cache_salt
+    return prompt
+
+
 def _raise_ended(reason: int | str | None) -> NoReturn:
     """Why the engine has ended a generation: our scheduler says so of guided drawings (`app.engine.pairs`)."""
     if reason == "guidance_too_large":
@@ -141,9 +148,7 @@ class VllmEngine:
         guidance = generation.guidance
         row = None if guidance is None else PairRow(generation.request_id, conditional, guidance.scale)
         ids = generation.prompt if guidance is None or conditional else guidance.prompt
-        prompt = TokensPrompt(prompt_token_ids=list(ids))
-        if generation.cache_salt is not None:
-            prompt["cache_salt"] = generation.cache_salt
+        prompt = _tokens(ids, generation.cache_salt)
         return prompt, sampling_parameters(generation.kind, generation.sampling, self._bundle.vocabulary, row)
 
     @contextlib.asynccontextmanager
@@ -166,7 +171,9 @@ class VllmEngine:
                 await llm.abort(row.request_id, internal=True)
             row.close()
 
-    async def log_likelihoods(self, request_id: str, prompt: tuple[int, ...], count: int) -> list[float]:
+    async def log_likelihoods(
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None
+    ) -> list[float]:
         """See `Engine.log_likelihoods`."""
         llm = self._running()
         self._check_room(len(prompt), 1)
@@ -175,7 +182,7 @@ class VllmEngine:
         sampling = SamplingParams(
             temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY
         )
-        outputs = llm.generate(TokensPrompt(prompt_token_ids=list(prompt)), sampling, request_id)
+        outputs = llm.generate(_tokens(prompt, cache_salt), sampling, request_id)
         with _failures():
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
