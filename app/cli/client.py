@@ -35,7 +35,7 @@ class Client:
         body = {"prompt": prompt, "output_format": output_format, **_given(fields)}
         found = self._post("/v1/images/generations", json=body)
         image = found.pop("data")[0]
-        return base64.b64decode(image["b64_json"]), {**found, "seed": image["seed"]}
+        return base64.b64decode(image.pop("b64_json")), {**found, **image}
 
     def _post(self, path: str, **arguments: Any) -> dict[str, Any]:
         if self.key and not self.key.isascii():

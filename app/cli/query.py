@@ -71,6 +71,10 @@ def draw(
     guidance: Annotated[
         float | None, typer.Option("--guidance", min=1.0, max=10.0, help="How closely to follow the text; 1 is off.")
     ] = None,
+    best_of: Annotated[
+        int | None,
+        typer.Option("--best-of", min=1, max=8, help="Draw so many; the one that the model reads best is kept."),
+    ] = None,
 ) -> None:
     """Draw a synthetic radiograph with a running service."""
     formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".dcm": "dicom"}
@@ -79,7 +83,9 @@ def draw(
     _check_writable(out)
     try:
         with errors.status("Drawing"):
-            image, body = Client(url, key).draw(text, formats[out.suffix.lower()], seed=seed, guidance_scale=guidance)
+            image, body = Client(url, key).draw(
+                text, formats[out.suffix.lower()], seed=seed, guidance_scale=guidance, best_of=best_of
+            )
     except ServiceError as error:
         fail(str(error), 1)
     try:
@@ -87,6 +93,10 @@ def draw(
     except OSError as error:
         fail(f"{out}: {error.strerror}. The drawing with seed {body['seed']} is lost.", 1)
     console.print(f"{out}  seed {body['seed']}  {body['timings']['total']:.0f} ms", markup=False)
+    reading = body.get("reading")
+    if reading is not None:
+        doubt = "  (not the condition that was asked for)" if reading["agrees"] is False else ""
+        console.print(f"read back: {' '.join(reading['text'].split())}{doubt}", markup=False)
     errors.print(body["notice"], style="dim")
 
 

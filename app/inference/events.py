@@ -35,8 +35,22 @@ class PartialImage:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What the model reads in a drawing of its own: its report, whether it states the condition that the request states
+    (None where either states none), and how likely the request's text is as the report, by the mean logarithm of the
+    probability of a token.
+    """
+
+    text: str
+    agrees: bool | None
+    log_likelihood: float
+
+
+@dataclass(frozen=True)
 class Drawing:
-    """A generated radiograph: its codes, its pixels, uint8 (size, size), and the scale of its guidance, 1 for none."""
+    """A generated radiograph: its codes, its pixels, uint8 (size, size), the scale of its guidance, 1 for none, and its
+    reading where it was chosen among candidates, whose usage it has then.
+    """
 
     codes: tuple[int, ...]
     pixels: np.ndarray
@@ -44,6 +58,7 @@ class Drawing:
     usage: Usage
     index: int = 0
     guidance: float = 1.0
+    reading: Reading | None = None
 
 
 Event = TextDelta | PartialImage | Drawing

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal
 
 from app.engine import Delta, Engine, Generation, Guidance, Kind, Sampling
@@ -43,6 +44,8 @@ class Options:
     stop: tuple[str, ...] = ()
     # Of drawings; 1 is none.
     guidance_scale: float | None = None
+    # How many candidates of each drawing are made.
+    best_of: int = 1
 
     def sampling(self, defaults: Decoding, *, tokens: int | None = None, index: int = 0) -> Sampling:
         """Sampling of the `index`-th of several generations; `tokens` fixes their length."""
@@ -65,6 +68,13 @@ class Usage:
     prompt_tokens: int
     image_tokens: int
     completion_tokens: int
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.image_tokens + other.image_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
 
 
 async def stream(
@@ -108,6 +118,26 @@ async def stream(
         if settle is not None:
             # Who gives up has been computed for, as far as anybody knows; whom the engine refuses has not.
             settle(read + rows * written if written or given_up else 0)
+
+
+async def log_likelihood(engine: Engine, prompt: Sequence[int], ids: Sequence[int], caller: Caller) -> float:
+    """The mean logarithm of the probability of each of `ids` behind `prompt`. All are counted as read.
+
+    Raises RateLimited, and as the engine does.
+    """
+    whole = (*prompt, *ids)
+    settle = caller.reserve(len(whole)) if caller.reserve is not None else None
+    computed = False
+    try:
+        found = await engine.log_likelihoods(new_id(), whole, len(ids), caller.cache_salt)
+        computed = True
+    except asyncio.CancelledError:
+        computed = True
+        raise
+    finally:
+        if settle is not None:
+            settle(len(whole) if computed else 0)
+    return fmean(found)
 
 
 async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:

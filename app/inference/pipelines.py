@@ -2,7 +2,7 @@
 
 report:  bytes -> radiograph -> codes -> prompt -> text
 answers: bytes -> radiograph -> codes -> prompts -> texts
-draw:    text -> prompt -> codes -> radiograph
+draw:    text -> prompt -> codes -> radiograph, and the best of several where that is asked for
 
 Each emits what it has so far, where an `emit` is given: streams pass it on.
 """
@@ -16,6 +16,7 @@ from app.errors import InvalidRequest
 from app.ids import new_seed
 from app.inference.backend import Backend, EncodedImage
 from app.inference.cache import ContentKey
+from app.inference.choosing import Choice
 from app.inference.concurrency import gather_or_cancel
 from app.inference.drawing import DrawingRun
 from app.inference.events import Drawing, Emit
@@ -116,22 +117,31 @@ async def draw(
     partials: int = 0,
     emit: Emit | None = None,
 ) -> list[Drawing]:
-    """Job 2: radiographs of what a text describes; seeds of several count up from the first.
+    """Job 2: radiographs of what a text describes; seeds of several, and of their candidates, count up from the first.
 
-    They begin with the codes `kept`. `partials` unfinished images of each, and the drawings, are emitted as they come.
-    Raises InvalidRequest where guidance is asked for and not offered.
+    They begin with the codes `kept`. `partials` unfinished images of each, and the drawings, are emitted as they come;
+    of candidates only the one that is chosen. Raises InvalidRequest where guidance is asked for and not offered.
     """
     scale = guidance_scale(backend, options)
     bundle = backend.bundle
     prompt = bundle.prompts.draw(text, instruction or DRAW_INSTRUCTION)
     first = options if options.seed is not None else replace(options, seed=new_seed())
     tokens = bundle.image_tokens - len(kept)
-    samplings = [first.sampling(bundle.manifest.decoding.draw, tokens=tokens, index=index) for index in range(count)]
-    without = bundle.prompts.unconditional(bundle.manifest.decoding.draw.unconditional, instruction or DRAW_INSTRUCTION)
+    decoding, best_of = bundle.manifest.decoding.draw, options.best_of
+    samplings = [first.sampling(decoding, tokens=tokens, index=index) for index in range(count * best_of)]
+    without = bundle.prompts.unconditional(decoding.unconditional, instruction or DRAW_INSTRUCTION)
     guidance = None if scale == 1.0 else Guidance(tuple(without), scale)
-    return await gather_or_cancel(
-        DrawingRun(backend, sampling, options.caller, timings, kept, partials, emit, index, guidance).draw(prompt)
+    looks, seen = (partials, emit) if best_of == 1 else (0, None)
+    runs = [
+        DrawingRun(backend, sampling, options.caller, timings, kept, looks, seen, index, guidance)
         for index, sampling in enumerate(samplings)
+    ]
+    if best_of == 1:
+        return await gather_or_cancel(run.draw(prompt) for run in runs)
+    choice = Choice(backend, text, options.caller, timings, emit)
+    choice.check_room()
+    return await gather_or_cancel(
+        choice.best(runs[index * best_of : (index + 1) * best_of], prompt, index) for index in range(count)
     )
 
 

@@ -13,6 +13,12 @@ function show(event, rows) {
   $("veil").style.transform = `translateY(${100 * rows / ROWS}%)`;
 }
 
+function readBack(reading) {
+  if (!reading) return "";
+  const doubt = reading.agrees === false ? " (not the condition that was asked for)" : "";
+  return ` · the model reads: ${reading.text.replace(/\s+/g, " ")}${doubt}`;
+}
+
 export function startDrawing(say) {
   async function draw() {
     running?.abort();
@@ -21,14 +27,15 @@ export function startDrawing(say) {
     last = null;
     const prompt = $("prompt").value.trim(), seed = $("seed").value.trim(), guidance = $("guidance").value;
     const guided = guidance ? { guidance_scale: Number(guidance) } : {};
+    const bestOf = Number($("best-of").value) || 1;
     const frame = document.querySelector(".frame");
     frame.classList.add("drawing");
     $("veil").style.transform = "translateY(0)";
     for (const id of ["png", "dicom", "again"]) $(id).disabled = true;
     $("stop").disabled = false;
-    $("progress").textContent = "Drawing…";
+    $("progress").textContent = bestOf > 1 ? `Drawing ${bestOf}, of which one is kept…` : "Drawing…";
     try {
-      const body = JSON.stringify({ prompt, stream: true, partial_images: 3, ...guided, ...(seed ? { seed: Number(seed) } : {}) });
+      const body = JSON.stringify({ prompt, stream: true, partial_images: 3, ...guided, ...(bestOf > 1 ? { best_of: bestOf } : {}), ...(seed ? { seed: Number(seed) } : {}) });
       const options = { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: mine.signal };
       await stream("/v1/images/generations", options, (event) => {
         if (event.type.endsWith("partial_image")) {
@@ -39,7 +46,7 @@ export function startDrawing(say) {
           show(event, ROWS);
           last = { request: { prompt, seed: event.seed, ...guided }, png: event.b64_json };
           $("drawn").alt = `Synthetic radiograph: ${prompt}`;
-          $("drawn-facts").textContent = `Synthetic · ${event.model} · seed ${event.seed}`;
+          $("drawn-facts").textContent = `Synthetic · ${event.model} · seed ${event.seed}${readBack(event.reading)}`;
           $("progress").textContent = "Done.";
         }
       });

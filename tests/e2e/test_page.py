@@ -102,6 +102,27 @@ def test_a_drawing_is_guided_as_the_page_says_and_so_is_its_dicom(page: Page) ->
     assert "guidance_scale" not in drawn.value.post_data_json
 
 
+def test_the_best_of_several_is_drawn_as_the_page_says_and_its_dicom_is_that_drawing(page: Page) -> None:
+    page.get_by_role("tab", name="Draw").click()
+    page.get_by_label("Candidates").select_option("4")
+    with page.expect_request("**/v1/images/generations") as drawn:
+        page.get_by_role("button", name="Draw", exact=True).click()
+    assert drawn.value.post_data_json["best_of"] == 4
+    expect(page.locator("#progress")).to_have_text("Done.")
+    expect(page.locator("#drawn-facts")).to_contain_text(f"the model reads: {REPORT}")
+    accessible(page)
+    shot(page, "draw-best-of")
+    with page.expect_request("**/v1/images/generations") as kept:
+        page.get_by_role("button", name="Download DICOM").click()
+    assert "best_of" not in kept.value.post_data_json
+    seed = kept.value.post_data_json["seed"]
+    expect(page.locator("#drawn-facts")).to_contain_text(f"seed {seed} ")
+    page.get_by_label("Candidates").select_option("1")
+    with page.expect_request("**/v1/images/generations") as drawn:
+        page.get_by_role("button", name="Draw", exact=True).click()
+    assert "best_of" not in drawn.value.post_data_json
+
+
 def test_a_drawing_can_be_stopped(page: Page, service: ServiceProcess) -> None:
     page.get_by_role("tab", name="Draw").click()
     page.get_by_role("button", name="Draw", exact=True).click()

@@ -136,6 +136,17 @@ def check_prompt(name: str, text: str, limits: LimitsSettings) -> None:
         )
 
 
+def check_best_of(best_of: int | None, count: int, limit: int) -> None:
+    """Refuse more candidates than one request may have drawn: they cost as much as images that are returned.
+
+    Raises InvalidRequest.
+    """
+    drawn = (best_of or 1) * count
+    if drawn > limit:
+        detail = f"best_of: {best_of} candidates of each of {count} are {drawn} images, more than the limit of {limit}"
+        raise InvalidRequest(detail, code="best_of")
+
+
 def check_count(name: str, value: int | None, limit: int) -> None:
     """Refuse a count above its limit. Raises InvalidRequest."""
     if value is not None and value > limit:

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.api.http.context import Context, check_prompt
+from app.api.http.context import Context, check_best_of, check_prompt
 from app.api.http.conversation import Turn
 from app.api.http.json_body import JsonRoute
 from app.api.http.negotiation import REQUIRE_JSON
@@ -28,6 +28,7 @@ from app.api.schemas.chat import (
     ImagePart,
     ImageUrl,
 )
+from app.api.schemas.common import ReadingBody
 from app.dicom.secondary_capture import Provenance
 from app.ids import new_id
 from app.inference import pipelines
@@ -85,7 +86,8 @@ class ChatTask:
         )
         data = base64.b64encode(render(drawing.pixels, "png", provenance, self.context.sign)).decode()
         part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"), index=0)
-        return self._body(_DRAWN, "stop", drawing.usage, drawing.seed, images=[part])
+        body = self._body(_DRAWN, "stop", drawing.usage, drawing.seed, images=[part])
+        return body.model_copy(update={"reading": ReadingBody.from_reading(drawing.reading)})
 
     def _body(
         self,
@@ -124,8 +126,10 @@ class ChatTask:
         if message.images is not None:
             images = [part.model_dump(exclude_none=True) for part in message.images]
             chunks.append(self._chunk({"content": message.content, "images": images}))
-        doubts = {"warnings": body.warnings} if body.warnings else {}
-        chunks.append(self._chunk({}, body.choices[0].finish_reason, **doubts))
+        told: dict[str, Any] = {"warnings": body.warnings} if body.warnings else {}
+        if body.reading is not None:
+            told["reading"] = body.reading.model_dump()
+        chunks.append(self._chunk({}, body.choices[0].finish_reason, **told))
         if self.include_usage:
             chunks.append(self._chunk(None, usage=body.usage.model_dump()))
         return [*chunks, _DONE]
@@ -161,8 +165,18 @@ async def create_completion(body: ChatRequest, request: Request) -> Response:
     # It is the most that may come: what is over the limit asks for no more than the limit.
     most = None if tokens is None else min(tokens, context.limits.max_text_tokens)
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
-    options = Options(body.temperature, body.top_p, most, body.seed, context.caller, stop, body.guidance_scale)
+    options = Options(
+        body.temperature,
+        body.top_p,
+        most,
+        body.seed,
+        context.caller,
+        stop,
+        body.guidance_scale,
+        body.best_of or 1,
+    )
     if turn.draws:
+        check_best_of(body.best_of, 1, context.limits.max_images)
         pipelines.guidance_scale(context.backend, options)
     include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
     return await respond(

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.api.http import drawing_urls
-from app.api.http.context import Context, check_count, check_prompt
+from app.api.http.context import Context, check_best_of, check_count, check_prompt
 from app.api.http.forms import form_body, read_form
 from app.api.http.json_body import JsonRoute
 from app.api.http.negotiation import REQUIRE_JSON
@@ -20,7 +20,7 @@ from app.api.http.sse import EVENT_STREAM, event
 from app.api.http.task import respond
 from app.api.render import render
 from app.api.routes.models import check_model
-from app.api.schemas.common import NOTICE
+from app.api.schemas.common import NOTICE, ReadingBody
 from app.api.schemas.images import DrawBody, DrawnImage, DrawRequest, DrawUsage, InputTokens, OutputFormat, RedrawForm
 from app.dicom.secondary_capture import Provenance
 from app.errors import InvalidRequest
@@ -53,6 +53,7 @@ class ImagesTask:
         if body.stream and body.response_format == "url":
             raise InvalidRequest("response_format: a stream has b64_json", code="unsupported_response_format")
         check_count("n", body.n, self.context.limits.max_images)
+        check_best_of(body.best_of, body.n, self.context.limits.max_images)
         check_prompt("prompt", body.prompt, self.context.limits)
         pipelines.guidance_scale(backend, self._options)
         rows = backend.bundle.manifest.image.grid[0]
@@ -73,6 +74,7 @@ class ImagesTask:
             seed=body.seed,
             caller=self.context.caller,
             guidance_scale=body.guidance_scale,
+            best_of=body.best_of or 1,
         )
 
     async def run(self, emit: Emit | None = None) -> list[Drawing]:
@@ -101,10 +103,11 @@ class ImagesTask:
         return render(drawing.pixels, output_format, provenance, sign)
 
     async def _item(self, drawing: Drawing, file: bytes) -> DrawnImage:
+        reading = ReadingBody.from_reading(drawing.reading)
         if self.body.response_format == "url":
             url = await drawing_urls.offer(self.context.request, file, self.body.output_format)
-            return DrawnImage(url=url, seed=drawing.seed)
-        return DrawnImage(b64_json=base64.b64encode(file).decode(), seed=drawing.seed)
+            return DrawnImage(url=url, seed=drawing.seed, reading=reading)
+        return DrawnImage(b64_json=base64.b64encode(file).decode(), seed=drawing.seed, reading=reading)
 
     async def respond(self, result: list[Drawing]) -> Response:
         """All drawings as one body."""
@@ -119,7 +122,7 @@ class ImagesTask:
             model=self.context.backend.bundle.manifest.label,
             timings=self.timings.milliseconds(),
         )
-        return respond_json(body, exclude_none=True)
+        return respond_json(body)
 
     async def events(self, item: Event | Result[list[Drawing]]) -> Iterable[bytes]:
         """OpenAI's events of a partial image or of a drawing; the result as a whole adds none."""
@@ -142,8 +145,10 @@ class ImagesTask:
             name = f"{self.name}.partial_image"
             return [event({"type": name, "partial_image_index": item.number, "rows": item.rows, **common}, name)]
         name = f"{self.name}.completed"
+        reading = ReadingBody.from_reading(item.reading)
+        read = {} if reading is None else {"reading": reading.model_dump()}
         last = {"usage": _usage([item]).model_dump(), "model": self.context.backend.bundle.manifest.label}
-        return [event({"type": name, **common, **last, "notice": NOTICE}, name)]
+        return [event({"type": name, **common, **read, **last, "notice": NOTICE}, name)]
 
 
 def _usage(drawings: Sequence[Drawing]) -> DrawUsage:
@@ -181,7 +186,8 @@ async def _respond(context: Context, task: ImagesTask) -> Response:
 async def create_images(body: DrawRequest, request: Request) -> Response:
     """Draw `n` radiographs of what the prompt describes, in the form of OpenAI's Images API.
 
-    With `stream` the events are OpenAI's; each says by `image_index` which of the `n` it is about.
+    With `stream` the events are OpenAI's; each says by `image_index` which of the `n` it is about. With `best_of` each
+    is the best of so many candidates, in the model's own reading.
     """
     context = Context.from_request(request)
     task = ImagesTask(context, body, "image_generation")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from app.api.schemas.common import NOTICE, GuidanceScale, Seed, Temperature, Text, TopP, WireModel
+from app.api.schemas.common import NOTICE, BestOf, GuidanceScale, ReadingBody, Seed, Temperature, Text, TopP, WireModel
 from app.api.schemas.neutral import ANYTHING, neutral
 
 
@@ -102,6 +102,7 @@ class ChatRequest(WireModel):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Seed | None = None
     guidance_scale: GuidanceScale | None = None
+    best_of: BestOf | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(
         default=None, description="the text ends before the first of these"
     )
@@ -170,4 +171,7 @@ class ChatBody(WireModel):
     usage: ChatUsage
     seed: int
     warnings: list[str] = Field(default=[], description="how the image was taken: what was assumed, turned or doubted")
+    reading: ReadingBody | None = Field(
+        default=None, exclude_if=lambda reading: reading is None, description="of a drawing, with `best_of` above 1"
+    )
     notice: str = NOTICE

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJ
 from pydantic_core import PydanticCustomError
 
 from app.inference.backend import EncodedImage
+from app.inference.events import Reading
 from app.inference.generation import Usage
 
 
@@ -46,6 +47,18 @@ GuidanceScale = Annotated[
         le=10.0,
         description="how much more a drawing follows its prompt than none (classifier-free guidance); 1: off; above it"
         " the drawing takes two slots and is counted twice; unset: the bundle's",
+    ),
+]
+
+
+BestOf = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=8,
+        description="candidates of each drawing: the model reads its drawings back, and the one that agrees best with"
+        " the prompt is returned; `usage` and the limit of images count all of them; above 1 a stream has no partial"
+        " images; unset: 1",
     ),
 ]
 
@@ -91,6 +104,23 @@ class UsageBody(WireModel):
     def from_usage(cls, usage: Usage) -> Self:
         """The tokens of one generation."""
         return cls(**vars(usage))
+
+
+class ReadingBody(WireModel):
+    """What the model reads in its own drawing."""
+
+    text: str = Field(description="its report on the drawing")
+    agrees: bool | None = Field(
+        description="whether it states the condition that the prompt states; null where either states none"
+    )
+    log_likelihood: float = Field(
+        description="of the prompt as the drawing's report: mean natural logarithm of a token's probability"
+    )
+
+    @classmethod
+    def from_reading(cls, reading: Reading | None) -> Self | None:
+        """The reading of a drawing that was chosen."""
+        return None if reading is None else cls(**vars(reading))
 
 
 class ScreenBody(WireModel):

@@ -1,10 +1,20 @@
-"""Wire models of the OpenAI Images API, and what it leaves to extensions: seed, temperature, guidance, `dicom`."""
+"""Wire models of the OpenAI Images API, and extensions to it: seed, temperature, guidance, `best_of`, `dicom`."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from app.api.schemas.common import NOTICE, GuidanceScale, Seed, Temperature, TopP, Upload, WireModel
+from app.api.schemas.common import (
+    NOTICE,
+    BestOf,
+    GuidanceScale,
+    ReadingBody,
+    Seed,
+    Temperature,
+    TopP,
+    Upload,
+    WireModel,
+)
 from app.api.schemas.neutral import ANYTHING, neutral
 
 
@@ -40,6 +50,7 @@ class DrawRequest(WireModel):
     top_p: TopP | None = None
     seed: Seed | None = None
     guidance_scale: GuidanceScale | None = None
+    best_of: BestOf | None = None
 
     complexity: Annotated[Any, neutral(ANYTHING)] = None
     frame_count: Annotated[Any, neutral(1)] = None
@@ -63,12 +74,17 @@ class RedrawForm(DrawRequest):
     )
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class DrawnImage(WireModel):
     """One radiograph."""
 
-    b64_json: str | None = None
-    url: str | None = Field(default=None, description="with `response_format` `url`")
-    seed: int
+    b64_json: str | None = Field(default=None, exclude_if=_absent)
+    url: str | None = Field(default=None, exclude_if=_absent, description="with `response_format` `url`")
+    seed: int = Field(description="draws the same alone, without `best_of`")
+    reading: ReadingBody | None = Field(default=None, exclude_if=_absent, description="with `best_of` above 1")
 
 
 class InputTokens(WireModel):

@@ -60,6 +60,36 @@ def test_a_scale_of_guidance_out_of_bounds_is_refused_before_anything_is_asked(t
     assert "guidance" in result.output
 
 
+@pytest.mark.parametrize(
+    ("agrees", "told"), [(True, "read back: Normal chest.\n"), (False, "(not the condition that was asked for)")]
+)
+def test_the_best_of_several_is_asked_for_and_what_was_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agrees: bool, told: str
+) -> None:
+    seen: list[object] = []
+    image = {"b64_json": "eA==", "seed": 7, "reading": {"text": "Normal\nchest.", "agrees": agrees}}
+
+    def post(*_: object, json: dict[str, object]) -> dict[str, object]:
+        seen.append(json.get("best_of"))
+        return {"data": [dict(image)], "timings": {"total": 1.0}, "notice": "Draft."}
+
+    monkeypatch.setattr(Client, "_post", post)
+    result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / "a.png"), "--best-of", "4"])
+    assert (result.exit_code, seen, (tmp_path / "a.png").read_bytes()) == (0, [4], b"x")
+    assert told in result.output
+    del image["reading"]
+    result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / "a.png")])
+    assert (result.exit_code, seen) == (0, [4, None])
+    assert "read back" not in result.output
+
+
+@pytest.mark.parametrize("number", ["0", "9", "x"])
+def test_a_number_of_candidates_out_of_bounds_is_refused_before_anything_is_asked(tmp_path: Path, number: str) -> None:
+    result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / "a.png"), "--best-of", number])
+    assert result.exit_code == 2
+    assert "best-of" in result.output
+
+
 @pytest.mark.parametrize("name", ["none/a.png", "folder.png", "file/a.png", "closed/a.png"])
 def test_a_drawing_that_cannot_be_written_is_not_drawn(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -37,8 +37,12 @@ async def _draw_guided(client: httpx.AsyncClient) -> int:
     return await _draw(client, n=2, guidance_scale=3)
 
 
-async def _draw_streamed(client: httpx.AsyncClient) -> int:
-    text = (await client.post(DRAW, json={"prompt": "x", "n": 3, "stream": True})).text
+async def _draw_best(client: httpx.AsyncClient) -> int:
+    return await _draw(client, n=2, best_of=3, guidance_scale=3)
+
+
+async def _draw_streamed(client: httpx.AsyncClient, **body: Any) -> int:
+    text = (await client.post(DRAW, json={"prompt": "x", "n": 3, "stream": True, **body})).text
     events = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
     return sum(total(event["usage"]) for event in events if "usage" in event)
 
@@ -65,8 +69,18 @@ async def _chat(client: httpx.AsyncClient) -> int:
 
 @pytest.mark.parametrize(
     "work",
-    [_draw, lambda client: _draw(client, n=4), _draw_guided, _draw_streamed, _redraw, _report, _answers, _chat],
-    ids=["drawing", "four drawings", "two guided", "three streamed", "edits", "report", "answers", "drawing in a chat"],
+    [
+        _draw,
+        lambda client: _draw(client, n=4),
+        _draw_guided,
+        _draw_best,
+        _draw_streamed,
+        lambda client: _draw_streamed(client, best_of=2),
+        _redraw,
+        _report,
+        _answers,
+        _chat,
+    ],
 )
 async def test_the_quota_counts_what_the_answers_report(
     settings: Settings, keys: Keys, work: Callable[[httpx.AsyncClient], Awaitable[int]]
