@@ -13,7 +13,20 @@ from fastapi_offline import FastAPIOffline
 from app.api.asgi import stack
 from app.api.http import problems
 from app.api.readiness import ReadinessProbe
-from app.api.routes import chat, codes, dicomweb, drawings, health, images, jobs, models, reports, ui, usage
+from app.api.routes import (
+    chat,
+    codes,
+    dicomweb,
+    drawings,
+    health,
+    images,
+    jobs,
+    models,
+    reports,
+    ui,
+    usage,
+    verification,
+)
 from app.api.state import ServiceState
 from app.codec import Codec
 from app.engine import Engine
@@ -27,6 +40,7 @@ from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
 from app.provenance.content_credentials import ContentCredentials
+from app.provenance.watermark import watermark_of
 from app.screening import Screen
 from app.screening.own_model import OwnModelScreen, SecondOpinion, ServedModels
 from app.security.audit import AuditLog, Head, Kind, audit_file
@@ -115,6 +129,7 @@ def create_app(
             screen=own_screen,
             screening=settings.screen,
             encoded_images=EncodedImageCache(settings.codec.keep_readings),
+            watermark=await asyncio.to_thread(watermark_of, settings.draw, settings.state_dir),
             reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,
         )
 
@@ -194,6 +209,7 @@ def create_app(
         images.router,
         drawings.router,
         codes.router,
+        verification.router,
         chat.router,
         models.router,
         usage.router,

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from models.bundle import Decoding
 from models.vocabulary import Vocabulary
+from models.watermark import Watermark
 
 _CPU_BATCH = 32
 _GPU_BATCH = 768
@@ -50,7 +51,7 @@ def _left_padded(prompts: Sequence[Sequence[int]], padding: int) -> tuple[Tensor
 def continue_prompts(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
-    choose: Callable[[Tensor], Tensor],
+    choose: Callable[[Tensor, int], Tensor],
     count: int,
     *,
     padding: int,
@@ -59,8 +60,8 @@ def continue_prompts(
 ) -> Tensor:
     """`count` ids behind every prompt, fewer where all rows have reached `end`: int64 (N, count).
 
-    `choose` takes the next ids' logits, float (N, vocabulary), and returns ids (N,). With `guidance`, every prompt has
-    a second row whose ids follow the first's.
+    `choose` takes the next ids' logits, float (N, vocabulary), and how many were chosen before; it returns ids (N,).
+    With `guidance`, every prompt has a second row whose ids follow the first's.
     """
     device, rows = model.device, len(prompts)
     ids, mask = (
@@ -69,7 +70,7 @@ def continue_prompts(
     positions = (mask.cumsum(1) - 1).clamp_min(0)
     done = torch.zeros(rows, dtype=torch.bool, device=device)
     past, found = None, []
-    for _ in range(count):
+    for step in range(count):
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             out = model(
                 input_ids=ids,
@@ -83,7 +84,7 @@ def continue_prompts(
         if guidance:
             asked, without = logits[:rows], logits[rows:]
             logits = without + guidance.scale * (asked - without)
-        chosen = choose(logits)
+        chosen = choose(logits, step)
         if end is not None:
             chosen = torch.where(done, end, chosen)
             done |= chosen == end
@@ -104,7 +105,7 @@ def write(
     beyond = range(vocabulary.image_offset, model.config.vocab_size)
     refused = torch.tensor([*beyond, *sorted(vocabulary.controls - {vocabulary.end})], device=model.device)
 
-    def likeliest(logits: Tensor) -> Tensor:
+    def likeliest(logits: Tensor, step: int) -> Tensor:
         logits[:, refused] = -torch.inf
         return logits.argmax(1)
 
@@ -129,12 +130,16 @@ def draw(
     count: int,
     seed: int = 0,
     guidance: Guidance | None = None,
+    watermark: Watermark | None = None,
 ) -> np.ndarray:
     """Codes sampled for the prompts, each ending with the opening of an image: int64 (N, count)."""
     generator = torch.Generator(model.device).manual_seed(seed)
 
-    def drawn(logits: Tensor) -> Tensor:
-        image = logits[:, vocabulary.image_offset : vocabulary.size] / max(decoding.temperature, 1e-6)
+    def drawn(logits: Tensor, step: int) -> Tensor:
+        image = logits[:, vocabulary.image_offset : vocabulary.size]
+        if watermark is not None:
+            image = image + torch.from_numpy(watermark.bias([step], vocabulary.codebook_size)).to(image.device)
+        image = image / max(decoding.temperature, 1e-6)
         shares, order = image.softmax(1).sort(1, descending=True)
         # Nucleus sampling (Holtzman et al. 2020): the fewest ids that together reach `top_p`.
         shares[shares.cumsum(1) - shares >= decoding.top_p] = 0.0

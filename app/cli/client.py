@@ -37,6 +37,10 @@ class Client:
         image = found.pop("data")[0]
         return base64.b64decode(image.pop("b64_json")), {**found, **image}
 
+    def verify(self, file: Path) -> dict[str, Any]:
+        """Whether the picture in `file` was drawn by the service."""
+        return self._post("/v1/images/verify", files={"image": file.read_bytes()})
+
     def _post(self, path: str, **arguments: Any) -> dict[str, Any]:
         if self.key and not self.key.isascii():
             raise ServiceError("The API key has characters that no key has.")

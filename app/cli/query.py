@@ -100,6 +100,23 @@ def draw(
     errors.print(body["notice"], style="dim")
 
 
+def watermark(
+    file: FileArgument, url: UrlOption = DEFAULT_URL, key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Say whether a running service has drawn a picture, by its watermark and metadata."""
+    try:
+        with errors.status("Looking at the picture"):
+            body = Client(url, key).verify(file)
+    except ServiceError as error:
+        fail(str(error), 1)
+    if as_json:
+        console.print_json(json.dumps(body))
+        return
+    console.print(body["statement"], markup=False)
+    if mark := body.get("watermark"):
+        console.print(f"{mark['green']} of {mark['codes']} codes are green, p = {mark['p_value']:.2g}", markup=False)
+
+
 def _check_writable(out: Path) -> None:
     """End the command where `out` cannot be written, before anything is drawn and counted."""
     if out.is_dir():

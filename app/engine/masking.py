@@ -8,12 +8,15 @@ The two rows of a guided drawing (Ho and Salimans 2022) are drawn once, by both 
 `without + scale * (asked - without)` over the ids of their mask; both take the id. `app.engine.pairs` sees to it that
 both are there. Where one is alone nevertheless nothing is drawn: only id 0 is left to it, which its mask refuses, and
 the scheduler and `VllmEngine` end the drawing.
+
+Both classes mark drawings (`models.watermark`): the green ids of a row's mask get their strength before it is drawn.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 from vllm.v1.sample.logits_processor.interface import BatchUpdate
@@ -21,7 +24,8 @@ from vllm.v1.sample.logits_processor.interface import LogitsProcessor as V1Logit
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext, LogitsProcRequestState
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as V2LogitsProcessor
 
-from app.engine.rows import DRAW_ARG, Mask, PairRow, check, draw_of
+from app.engine.protocol import Marking
+from app.engine.rows import DRAW_ARG, Mask, PairRow, check, draw_of, marking_of
 from app.engine.sampling import TokenDraw, sample
 
 if TYPE_CHECKING:
@@ -53,12 +57,34 @@ class _Row:
     mask: Mask | None
     draw: TokenDraw | None
     guided: PairRow | None
+    marked: Marking | None = None
     written: Sequence[int] = ()
 
     @classmethod
     def from_params(cls, params: "SamplingParams", written: Sequence[int] = ()) -> "_Row | None":
-        row = cls(Mask.from_params(params), draw_of(params), PairRow.from_params(params), written)
+        mask, draw, pair = Mask.from_params(params), draw_of(params), PairRow.from_params(params)
+        row = cls(mask, draw, pair, marking_of(params), written)
         return None if row.mask is None and row.draw is None and row.guided is None else row
+
+
+def _mark(logits: torch.Tensor, rows: Sequence[_Row], steps: Sequence[int]) -> None:
+    """Add the marks of those of `rows` that have one to logits of their masks' ids (N, W), in place."""
+    marked = [(place, row.marked) for place, row in enumerate(rows) if row.marked is not None]
+    if marked:
+        biases = [mark.watermark.bias([mark.first + steps[place]], logits.shape[1])[0] for place, mark in marked]
+        logits[[place for place, _ in marked]] += torch.from_numpy(np.stack(biases)).to(logits)
+
+
+def _mark_alone(logits: torch.Tensor, rows: Mapping[int, _Row], steps: Mapping[int, int]) -> None:
+    """The same of all rows that belong to no pair, by their number in logits (N, vocabulary), in place."""
+    together: dict[Mask, list[int]] = {}
+    for number, row in rows.items():
+        if row.marked is not None and row.guided is None and row.mask is not None:
+            together.setdefault(row.mask, []).append(number)
+    for mask, numbers in together.items():
+        allowed = logits[numbers, mask.low : mask.high]
+        _mark(allowed, [rows[number] for number in numbers], [steps[number] for number in numbers])
+        logits[numbers, mask.low : mask.high] = allowed
 
 
 def _draw_pairs(logits: torch.Tensor, rows: Mapping[int, _Row], steps: Mapping[int, int]) -> None:
@@ -85,7 +111,9 @@ def _draw_pairs(logits: torch.Tensor, rows: Mapping[int, _Row], steps: Mapping[i
         leading = [rows[asked] for asked, _ in found]
         scales = torch.tensor([row.guided.scale for row in leading if row.guided is not None], device=logits.device)
         combined = base + scales[:, None] * (asked_for - base)
-        drawn = _drawn(combined, [row.draw for row in leading], [steps[asked] for asked, _ in found])
+        reached = [steps[asked] for asked, _ in found]
+        _mark(combined, leading, reached)
+        drawn = _drawn(combined, [row.draw for row in leading], reached)
         logits[both] = _REFUSED
         logits[both, (drawn + mask.low)[:, None]] = 0.0
     if alone:
@@ -123,6 +151,8 @@ class TextImageMaskV1(V1LogitsProcessor):
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Mask logits (batch, vocabulary) in place, and leave one id where a row is to be drawn here."""
+        steps = {number: len(row.written) for number, row in self._rows.items()}
+        _mark_alone(logits, self._rows, steps)
         grouped: dict[Mask | None, list[int]] = {}
         guided: dict[int, _Row] = {}
         for number, row in self._rows.items():
@@ -133,7 +163,7 @@ class TextImageMaskV1(V1LogitsProcessor):
         for mask, numbers in grouped.items():
             self._apply(logits, mask or Mask(0, logits.shape[1]), sorted(numbers))
         if guided:
-            _draw_pairs(logits, guided, {number: len(row.written) for number, row in guided.items()})
+            _draw_pairs(logits, guided, steps)
         return logits
 
     def _apply(self, logits: torch.Tensor, mask: Mask, numbers: list[int]) -> None:
@@ -193,14 +223,18 @@ class TextImageMaskV2(V2LogitsProcessor):
                 if slot in self._slots and (mask := self._slots[slot].mask) is not None
             )
             self._rows, self._layout = _Rows(masks, self._device), layout
-        guided = {
+        ours = {
             row: self._slots[slot]
             for row, slot in enumerate(layout)
-            if slot in self._slots and self._slots[slot].guided is not None
+            if slot in self._slots and (self._slots[slot].guided is not None or self._slots[slot].marked is not None)
         }
         # Of what is refused, the difference is no number; pairs are combined within their masks alone.
         self._rows.apply(logits)
-        if guided:
+        if ours:
             lengths, prompts = ctx.seq_lens_upper_bound_np, self._states.prompt_len.np
-            _draw_pairs(logits, guided, {row: int(lengths[row] - prompts[layout[row]]) for row in guided})
+            steps = {row: int(lengths[row] - prompts[layout[row]]) for row in ours}
+            _mark_alone(logits, ours, steps)
+            guided = {number: row for number, row in ours.items() if row.guided is not None}
+            if guided:
+                _draw_pairs(logits, guided, steps)
         return logits

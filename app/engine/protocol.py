@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from models.watermark import Watermark
+
 FinishReason = Literal["stop", "length"]
 
 
@@ -37,6 +39,14 @@ class Guidance:
 
 
 @dataclass(frozen=True)
+class Marking:
+    """The watermark of an image generation, and the place in the grid of the first id that it draws."""
+
+    watermark: Watermark
+    first: int = 0
+
+
+@dataclass(frozen=True)
 class Generation:
     """One request to the engine. `cache_salt` keeps the prefix caches of different clients apart; of those that wait,
     the ones of the lowest `priority` begin first.
@@ -49,6 +59,7 @@ class Generation:
     cache_salt: str | None = None
     priority: int = 0
     guidance: Guidance | None = None
+    marking: Marking | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a row of the engine's batch is told through its request's `extra_args`: its mask, its drawing, its pair."""
+"""What a row of the engine's batch is told through its request's `extra_args`: its mask, drawing, pair, watermark."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -6,13 +6,16 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from app.engine.protocol import Marking
 from app.engine.sampling import TokenDraw
+from models.watermark import Watermark
 
 T = TypeVar("T")
 
 MASK_ARG = "cxr_mask"
 DRAW_ARG = "cxr_draw"
 PAIR_ARG = "cxr_guidance"
+WATERMARK_ARG = "cxr_watermark"
 CONDITIONAL, UNCONDITIONAL = "conditional", "unconditional"
 MOST_GUIDANCE = 10.0
 _REFUSED = float("-inf")
@@ -86,6 +89,21 @@ class PairRow:
         return cls(str(value["pair"]), value["role"] == CONDITIONAL, float(value["scale"]))
 
 
+def marking_args(marking: Marking) -> dict[str, Any]:
+    """The value for `SamplingParams.extra_args` that has our processor mark the drawing."""
+    mark = marking.watermark
+    return {WATERMARK_ARG: {"key": mark.key.hex(), "strength": mark.strength, "first": marking.first}}
+
+
+def marking_of(params: Arguments) -> Marking | None:
+    """How a row is to be marked, None where it is not. Raises ValueError where it is malformed."""
+    return _argument(params, WATERMARK_ARG, _read_marking, "key, strength and first")
+
+
+def _read_marking(value: Mapping[str, Any]) -> Marking:
+    return Marking(Watermark(bytes.fromhex(value["key"]), float(value["strength"])), int(value["first"]))
+
+
 def draw_args(draw: TokenDraw) -> dict[str, Any]:
     """The value for `SamplingParams.extra_args` that leaves the drawing to our processor."""
     return {DRAW_ARG: asdict(draw)}
@@ -114,8 +132,12 @@ def _argument(params: Arguments, name: str, read: Callable[[Mapping[str, Any]], 
 
 
 def check(params: Arguments) -> None:
-    """Raises ValueError where a request's arguments are malformed or a pair's row has no mask to be combined in."""
+    """Raises ValueError where a request's arguments are malformed, or a pair's or a marked row has no mask: its ids are
+    those of the mask.
+    """
     mask, _, row = Mask.from_params(params), draw_of(params), PairRow.from_params(params)
+    if marking_of(params) is not None and mask is None:
+        raise ValueError(f"{WATERMARK_ARG} needs a mask")
     # Id 0 stands for "not drawn", so it must not be one that can be.
     if row is not None and (mask is None or mask.low == 0):
         raise ValueError(f"{PAIR_ARG} needs a mask without id 0")

@@ -148,8 +148,8 @@ class VllmEngine:
         guidance = generation.guidance
         row = None if guidance is None else PairRow(generation.request_id, conditional, guidance.scale)
         ids = generation.prompt if guidance is None or conditional else guidance.prompt
-        prompt = _tokens(ids, generation.cache_salt)
-        return prompt, sampling_parameters(generation.kind, generation.sampling, self._bundle.vocabulary, row)
+        prompt, vocabulary = _tokens(ids, generation.cache_salt), self._bundle.vocabulary
+        return prompt, sampling_parameters(generation.kind, generation.sampling, vocabulary, row, generation.marking)
 
     @contextlib.asynccontextmanager
     async def _second_row(self, llm: AsyncLLM, generation: Generation) -> AsyncGenerator[None]:

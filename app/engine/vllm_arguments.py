@@ -8,8 +8,8 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-from app.engine.protocol import Kind, Sampling
-from app.engine.rows import Mask, PairRow, draw_args
+from app.engine.protocol import Kind, Marking, Sampling
+from app.engine.rows import Mask, PairRow, draw_args, marking_args
 from app.engine.sampling import TokenDraw
 from app.settings import EngineSettings
 from models.bundle import Bundle
@@ -76,7 +76,11 @@ def masks_of(vocabulary: Vocabulary) -> dict[Kind, Mask]:
 
 
 def sampling_parameters(
-    kind: Kind, sampling: Sampling, vocabulary: Vocabulary, row: PairRow | None = None
+    kind: Kind,
+    sampling: Sampling,
+    vocabulary: Vocabulary,
+    row: PairRow | None = None,
+    marking: Marking | None = None,
 ) -> SamplingParams:
     """The engine's parameters of one generation, or of one `row` of a guided one. On a CPU, and of guided ones
     everywhere, our logits processor draws the ids.
@@ -86,6 +90,8 @@ def sampling_parameters(
     extra = {} if mask is None else mask.extra_args()
     if row is not None:
         extra |= row.extra_args()
+    if marking is not None:
+        extra |= marking_args(marking)
     drawn = sampling.temperature > 0.0
     ours = row is not None or (current_platform.is_cpu() and drawn)
     if ours and drawn:

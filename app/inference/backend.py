@@ -13,6 +13,7 @@ from app.inference.partials import PartialBudget
 from app.screening import Screen, Screened
 from app.settings import ScreenSettings
 from models.bundle import Bundle
+from models.watermark import Watermark
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Backend:
     reference_attempts: int = 0
     encoded_images: EncodedImageCache[EncodedImage] = field(default_factory=lambda: EncodedImageCache(0))
     partials: PartialBudget = field(default_factory=PartialBudget)
+    # Drawings are marked where its strength is above 0; pictures are looked at for it in any case.
+    watermark: Watermark = field(default_factory=lambda: Watermark(b"", 0.0))
 
     @property
     def probes(self) -> dict[str, Callable[[], Awaitable[object]]]:

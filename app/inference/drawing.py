@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from app.engine import Guidance, Kind, Sampling
+from app.engine import Guidance, Kind, Marking, Sampling
 from app.errors import WorkerFailed
 from app.inference.backend import Backend
 from app.inference.events import Drawing, Emit, PartialImage
@@ -101,7 +101,11 @@ class DrawingRun:
         guidance = self.guidance
         if guidance is not None:
             guidance = replace(guidance, prompt=(*guidance.prompt, *vocabulary.image_ids(self.kept)))
-        deltas = stream(backend.engine, opened, Kind.IMAGE, self.sampling, self.caller, self.timings, counted, guidance)
+        mark = backend.watermark
+        marking = Marking(mark, len(self.kept)) if mark.strength else None
+        deltas = stream(
+            backend.engine, opened, Kind.IMAGE, self.sampling, self.caller, self.timings, counted, guidance, marking
+        )
         async with aclosing(deltas):
             async for delta in deltas:
                 ids.extend(delta.ids)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal
 
-from app.engine import Delta, Engine, Generation, Guidance, Kind, Sampling
+from app.engine import Delta, Engine, Generation, Guidance, Kind, Marking, Sampling
 from app.engine.protocol import FinishReason
 from app.errors import GenerationAborted
 from app.ids import new_id, new_seed
@@ -86,6 +86,7 @@ async def stream(
     timings: Timings,
     counted: int | None = None,
     guidance: Guidance | None = None,
+    marking: Marking | None = None,
 ) -> AsyncGenerator[Delta]:
     """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted:
     `counted` tokens of the prompts, as the usage of the answer has them (unset: all), and what both rows of a guided
@@ -94,7 +95,8 @@ async def stream(
     Raises RateLimited where the client's tokens of the day do not reach for the longest answer, GenerationAborted where
     it ends without a reason, and as the engine does.
     """
-    generation = Generation(new_id(), tuple(prompt), kind, sampling, caller.cache_salt, caller.priority, guidance)
+    salt, priority = caller.cache_salt, caller.priority
+    generation = Generation(new_id(), tuple(prompt), kind, sampling, salt, priority, guidance, marking)
     rows = 1 if guidance is None else 2
     read = len(prompt) + (len(guidance.prompt) if guidance else 0) if counted is None else counted
     settle = caller.reserve(read + rows * sampling.max_tokens) if caller.reserve is not None else None

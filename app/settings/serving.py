@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from app.settings.group import Group
 
@@ -69,6 +69,12 @@ class DrawSettings(Group):
         default=None, description="PEM chain that drawings are signed with; unset: one that the installation makes"
     )
     key: Path | None = Field(default=None, description="PEM; the certificate's private key")
+    watermark_strength: float = Field(
+        default=1.0, ge=0.0, le=10.0, description="nats that green codes of the watermark are favoured by; 0: no mark"
+    )
+    watermark_key: SecretStr | None = Field(
+        default=None, min_length=16, description="secret of the watermark; unset: one that the installation makes"
+    )
 
     @model_validator(mode="after")
     def _both(self) -> Self:

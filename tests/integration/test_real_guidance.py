@@ -52,11 +52,8 @@ def _model() -> Any:
 @cache
 def expected(scale: float, seed: int, kind: str = "before_image", temperature: float = 0.9) -> list[int]:
     """The ids by two forward passes a step; a scale of 1 without the second."""
-    step = -1
 
-    def choose(logits: Tensor) -> Tensor:
-        nonlocal step
-        step += 1
+    def choose(logits: Tensor, step: int) -> Tensor:
         image = logits[:, VOCABULARY.image_offset : VOCABULARY.size]
         draws = [TokenDraw(temperature, SAMPLING.top_p, seed)]
         return (image.argmax(-1) if temperature == 0.0 else sample(image, draws, [step])) + VOCABULARY.image_offset

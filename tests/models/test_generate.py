@@ -11,6 +11,7 @@ from models.prompts import Prompts
 from models.training.language_model import build_model
 from models.training.tokenizer import train_tokenizer
 from models.vocabulary import Vocabulary
+from models.watermark import Watermark
 from tests.support.training import RECORDS
 
 
@@ -55,3 +56,16 @@ def test_guidance_of_one_changes_nothing_and_more_of_it_does(model: GPTNeoXForCa
     plain = draw(model, vocabulary, prompts, Decoding(), 16)
     assert np.array_equal(plain, draw(model, vocabulary, prompts, Decoding(), 16, 0, Guidance(1.0, tuple(empty))))
     assert not np.array_equal(plain, draw(model, vocabulary, prompts, Decoding(), 16, 0, Guidance(40.0, tuple(empty))))
+
+
+def test_a_marked_drawing_has_more_green_codes_and_no_mark_changes_nothing(
+    model: GPTNeoXForCausalLM, vocabulary: Vocabulary
+) -> None:
+    prompts, key = openings(vocabulary, *["Normal."] * 16), b"a key"
+    plain = draw(model, vocabulary, prompts, Decoding(), 16)
+    assert np.array_equal(plain, draw(model, vocabulary, prompts, Decoding(), 16, watermark=Watermark(key, 0.0)))
+    found = [
+        sum(Watermark(key, 0.0).detect(row, vocabulary.codebook_size).green for row in codes)
+        for codes in (plain, draw(model, vocabulary, prompts, Decoding(), 16, watermark=Watermark(key, 3.0)))
+    ]
+    assert found[1] > found[0] + 50

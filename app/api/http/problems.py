@@ -37,7 +37,15 @@ _PARTS = ("text", "image_url", "refusal")
 _DEEPEST, _MOST_ERRORS, _MOST_SAID = 16, 20, 5
 _NAMED = re.compile(r"([A-Za-z_][\w-]*(?:\.[\w-]+)*): ")
 # Below /v1/ everything speaks OpenAI but what is our own.
-_OURS = ("/v1/reports", "/v1/answers", "/v1/jobs", "/v1/images/tokens", "/v1/images/pixels", "/v1/images/preview")
+_OURS = (
+    "/v1/reports",
+    "/v1/answers",
+    "/v1/jobs",
+    "/v1/images/tokens",
+    "/v1/images/pixels",
+    "/v1/images/preview",
+    "/v1/images/verify",
+)
 
 # The first class that fits counts, so subclasses stand before their base.
 STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
