@@ -24,6 +24,7 @@ CxrError
 ├── DeliveryFailed            a destination did not take an object; `permanent` says that it never will
 ├── DeadlineExceeded          the request took longer than allowed
 ├── ClientGone                the client left before its answer was ready
+├── ResemblesTraining         a drawing is too similar to a film of the model's training to be given
 ├── WorkerFailed              one request failed in the codec or the engine; others go on
 └── FatalError                the codec, the decoders or the engine is gone; the process has to be replaced
     ├── CodecDead
@@ -32,6 +33,7 @@ CxrError
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 
 class CxrError(Exception):
@@ -47,11 +49,7 @@ class CxrError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process boundaries (the imaging sandbox); keyword-only arguments need help there.
-        return _rebuild, (type(self), self.detail, self.code)
-
-
-def _rebuild(kind: type[CxrError], detail: str, code: str) -> CxrError:
-    return kind(detail, code=code)
+        return partial(type(self), code=self.code), (self.detail,)
 
 
 class InputError(CxrError):
@@ -172,8 +170,7 @@ class GenerationAborted(Unavailable):
     code = "generation_aborted"
 
     def __init__(self, detail: str = "", *, code: str | None = None) -> None:
-        words = "The engine ended the generation before its end; nothing of it is given."
-        super().__init__(detail or words, code=code)
+        super().__init__(detail or "The engine ended the generation before its end; nothing of it is given.", code=code)
 
 
 class OutOfSpace(CxrError):
@@ -215,6 +212,12 @@ class ClientGone(CxrError):
     """The client left before its answer was ready."""
 
     code = "client_gone"
+
+
+class ResemblesTraining(CxrError):
+    """A drawing, and each of those drawn again, is too similar to a film that the model was trained on."""
+
+    code = "resembles_training_image"
 
 
 class WorkerFailed(CxrError):

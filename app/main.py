@@ -36,6 +36,7 @@ from app.imaging.headers import Headers
 from app.imaging.transcoder import Transcoder
 from app.inference.backend import Backend
 from app.inference.cache import EncodedImageCache
+from app.inference.comparison import CopyCheck
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.jobs.service import StudyService
@@ -56,6 +57,7 @@ from app.telemetry import tracing
 from app.telemetry.metrics import BUNDLE_INFO
 from models import bundle as bundles
 from models.bundle import Bundle, BundleError
+from models.copies.index import CopyIndex
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +69,13 @@ Every output is a draft for research and integration work. **Not a medical devic
 def _load(settings: Settings) -> Bundle:
     try:
         return bundles.load(settings.bundle)
+    except BundleError as error:
+        raise CxrError(str(error), code="bundle_refused") from error
+
+
+def _copies(bundle: Bundle) -> CopyIndex | None:
+    try:
+        return bundle.copies
     except BundleError as error:
         raise CxrError(str(error), code="bundle_refused") from error
 
@@ -128,6 +137,7 @@ def create_app(
             engine=own_engine,
             screen=own_screen,
             screening=settings.screen,
+            copies=CopyCheck.from_settings(await asyncio.to_thread(_copies, loaded), settings.draw),
             encoded_images=EncodedImageCache(settings.codec.keep_readings),
             watermark=await asyncio.to_thread(watermark_of, settings.draw, settings.state_dir),
             reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,

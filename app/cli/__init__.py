@@ -12,6 +12,7 @@ from app.cli import (
     backup,
     bench,
     bundles,
+    copies,
     database,
     demo,
     doctor,
@@ -40,6 +41,7 @@ app.command("import")(bundles.import_)
 app.command()(training.train)
 app.command(**bench.OPTIONS)(bench.bench)
 app.command()(evaluation.calibrate)
+app.command()(copies.copies)
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(audit.audit_app, name="audit")
 app.add_typer(database.database_app, name="db")

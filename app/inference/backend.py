@@ -9,6 +9,7 @@ from app.codec import Codec
 from app.engine import Engine
 from app.imaging import ImageReader, Radiograph
 from app.inference.cache import EncodedImageCache
+from app.inference.comparison import CopyCheck
 from app.inference.partials import PartialBudget
 from app.screening import Screen, Screened
 from app.settings import ScreenSettings
@@ -44,6 +45,7 @@ class Backend:
     partials: PartialBudget = field(default_factory=PartialBudget)
     # Drawings are marked where its strength is above 0; pictures are looked at for it in any case.
     watermark: Watermark = field(default_factory=lambda: Watermark(b"", 0.0))
+    copies: CopyCheck | None = None
 
     @property
     def probes(self) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -1,5 +1,6 @@
 """Of several drawings of one request, the one in which the model itself reads best what was asked for."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from functools import cached_property, reduce
 from operator import add
 
 from app.errors import InvalidRequest
+from app.inference import copies
 from app.inference.backend import Backend
 from app.inference.concurrency import gather_or_cancel
 from app.inference.drawing import DrawingRun
@@ -39,22 +41,25 @@ class Choice:
 
     async def best(self, runs: Sequence[DrawingRun], prompt: Sequence[int], index: int) -> Drawing:
         """The best of the runs' drawings, the first of equals, as the `index`-th of the request. Its usage is all of
-        theirs and of what was read. Raises as a run does, RateLimited.
+        theirs and of what was read; candidates that are too similar to a film of the training are left out.
+
+        Raises as a run does, RateLimited, and ResemblesTraining where none is left.
         """
         candidates = await gather_or_cancel(self._candidate(run, prompt) for run in runs)
-        best, _ = max(candidates, key=lambda candidate: rank(candidate[1]))
-        usage = reduce(add, (drawing.usage for drawing, _ in candidates))
+        usage = reduce(add, (drawing.usage for drawing in candidates))
+        given = await copies.candidates_given(self.backend.copies, runs, candidates)
+        best = max(given, key=lambda drawing: rank(drawing.reading))
         chosen = replace(best, index=index, usage=usage)
         if self.emit is not None:
             self.emit(chosen)
         return chosen
 
-    async def _candidate(self, run: DrawingRun, prompt: Sequence[int]) -> tuple[Drawing, Reading]:
+    async def _candidate(self, run: DrawingRun, prompt: Sequence[int]) -> Drawing:
         with self._set_aside():
             drawing = await run.draw(prompt)
         with self.timings.stage("read_back"):
             reading, usage = await self._read(drawing)
-        return replace(drawing, reading=reading, usage=drawing.usage + usage), reading
+        return replace(drawing, reading=reading, usage=drawing.usage + usage)
 
     async def _read(self, drawing: Drawing) -> tuple[Reading, Usage]:
         backend = self.backend
@@ -100,6 +105,8 @@ def agrees(asked: str, read: str) -> bool | None:
     return None if first is None or second is None else first == second
 
 
-def rank(reading: Reading) -> tuple[bool, float]:
+def rank(reading: Reading | None) -> tuple[bool, float]:
     """What orders readings, the best last: those that agree with the request, then the likelihood of its text."""
+    if reading is None:
+        return False, -math.inf
     return reading.agrees is True, reading.log_likelihood

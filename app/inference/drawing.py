@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.engine import Guidance, Kind, Marking, Sampling
 from app.errors import WorkerFailed
@@ -23,8 +23,8 @@ _REFERENCE_ROOM = 44
 class DrawingRun:
     """One drawing under way: the codes `kept` come first, `partials` unfinished images are emitted on the way.
 
-    Of several drawings of one request the first counts the prompts' tokens, which all of them share. The prompt of
-    `guidance` ends before the first image id.
+    Of several drawings of one request the first counts the prompts' tokens, which all of them share; one that is drawn
+    `again` counts none. The prompt of `guidance` ends before the first image id.
     """
 
     backend: Backend
@@ -36,8 +36,9 @@ class DrawingRun:
     emit: Emit | None = None
     index: int = 0
     guidance: Guidance | None = None
-    _written: int = 0
-    _partial: "asyncio.Task[None] | None" = None
+    again: bool = False
+    _written: int = field(default=0, init=False)
+    _partial: "asyncio.Task[None] | None" = field(default=None, init=False)
 
     async def draw(self, prompt: Sequence[int]) -> Drawing:
         """Draw what the prompt asks for. Raises Overloaded, WorkerFailed, FatalError."""
@@ -54,12 +55,10 @@ class DrawingRun:
         with self.timings.stage("detokenise"):
             pixels = await self.backend.codec.decode(codes)
         metrics.IMAGE_TOKENS.labels(direction="out").inc(len(drawn))
-        usage = Usage(self._counted(prompt), 0 if self.index else self._rows * len(self.kept), self._written)
+        image = 0 if self._counts_none else self._rows * len(self.kept)
+        usage = Usage(self._counted(prompt), image, self._written)
         scale = 1.0 if self.guidance is None else self.guidance.scale
-        drawing = Drawing(codes, pixels, self.sampling.seed, usage, self.index, scale)
-        if self.emit is not None:
-            self.emit(drawing)
-        return drawing
+        return Drawing(codes, pixels, self.sampling.seed, usage, self.index, scale)
 
     async def _generate(self, prompt: Sequence[int]) -> list[int]:
         """The new codes: masked, in one pass; or, as the published code, unmasked until an attempt holds exactly one
@@ -90,7 +89,11 @@ class DrawingRun:
         # What opens an image is given where the published code has it written, and is not counted.
         opening = len(self.backend.bundle.prompts.image_opening())
         without = 0 if self.guidance is None else len(self.guidance.prompt) - opening
-        return 0 if self.index else len(prompt) + without + self._rows * len(self.kept)
+        return 0 if self._counts_none else len(prompt) + without + self._rows * len(self.kept)
+
+    @property
+    def _counts_none(self) -> bool:
+        return self.index > 0 or self.again
 
     async def _generate_masked(self, opened: list[int], counted: int) -> list[int]:
         backend, vocabulary = self.backend, self.backend.bundle.vocabulary

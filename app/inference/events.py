@@ -47,9 +47,21 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class NearestFilm:
+    """The film of the training split, by its row, that a drawing is most similar to, and the limit above which a
+    drawing is not given.
+    """
+
+    similarity: float
+    limit: float
+    row: int
+
+
+@dataclass(frozen=True)
 class Drawing:
-    """A generated radiograph: its codes, its pixels, uint8 (size, size), the scale of its guidance, 1 for none, and its
-    reading where it was chosen among candidates, whose usage it has then.
+    """A generated radiograph: its codes, its pixels, uint8 (size, size), the scale of its guidance, 1 for none, its
+    reading where it was chosen among candidates, whose usage it has then, and the nearest film, None where it was not
+    compared.
     """
 
     codes: tuple[int, ...]
@@ -59,6 +71,7 @@ class Drawing:
     index: int = 0
     guidance: float = 1.0
     reading: Reading | None = None
+    nearest: NearestFilm | None = None
 
 
 Event = TextDelta | PartialImage | Drawing

@@ -14,6 +14,7 @@ from pathlib import Path
 from app.engine import Guidance
 from app.errors import InvalidRequest
 from app.ids import new_seed
+from app.inference import copies
 from app.inference.backend import Backend, EncodedImage
 from app.inference.cache import ContentKey
 from app.inference.choosing import Choice
@@ -120,7 +121,8 @@ async def draw(
     """Job 2: radiographs of what a text describes; seeds of several, and of their candidates, count up from the first.
 
     They begin with the codes `kept`. `partials` unfinished images of each, and the drawings, are emitted as they come;
-    of candidates only the one that is chosen. Raises InvalidRequest where guidance is asked for and not offered.
+    of candidates only the one that is chosen. Raises InvalidRequest where guidance is asked for and not offered,
+    ResemblesTraining for what is too similar to a film of the training.
     """
     scale = guidance_scale(backend, options)
     bundle = backend.bundle
@@ -137,7 +139,7 @@ async def draw(
         for index, sampling in enumerate(samplings)
     ]
     if best_of == 1:
-        return await gather_or_cancel(run.draw(prompt) for run in runs)
+        return await gather_or_cancel(copies.draw(backend.copies, run, prompt) for run in runs)
     choice = Choice(backend, text, options.caller, timings, emit)
     choice.check_room()
     return await gather_or_cancel(

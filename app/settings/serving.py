@@ -1,7 +1,7 @@
 """Settings of the parts that serve the model: imaging, codec, engine."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 
@@ -62,7 +62,7 @@ class CodecSettings(Group):
 
 
 class DrawSettings(Group):
-    """Drawings: how they are marked as made by a model."""
+    """Drawings: how they are marked as made by a model, and what becomes of those that resemble a training film."""
 
     signed: bool = Field(default=True, description="Content Credentials (C2PA) in PNG, JPEG and WebP drawings")
     certificate: Path | None = Field(
@@ -74,6 +74,14 @@ class DrawSettings(Group):
     )
     watermark_key: SecretStr | None = Field(
         default=None, min_length=16, description="secret of the watermark; unset: one that the installation makes"
+    )
+    copy_limit: Annotated[float, Field(ge=0.0, le=1.0)] | Literal["off"] | None = Field(
+        default=None,
+        description="similarity to a training film above which a drawing is not given; 1: reported alone; off: nothing "
+        "is compared; unset: the bundle's own, where it has an index",
+    )
+    copy_redraws: int = Field(
+        default=2, ge=0, le=10, description="how often such a drawing is drawn again, before it is refused"
     )
 
     @model_validator(mode="after")

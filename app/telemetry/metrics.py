@@ -12,7 +12,8 @@ REQUESTS = Counter("cxr_http_requests_total", "HTTP requests answered.", ["route
 REQUEST_SECONDS = Histogram("cxr_http_request_seconds", "Time to answer an HTTP request.", ["route"], buckets=_SECONDS)
 REQUESTS_IN_FLIGHT = Gauge("cxr_http_requests_in_flight", "HTTP requests being answered.")
 REJECTED = Counter("cxr_rejected_total", "Requests refused, by error code.", ["code"])
-# Stages: decode, encode_queue, encode, queue, first_token, generate, detokenise_queue, detokenise, render, deliver.
+# Stages: decode, encode_queue, encode, queue, first_token, generate, detokenise_queue, detokenise, compare,
+# render, deliver.
 STAGE_SECONDS = Histogram("cxr_stage_seconds", "Time of one stage of a job.", ["stage"], buckets=_SECONDS)
 IMAGE_TOKENS = Counter("cxr_image_tokens_total", "Image tokens read (in) and drawn (out).", ["direction"])
 TEXT_TOKENS = Counter("cxr_text_tokens_total", "Text tokens written.")
@@ -24,6 +25,12 @@ INPUTS = Counter(
     "cxr_inputs_total",
     "Images by what was decided on them: accepted, warned, turned, off, or the code of a refusal.",
     ["decision"],
+)
+
+DRAWINGS_COMPARED = Counter(
+    "cxr_drawings_compared_total",
+    "Drawings compared with the training films: given, redrawn, refused, or edit, which are given in any case.",
+    ["outcome"],
 )
 
 DECODERS_REPLACED = Counter(

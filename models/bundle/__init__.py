@@ -4,10 +4,12 @@ bundle.json   the manifest (class Manifest)
 llm/          Hugging Face causal LM: config.json, tokenizer.json, *.safetensors
 vqgan/        config.json, model.safetensors
 screen/       config.json, model.safetensors; not every bundle has it
+copies/       config.json, index.safetensors: features of the training films; not every bundle has it
 """
 
 from models.bundle.load import Bundle, file_entries, load, sha256_of
 from models.bundle.manifest import (
+    COPIES_FOLDER,
     LLM_FOLDER,
     MANIFEST_FILE,
     SCREEN_FOLDER,
@@ -25,6 +27,7 @@ from models.bundle.manifest import (
 )
 
 __all__ = [
+    "COPIES_FOLDER",
     "LLM_FOLDER",
     "MANIFEST_FILE",
     "SCREEN_FOLDER",

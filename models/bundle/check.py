@@ -43,6 +43,9 @@ def smoke(bundle: Bundle) -> dict[str, str]:
     }
     if bundle.screen:
         found["looked"] = _look(bundle.screen, ramp)
+    if bundle.copies is not None:
+        near = bundle.copies.nearest(ramp[0])
+        found["compared"] = f"with {bundle.copies.config.films} training films: {near.similarity:.3f} to the nearest"
     return found
 
 

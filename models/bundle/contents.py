@@ -8,7 +8,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from models.bundle.manifest import LLM_FOLDER, MANIFEST_FILE, SCREEN_FOLDER, VQGAN_FOLDER, BundleError
+from models.bundle.manifest import COPIES_FOLDER, LLM_FOLDER, MANIFEST_FILE, SCREEN_FOLDER, VQGAN_FOLDER, BundleError
+from models.copies.config import CopiesConfig
+from models.copies.index import INDEX_FILE, shapes_of
 from models.screen.config import ScreenConfig
 from models.vqgan.config import VQGANConfig
 
@@ -101,6 +103,18 @@ def check_screen(path: Path, config: ScreenConfig) -> None:
     widest = max(config.channels)
     if max(widest**2, config.squeezed * config.hidden * config.last_side**2) > held:
         raise BundleError(f"{SCREEN_FOLDER}/config.json describes a model that is larger than its weight files")
+
+
+def check_copies(path: Path, config: CopiesConfig) -> None:
+    """Compare names, types and shapes of an index with its configuration, by its header. Raises BundleError."""
+    with safe_open(path / COPIES_FOLDER / INDEX_FILE, framework="np") as opened:
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118  it is no mapping
+    found = {name: (one.get_dtype(), tuple(one.get_shape())) for name, one in slices.items()}
+    for name, wanted in shapes_of(config).items():
+        if found.pop(name, None) != wanted:
+            raise BundleError(f"{COPIES_FOLDER}/{INDEX_FILE}: {name} is not what {COPIES_FOLDER}/config.json describes")
+    if found:
+        raise BundleError(f"{COPIES_FOLDER}/{INDEX_FILE}: {sorted(found)[0]!r} is no part of an index")
 
 
 def _most(config: Mapping[str, Any], names: tuple[str, ...]) -> int:

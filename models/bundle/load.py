@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.bundle.contents import check_llm, check_screen, check_vqgan, check_weights, files_of
+from models.bundle.contents import check_copies, check_llm, check_screen, check_vqgan, check_weights, files_of
 from models.bundle.manifest import (
+    COPIES_FOLDER,
     LLM_FOLDER,
     MANIFEST_FILE,
     SCREEN_FOLDER,
@@ -20,6 +21,8 @@ from models.bundle.manifest import (
     read_manifest,
     weights_digest,
 )
+from models.copies.config import CopiesConfig
+from models.copies.index import CONFIG_FILE, INDEX_FILE, CopiesError, CopyIndex
 from models.prompts import Prompts
 from models.screen.calibration import CALIBRATION_FILE, Calibration
 from models.screen.config import ScreenConfig
@@ -72,6 +75,16 @@ class Bundle:
             raise BundleError(f"{CALIBRATION_FILE} is of other weights than the bundle's; run `cxr calibrate` again")
         return found
 
+    @cached_property
+    def copies(self) -> CopyIndex | None:
+        """The index of its training films, None for a bundle without one. Raises BundleError."""
+        if f"{COPIES_FOLDER}/{CONFIG_FILE}" not in self.manifest.files:
+            return None
+        try:
+            return CopyIndex.load(self.path / COPIES_FOLDER)
+        except (OSError, CopiesError, ValidationError) as error:
+            raise BundleError(f"{COPIES_FOLDER}/ is not what `cxr copies` writes: {error}") from error
+
     @property
     def image_tokens(self) -> int:
         """Tokens of one image."""
@@ -91,7 +104,7 @@ def sha256_of(path: Path, progress: Callable[[int], None] | None = None) -> str:
 
 
 def file_entries(folder: Path) -> dict[str, FileEntry]:
-    """Manifest entries of everything in `llm/`, `vqgan/` and `screen/` and of the other files of a bundle, sorted.
+    """Manifest entries of everything in a bundle's folders, and of its other files, sorted.
 
     Raises BundleError where the folder holds what a bundle may not hold.
     """
@@ -157,11 +170,28 @@ def _check_screen(path: Path, manifest: Manifest) -> None:
     check_screen(path, config)
 
 
+def _check_copies(path: Path, manifest: Manifest) -> None:
+    names = {name for name in manifest.files if name.startswith(f"{COPIES_FOLDER}/")}
+    if not names:
+        return
+    for name in (CONFIG_FILE, INDEX_FILE):
+        if f"{COPIES_FOLDER}/{name}" not in names:
+            raise BundleError(f"{COPIES_FOLDER}/{name} is missing")
+    try:
+        config = CopiesConfig.model_validate_json((path / COPIES_FOLDER / CONFIG_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"{COPIES_FOLDER}/{CONFIG_FILE} is not an index's configuration") from error
+    if config.weights_sha256 != weights_digest(manifest):
+        raise BundleError(f"{COPIES_FOLDER}/ is of other weights than the bundle's; run `cxr copies` again")
+    check_copies(path, config)
+
+
 def _check_parts(path: Path, manifest: Manifest, vqgan: VQGANConfig) -> None:
     image, vocabulary = manifest.image, manifest.vocabulary
     check_weights(path)
     check_vqgan(path, vqgan)
     _check_screen(path, manifest)
+    _check_copies(path, manifest)
     rows = check_llm(path)["vocab_size"]
     pairs = (
         ("image.size", image.size, "the VQ-GAN's resolution", vqgan.resolution),

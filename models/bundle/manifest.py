@@ -14,8 +14,9 @@ from models.vqgan.config import VQGANConfig
 MANIFEST_FILE = "bundle.json"
 LLM_FOLDER = "llm"
 VQGAN_FOLDER = "vqgan"
-# Not every bundle has it.
+# Not every bundle has these two.
 SCREEN_FOLDER = "screen"
+COPIES_FOLDER = "copies"
 CARD_FILE = "MODEL_CARD.md"
 
 
@@ -148,10 +149,12 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def weights_digest(manifest: Manifest) -> str:
-    """One digest of the weights of `llm/` and `vqgan/`: it stays while card, decoding defaults or screen change."""
+    """One digest of the weights of `llm/` and `vqgan/`: it stays while card, decoding defaults, screen or the index of
+    training films change.
+    """
     lines = [
         f"{name} {entry.sha256}"
         for name, entry in sorted(manifest.files.items())
-        if name.endswith(".safetensors") and not name.startswith(f"{SCREEN_FOLDER}/")
+        if name.endswith(".safetensors") and not name.startswith((f"{SCREEN_FOLDER}/", f"{COPIES_FOLDER}/"))
     ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

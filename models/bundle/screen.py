@@ -1,11 +1,10 @@
-"""The optional part of a bundle: a screen, put into one that exists, with a section of its card."""
+"""An optional part of a bundle: a screen, put into one that exists, with a section of its card."""
 
-import os
 import shutil
 from pathlib import Path
 
-from models.bundle.load import file_entries, load
-from models.bundle.manifest import CARD_FILE, MANIFEST_FILE, SCREEN_FOLDER, Manifest, write_manifest
+from models.bundle.manifest import CARD_FILE, SCREEN_FOLDER, Manifest
+from models.bundle.parts import put_part
 from models.screen.config import ScreenConfig
 from models.storage import CONFIG_FILE, WEIGHTS_FILE
 
@@ -14,31 +13,17 @@ _NOT_MEASURED = "Not measured yet: `cxr evaluate screen`."
 
 
 def add_screen(bundle: Path, screen: Path) -> Manifest:
-    """Put the screen in the folder `screen` into a bundle, in the place of one that is there.
+    """Put the screen in the folder `screen` into a bundle, in the place of one that is there. Raises BundleError."""
 
-    The new bundle is put together and checked beside the old one, which it then replaces; files that stay are links to
-    the same data where the file system has them. Raises BundleError.
-    """
-    known = load(bundle).manifest
-    partial, former = (bundle.with_name(f"{bundle.name}.{word}") for word in ("partial", "former"))
-    for folder in (partial, former):
-        shutil.rmtree(folder, ignore_errors=True)
-    # What is written anew must be no link, which would change the old bundle's.
-    renewed = shutil.ignore_patterns(SCREEN_FOLDER, CARD_FILE, MANIFEST_FILE)
-    shutil.copytree(bundle, partial, copy_function=_link, ignore=renewed)
-    (partial / SCREEN_FOLDER).mkdir()
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        shutil.copyfile(screen / name, partial / SCREEN_FOLDER / name)
-    config = ScreenConfig.model_validate_json((screen / CONFIG_FILE).read_bytes())
-    text = (bundle / CARD_FILE).read_text(encoding="utf-8") if (bundle / CARD_FILE).exists() else ""
-    (partial / CARD_FILE).write_text(with_section(text, section(config)), encoding="utf-8")
-    manifest = known.model_copy(update={"files": file_entries(partial)})
-    write_manifest(partial, manifest)
-    load(partial)
-    bundle.rename(former)
-    partial.rename(bundle)
-    shutil.rmtree(former)
-    return manifest
+    def write(partial: Path) -> None:
+        (partial / SCREEN_FOLDER).mkdir()
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            shutil.copyfile(screen / name, partial / SCREEN_FOLDER / name)
+        config = ScreenConfig.model_validate_json((screen / CONFIG_FILE).read_bytes())
+        text = (bundle / CARD_FILE).read_text(encoding="utf-8") if (bundle / CARD_FILE).exists() else ""
+        (partial / CARD_FILE).write_text(with_section(text, section(config)), encoding="utf-8")
+
+    return put_part(bundle, (SCREEN_FOLDER, CARD_FILE), write)
 
 
 def section(config: ScreenConfig, figures: str = _NOT_MEASURED) -> str:
@@ -75,10 +60,3 @@ def with_section(card: str, text: str) -> str:
     place = next((index for index, line in enumerate(lines) if line == "## Reproduce"), len(lines))
     before, after = "\n".join(lines[:place]).rstrip("\n"), "\n".join(lines[place:])
     return "\n\n".join(part for part in (before, text.rstrip("\n"), after) if part) + "\n"
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

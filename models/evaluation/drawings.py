@@ -13,6 +13,7 @@ from models.classifier import Classifier
 from models.data.dataset import DataError
 from models.data.images import grid
 from models.data.structure import spectrum, spread, structure
+from models.evaluation.copies import resemblance
 from models.evaluation.reconstruction import distances
 from models.evaluation.reports import THREE
 from models.evaluation.statistics import accuracy, balanced_accuracy, scored
@@ -96,7 +97,8 @@ def evaluate_drawings(
     reconstructed and drawn radiographs, three of each label side by side.
 
     `judge` is a folder of a classifier trained on real images only. Distances to the nearest training image stand
-    beside those of the split's own images, as they are and as the image tokenizer reconstructs them.
+    beside those of the split's own images, as they are and as the image tokenizer reconstructs them; where the bundle
+    has an index of its training films, so does the share above its limit.
     """
     classifier = Classifier.load(judge)
     prompts, labels = subject.bundle.prompts, list(THREE)
@@ -159,6 +161,8 @@ def evaluate_drawings(
         },
         "distances": [distances(real, drawn, reference) for reference in features],
     }
+    if (index := subject.bundle.copies) is not None:
+        figures["resemblance_to_training_images"] = resemblance(index, drawn, real)
     shown = [i for label in labels for i in [n for n, t in enumerate(truth) if t == label][:_CONTACTS]]
     chosen = [i * each + n for i, label in enumerate(labels) for n in range(min(_CONTACTS, each, truth.count(label)))]
     contact = np.concatenate([real[shown][: len(chosen)], reconstructed[shown][: len(chosen)], drawn[chosen]])

@@ -73,6 +73,7 @@ class Service:
 
     def __init__(self, settings: Settings, **parts: Any) -> None:
         self.bundle = bundle_in_memory()
+        vars(self.bundle)["copies"] = parts.pop("copies", None)
         self.engine: FakeEngine = parts.pop("engine", None) or FakeEngine(self.bundle.vocabulary)
         self.codec: FakeCodec = parts.pop("codec", None) or FakeCodec()
         self.reader = parts.pop("reader", None) or InlineReader(settings.imaging, 256)

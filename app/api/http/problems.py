@@ -68,6 +68,7 @@ STATUS: tuple[tuple[type[errors.CxrError], int, str], ...] = (
     (errors.Unavailable, 503, "Service unavailable"),
     (errors.FatalError, 503, "Service unavailable"),
     (errors.DeadlineExceeded, 504, "Deadline exceeded"),
+    (errors.ResemblesTraining, 422, "Drawing resembles a training image"),
     # For the access log and the metrics: the client is gone. 499 is the customary number.
     (errors.ClientGone, 499, "Client closed request"),
     (errors.WorkerFailed, 500, "Internal error"),

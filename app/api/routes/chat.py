@@ -28,7 +28,7 @@ from app.api.schemas.chat import (
     ImagePart,
     ImageUrl,
 )
-from app.api.schemas.common import ReadingBody
+from app.api.schemas.common import NearestTrainingImage, ReadingBody
 from app.dicom.secondary_capture import Provenance
 from app.ids import new_id
 from app.inference import pipelines
@@ -87,7 +87,8 @@ class ChatTask:
         data = base64.b64encode(render(drawing.pixels, "png", provenance, self.context.sign)).decode()
         part = ImagePart(type="image_url", image_url=ImageUrl(url=f"data:image/png;base64,{data}"), index=0)
         body = self._body(_DRAWN, "stop", drawing.usage, drawing.seed, images=[part])
-        return body.model_copy(update={"reading": ReadingBody.from_reading(drawing.reading)})
+        told = {"reading": ReadingBody.from_reading(drawing.reading), "nearest": NearestTrainingImage.of(drawing)}
+        return body.model_copy(update=told)
 
     def _body(
         self,
@@ -125,7 +126,8 @@ class ChatTask:
         message = body.choices[0].message
         if message.images is not None:
             images = [part.model_dump(exclude_none=True) for part in message.images]
-            chunks.append(self._chunk({"content": message.content, "images": images}))
+            compared: dict[str, Any] = {} if body.nearest is None else {"nearest": body.nearest.model_dump()}
+            chunks.append(self._chunk({"content": message.content, "images": images}, **compared))
         told: dict[str, Any] = {"warnings": body.warnings} if body.warnings else {}
         if body.reading is not None:
             told["reading"] = body.reading.model_dump()

@@ -20,7 +20,7 @@ from app.api.http.sse import EVENT_STREAM, event
 from app.api.http.task import respond
 from app.api.render import render
 from app.api.routes.models import check_model
-from app.api.schemas.common import NOTICE, ReadingBody
+from app.api.schemas.common import NOTICE, NearestTrainingImage, ReadingBody
 from app.api.schemas.images import DrawBody, DrawnImage, DrawRequest, DrawUsage, InputTokens, OutputFormat, RedrawForm
 from app.dicom.secondary_capture import Provenance
 from app.errors import InvalidRequest
@@ -103,11 +103,12 @@ class ImagesTask:
         return render(drawing.pixels, output_format, provenance, sign)
 
     async def _item(self, drawing: Drawing, file: bytes) -> DrawnImage:
-        reading = ReadingBody.from_reading(drawing.reading)
+        reading, nearest = ReadingBody.from_reading(drawing.reading), NearestTrainingImage.of(drawing)
         if self.body.response_format == "url":
             url = await drawing_urls.offer(self.context.request, file, self.body.output_format)
-            return DrawnImage(url=url, seed=drawing.seed, reading=reading)
-        return DrawnImage(b64_json=base64.b64encode(file).decode(), seed=drawing.seed, reading=reading)
+            return DrawnImage(url=url, seed=drawing.seed, reading=reading, nearest=nearest)
+        image = base64.b64encode(file).decode()
+        return DrawnImage(b64_json=image, seed=drawing.seed, reading=reading, nearest=nearest)
 
     async def respond(self, result: list[Drawing]) -> Response:
         """All drawings as one body."""
@@ -148,7 +149,9 @@ class ImagesTask:
         reading = ReadingBody.from_reading(item.reading)
         read = {} if reading is None else {"reading": reading.model_dump()}
         last = {"usage": _usage([item]).model_dump(), "model": self.context.backend.bundle.manifest.label}
-        return [event({"type": name, **common, **read, **last, "notice": NOTICE}, name)]
+        nearest = NearestTrainingImage.of(item)
+        compared = {} if nearest is None else {"nearest": nearest.model_dump()}
+        return [event({"type": name, **common, **read, **compared, **last, "notice": NOTICE}, name)]
 
 
 def _usage(drawings: Sequence[Drawing]) -> DrawUsage:

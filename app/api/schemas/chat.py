@@ -4,7 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from app.api.schemas.common import NOTICE, BestOf, GuidanceScale, ReadingBody, Seed, Temperature, Text, TopP, WireModel
+from app.api.schemas.common import (
+    NOTICE,
+    BestOf,
+    GuidanceScale,
+    NearestTrainingImage,
+    ReadingBody,
+    Seed,
+    Temperature,
+    Text,
+    TopP,
+    WireModel,
+)
 from app.api.schemas.neutral import ANYTHING, neutral
 
 
@@ -170,6 +181,11 @@ class ChatBody(WireModel):
     choices: list[Choice]
     usage: ChatUsage
     seed: int
+    nearest: NearestTrainingImage | None = Field(
+        default=None,
+        description="of a drawing, where the bundle has an index of its training images",
+        exclude_if=lambda nearest: nearest is None,
+    )
     warnings: list[str] = Field(default=[], description="how the image was taken: what was assumed, turned or doubted")
     reading: ReadingBody | None = Field(
         default=None, exclude_if=lambda reading: reading is None, description="of a drawing, with `best_of` above 1"

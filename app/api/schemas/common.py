@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJ
 from pydantic_core import PydanticCustomError
 
 from app.inference.backend import EncodedImage
-from app.inference.events import Reading
+from app.inference.events import Drawing, Reading
 from app.inference.generation import Usage
 
 
@@ -27,6 +27,22 @@ class WireModel(BaseModel):
     """Base of all wire models: a field that is not declared is an error."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class NearestTrainingImage(WireModel):
+    """The film of the model's training that a drawing is most similar to."""
+
+    similarity: float = Field(description="cosine of their grey values in the broad, -1 to 1")
+    limit: float = Field(description="above it a drawing is drawn again, or refused; an edit is given in any case")
+    training_image: int = Field(description="row of the training split; it names no file and no patient")
+
+    @classmethod
+    def of(cls, drawing: Drawing) -> Self | None:
+        """What is known of a drawing; None where it was not compared."""
+        found = drawing.nearest
+        if found is None:
+            return None
+        return cls(similarity=round(found.similarity, 4), limit=found.limit, training_image=found.row)
 
 
 # Strict, since a form's text field would pass for bytes.

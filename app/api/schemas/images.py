@@ -8,6 +8,7 @@ from app.api.schemas.common import (
     NOTICE,
     BestOf,
     GuidanceScale,
+    NearestTrainingImage,
     ReadingBody,
     Seed,
     Temperature,
@@ -85,6 +86,9 @@ class DrawnImage(WireModel):
     url: str | None = Field(default=None, exclude_if=_absent, description="with `response_format` `url`")
     seed: int = Field(description="draws the same alone, without `best_of`")
     reading: ReadingBody | None = Field(default=None, exclude_if=_absent, description="with `best_of` above 1")
+    nearest: NearestTrainingImage | None = Field(
+        default=None, exclude_if=_absent, description="where the bundle has an index of its training images"
+    )
 
 
 class InputTokens(WireModel):
