@@ -129,13 +129,17 @@ def drawings(
     device: DeviceOption = "cpu",
     each: Annotated[int, typer.Option(help="Drawings per request.", min=2)] = 40,
     features: FeaturesOption = None,
+    guidance: Annotated[
+        list[float] | None,
+        typer.Option("--guidance", help="Measure at this scale, too; may be repeated; plotted.", min=1, max=10),
+    ] = None,
 ) -> None:
-    """Drawings: agreement with the request, variety, distance to the training images."""
+    """Drawings: agreement with the request, likeness to real films, variety, copies."""
 
     def measure(subject: "Subject") -> dict[str, Any]:
         from models.evaluation.drawings import evaluate_drawings
 
-        figures, sheets = evaluate_drawings(subject, judge, each, features or [])
+        figures, sheets = evaluate_drawings(subject, judge, each, features or [], guidance or [])
         for name, sheet in sheets.items():
             sheet.save(results / f"{name}.png")
         return figures

@@ -110,6 +110,11 @@ def _figures(results: dict[str, dict[str, Any]]) -> str:
     for what, found in (("reconstructions", images["distances"]), ("drawings", drawings["distances"])):
         for item in found:
             rows.append(_row(f"{what}: FID / KID on features `{item['features']}`", f"{item['fid']} / {item['kid']}"))
+            if "recall" in item:
+                share = f"{item['precision']} / {item['recall']}"
+                rows.append(
+                    _row(f"{what}: precision / recall on features `{item['features']}`", share, rows=item["images"])
+                )
     return "\n".join(rows)
 
 
@@ -135,7 +140,18 @@ Variety, mean MS-SSIM between two images of a request (lower is more varied): {v
 Copies: {near["unit"]} to the nearest training image, least and median: drawn {near["drawn"]["least"]} and
 {near["drawn"]["median"]}; held-out real images {near["held_out"]["least"]} and {near["held_out"]["median"]};
 the same, reconstructed from their codes, {near["held_out_reconstructed"]["least"]} and
-{near["held_out_reconstructed"]["median"]}."""
+{near["held_out_reconstructed"]["median"]}.{_resemblance(drawings)}"""
+
+
+def _resemblance(drawings: dict[str, Any]) -> str:
+    found = drawings.get("resemblance_to_training_images")
+    if found is None:
+        return ""
+    above = found["above_limit"]
+    return f"""
+
+By the index of {found["films"]} training films, {100 * above["drawn"]:.1f} % of the drawings and
+{100 * above["held_out"]:.1f} % of held-out films are above its limit of {found["limit"]:.3f}."""
 
 
 def _sources(records: Sequence[Record]) -> str:

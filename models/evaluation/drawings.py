@@ -1,54 +1,27 @@
 """Drawn radiographs: do they show what was asked, do they differ from each other, and are they copies?"""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from models.classifier import Classifier
 from models.data.dataset import DataError
 from models.data.images import grid
-from models.data.structure import spectrum, spread, structure
 from models.evaluation.copies import resemblance
-from models.evaluation.reconstruction import distances
-from models.evaluation.reports import THREE
+from models.evaluation.guidance import RealFilms, figures_of, plot, sweep
+from models.evaluation.precision_recall import features_of, precision_recall
+from models.evaluation.requests import REQUESTS, drawings_of, judged, similarity
 from models.evaluation.statistics import accuracy, balanced_accuracy, scored
 from models.evaluation.subject import Subject
-from models.generate import Guidance, draw
-from models.vqgan.pixels import to_pixels
 
-REQUESTS = {
-    "normal": "AP chest radiograph of a child. Normal chest radiograph.",
-    "bacterial pneumonia": "AP chest radiograph of a child. Bacterial pneumonia.",
-    "viral pneumonia": "AP chest radiograph of a child. Viral pneumonia.",
-}
-_BATCH = 32
 # Images are compared at this side: fine noise does not hide a copy.
 _SIDE = 64
-_PAIRS = 60
 _SHOWN = 8
 _CONTACTS = 3
-# Five scales of an 11-pixel window need 161 pixels; smaller bundles are enlarged.
-_MS_SSIM_SIDE = 176
-
-
-def judged(classifier: Classifier, images: np.ndarray, labels: Sequence[str]) -> list[str]:
-    """The likeliest of `labels` for every image, uint8 (N, H, W). Raises DataError for a label it does not know."""
-    known = classifier.config.labels
-    missing = [label for label in labels if label not in known]
-    if missing:
-        raise DataError(f"the judge does not know {missing}")
-    columns = [known.index(label) for label in labels]
-    found: list[str] = []
-    with torch.inference_mode():
-        for start in range(0, len(images), _BATCH):
-            logits = classifier.logits(to_pixels(images[start : start + _BATCH], 1))[:, columns]
-            found.extend(labels[index] for index in logits.argmax(1).tolist())
-    return found
 
 
 def nearest(images: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -63,72 +36,49 @@ def nearest(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(np.maximum(squares.min(1), 0.0) / a.shape[1]))
 
 
-def similarity(images: np.ndarray) -> float:
-    """Mean MS-SSIM (Wang et al. 2003) over random pairs of images: lower is more varied."""
-    rng = np.random.default_rng(0)
-    pairs = np.array([rng.choice(len(images), 2, replace=False) for _ in range(_PAIRS)])
-    side = max(images.shape[-1], _MS_SSIM_SIDE)
-    pixels = torch.nn.functional.interpolate(to_pixels(images, 1), size=(side, side), mode="bilinear")
-    value = multiscale_structural_similarity_index_measure(
-        pixels[pairs[:, 0]], pixels[pairs[:, 1]], data_range=2.0, normalize="relu"
-    )
-    return round(float(value), 3)
-
-
-def likeness(real: np.ndarray, made: np.ndarray) -> dict[str, Any]:
-    """Structure, spread and power spectrum of made images over those of real ones of the same kind: 1 is alike."""
-    powers = spectrum(made).mean(0) / spectrum(real).mean(0)
-    return {
-        "structure": round(float(structure(made).mean() / structure(real).mean()), 3),
-        "spread": round(spread(made) / spread(real), 3),
-        "power_by_octave": [round(float(value), 3) for value in powers],
-    }
-
-
 def _summary(values: np.ndarray) -> dict[str, float]:
     low, middle = np.percentile(values, (0, 50))
     return {"least": round(float(low), 2), "median": round(float(middle), 2)}
 
 
 def evaluate_drawings(
-    subject: Subject, judge: Path, each: int = 40, features: Sequence[str] = (), seed: int = 0
+    subject: Subject,
+    judge: Path,
+    each: int = 40,
+    features: Sequence[str] = (),
+    scales: Sequence[float] = (),
+    seed: int = 0,
 ) -> tuple[dict[str, Any], dict[str, Image.Image]]:
     """Figures of `each` drawings per request, and sheets: `drawings`, a row a request; `contact`, rows of real,
-    reconstructed and drawn radiographs, three of each label side by side.
+    reconstructed and drawn radiographs, three of each label side by side; with `scales` of guidance, at each of which
+    the drawings are measured besides, `guidance`, a plot.
 
-    `judge` is a folder of a classifier trained on real images only. Distances to the nearest training image stand
-    beside those of the split's own images, as they are and as the image tokenizer reconstructs them; where the bundle
-    has an index of its training films, so does the share above its limit.
+    `judge` is a folder of a classifier trained on real images only; distances, precision and recall are on its features
+    where no `features` are named. Distances to the nearest training image stand beside those of the split's own images,
+    as they are and as the image tokenizer reconstructs them; where the bundle has an index of its training films, so
+    does the share above its limit.
     """
-    classifier = Classifier.load(judge)
-    prompts, labels = subject.bundle.prompts, list(THREE)
-    rows, columns = subject.bundle.manifest.image.grid
-    openings = [prompts.draw(REQUESTS[label]) + prompts.image_opening() for label in labels for _ in range(each)]
-    decoding = subject.bundle.manifest.decoding.draw
-    without = tuple(prompts.unconditional(decoding.unconditional))
-    guidance = Guidance(decoding.guidance, without) if decoding.guidance != 1.0 else None
-    codes = draw(subject.llm, subject.bundle.vocabulary, openings, decoding, rows * columns, seed, guidance)
-    drawn = subject.decode(codes)
-    wanted = [label for label in labels for _ in range(each)]
-    found = judged(classifier, drawn, labels)
+    if scales and importlib.util.find_spec("matplotlib") is None:
+        raise DataError("a plot needs matplotlib, which the extra `bench` has; leave --guidance out, or install it")
+    classifier, labels = Classifier.load(judge), list(REQUESTS)
+    references = list(features) or [f"classifier:{judge}"]
     held_out = subject.rows_with(*labels)
     if not held_out:
         raise DataError(f"split {subject.split} has no radiograph labelled {', '.join(labels)}")
     real = np.asarray(subject.images[held_out])
     truth = [str(subject.record(row).condition) for row in held_out]
+    films = RealFilms(real, truth)
+    drawn = drawings_of(subject, each, seed)
     own = judged(classifier, real, labels)
     reconstructed = subject.decode(subject.codes[held_out])
     train = np.asarray(subject.images[[i for i, r in enumerate(subject.records) if r.split == "train"]])
-    sheet = np.concatenate([drawn[start : start + min(_SHOWN, each)] for start in range(0, len(drawn), each)])
+    others = train[:: max(1, len(train) // len(drawn))][: len(drawn)]
     figures = {
         **subject.about(),
         "requests": REQUESTS,
         "each": each,
-        "label_agreement": scored(accuracy, wanted, found),
-        "agreement_by_request": {
-            label: round(accuracy(wanted[i * each : (i + 1) * each], found[i * each : (i + 1) * each]), 3)
-            for i, label in enumerate(labels)
-        },
+        "guidance": subject.bundle.manifest.decoding.draw.guidance,
+        **figures_of(drawn, films, classifier, references),
         "judge_on_real_images": {
             "by_label": {
                 label: round(float(np.mean([o == t for o, t in zip(own, truth, strict=True) if t == label])), 3)
@@ -140,30 +90,33 @@ def evaluate_drawings(
         "judge_on_reconstructed_images": {
             "balanced_accuracy": scored(balanced_accuracy, truth, judged(classifier, reconstructed, labels))
         },
-        "ms_ssim_within_request": {
-            label: similarity(drawn[i * each : (i + 1) * each]) for i, label in enumerate(labels)
-        },
-        "ms_ssim_of_real_images": {
-            label: similarity(real[[i for i, t in enumerate(truth) if t == label]])
-            for label in labels
-            if truth.count(label) > 1
-        },
-        "likeness_to_real_images": {
-            label: likeness(real[[t == label for t in truth]], drawn[i * each : (i + 1) * each])
-            for i, label in enumerate(labels)
-            if truth.count(label) > 1
-        },
+        "ms_ssim_of_real_images": {label: similarity(films.of(label)) for label in labels if truth.count(label) > 1},
+        # What drawings could reach at best: other real films, as many.
+        "precision_recall_of_training_images": [
+            precision_recall(features_of(real, reference), features_of(others, reference)) for reference in references
+        ],
         "nearest_training_image": {
             "unit": "root mean square of grey levels at 64 px",
             "drawn": _summary(nearest(drawn, train)),
             "held_out": _summary(nearest(real, train)),
             "held_out_reconstructed": _summary(nearest(reconstructed, train)),
         },
-        "distances": [distances(real, drawn, reference) for reference in features],
     }
     if (index := subject.bundle.copies) is not None:
         figures["resemblance_to_training_images"] = resemblance(index, drawn, real)
+    sheets = _sheets(drawn, real, reconstructed, truth, each)
+    if scales:
+        figures["by_guidance"] = sweep(subject, scales, each, films, classifier, references, seed)
+        sheets["guidance"] = plot(figures, figures["by_guidance"])
+    return figures, sheets
+
+
+def _sheets(
+    drawn: np.ndarray, real: np.ndarray, reconstructed: np.ndarray, truth: Sequence[str], each: int
+) -> dict[str, Image.Image]:
+    labels = list(REQUESTS)
+    sheet = np.concatenate([drawn[start : start + min(_SHOWN, each)] for start in range(0, len(drawn), each)])
     shown = [i for label in labels for i in [n for n, t in enumerate(truth) if t == label][:_CONTACTS]]
     chosen = [i * each + n for i, label in enumerate(labels) for n in range(min(_CONTACTS, each, truth.count(label)))]
     contact = np.concatenate([real[shown][: len(chosen)], reconstructed[shown][: len(chosen)], drawn[chosen]])
-    return figures, {"drawings": grid(sheet, min(_SHOWN, each)), "contact": grid(contact, len(chosen))}
+    return {"drawings": grid(sheet, min(_SHOWN, each)), "contact": grid(contact, len(chosen))}

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from models.data.dataset import DataError
-from models.evaluation.drawings import judged, nearest, similarity
+from models.evaluation.drawings import nearest
 from models.evaluation.labels import stated_labels
 from models.evaluation.reconstruction import codebook_use, distances, psnr, ssim
 from models.evaluation.reports import finding_scores
+from models.evaluation.requests import judged, similarity
 from models.evaluation.statistics import accuracy, balanced_accuracy, interval, macro_f1, micro_f1
 from models.evaluation.text_scores import score_texts
 

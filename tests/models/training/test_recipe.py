@@ -111,7 +111,8 @@ def test_the_bundle_is_measured_and_gets_its_card(trained: Path) -> None:
     ran("evaluate", "images", bundle, manifest, *common, "--features", f"classifier:{judge}")
     ran("evaluate", "reports", bundle, manifest, *common)
     ran("evaluate", "vqa", bundle, manifest, *common)
-    ran("evaluate", "drawings", bundle, manifest, *common, "--judge", judge, "--each", 3)
+    scales = ("--guidance", 1, "--guidance", 2.5)
+    ran("evaluate", "drawings", bundle, manifest, *common, "--judge", judge, "--each", 3, *scales)
     ran("evaluate", "card", bundle, manifest, *common, "--recipe", "tiny")
     figures = {name: json.loads((results / f"{name}.json").read_text()) for name in ("images", "reports", "drawings")}
     assert figures["images"]["images"] == 4
@@ -119,6 +120,15 @@ def test_the_bundle_is_measured_and_gets_its_card(trained: Path) -> None:
     assert figures["images"]["distances"][0]["fid"] >= 0
     assert figures["drawings"]["label_agreement"]["count"] == 9
     assert figures["drawings"]["nearest_training_image"]["drawn"]["least"] > 0
+    assert 0 <= figures["drawings"]["distances"][0]["recall"] <= 1
+    by_guidance = figures["drawings"]["by_guidance"]
+    assert list(by_guidance) == ["1", "2.5"]
+    # The bundle guides by nothing, and both are of one seed.
+    assert by_guidance["1"]["label_agreement"] == figures["drawings"]["label_agreement"]
+    assert by_guidance["1"]["distances"] == figures["drawings"]["distances"]
+    assert by_guidance["2.5"]["likeness_to_real_images"] != by_guidance["1"]["likeness_to_real_images"]
+    with Image.open(results / "guidance.png") as picture:
+        assert picture.size[0] > 600
     with Image.open(results / "contact.png") as sheet:
         # Four test radiographs: two of one label, one of each other.
         assert sheet.size == (4 * 66 - 2, 3 * 66 - 2)
