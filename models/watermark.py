@@ -13,6 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 _LABEL = b"llm-cxr watermark 1"
+# P-value below which a picture counts as marked: chance makes one in a million.
+MARKED_BELOW = 1e-6
 # As many places as the largest grids of a few bundles have.
 _PLACES_KEPT = 8192
 

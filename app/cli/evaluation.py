@@ -148,6 +148,27 @@ def drawings(
 
 
 @evaluate_app.command()
+def watermark(
+    bundle: BundleArgument,
+    data: DataArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+    each: Annotated[int, typer.Option(help="Drawings per request.", min=1)] = 24,
+    strength: Annotated[list[float] | None, typer.Option(help="Nats; may be repeated.", min=0.0)] = None,
+) -> None:
+    """The watermark of drawings: found after JPEG, resizing and the like; false alarms on real films."""
+
+    def measure(subject: "Subject") -> dict[str, Any]:
+        from models.evaluation.watermark import evaluate_watermark
+
+        return evaluate_watermark(subject, strength or [1.0], each)
+
+    _evaluate("watermark", bundle, data, results, split, cache, device, measure)
+
+
+@evaluate_app.command()
 def screen(
     bundle: BundleArgument,
     data: DataArgument,

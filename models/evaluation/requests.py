@@ -11,6 +11,7 @@ from models.data.dataset import DataError
 from models.evaluation.subject import Subject
 from models.generate import Guidance, draw
 from models.vqgan.pixels import to_pixels
+from models.watermark import Watermark
 
 REQUESTS = {
     "normal": "AP chest radiograph of a child. Normal chest radiograph.",
@@ -28,13 +29,20 @@ def drawings_of(subject: Subject, each: int, seed: int = 0, scale: float | None 
 
     `scale` is that of their guidance; unset, the bundle's.
     """
+    return subject.decode(drawn_codes(subject, each, seed, scale))
+
+
+def drawn_codes(
+    subject: Subject, each: int, seed: int = 0, scale: float | None = None, watermark: Watermark | None = None
+) -> np.ndarray:
+    """The codes of such drawings, marked where a `watermark` is given: int64 (N, grid)."""
     prompts, decoding = subject.bundle.prompts, subject.bundle.manifest.decoding.draw
     openings = [prompts.draw(text) + prompts.image_opening() for text in REQUESTS.values() for _ in range(each)]
     scale = decoding.guidance if scale is None else scale
     without = tuple(prompts.unconditional(decoding.unconditional))
     guidance = Guidance(scale, without) if scale != 1.0 else None
-    tokens = subject.bundle.image_tokens
-    return subject.decode(draw(subject.llm, subject.bundle.vocabulary, openings, decoding, tokens, seed, guidance))
+    tokens, vocabulary = subject.bundle.image_tokens, subject.bundle.vocabulary
+    return draw(subject.llm, vocabulary, openings, decoding, tokens, seed, guidance, watermark)
 
 
 def judged(classifier: Classifier, images: np.ndarray, labels: Sequence[str]) -> list[str]:

@@ -64,7 +64,8 @@ class Subject:
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Codes of images uint8 (N, size, size): int64 (N, grid)."""
         pixels = to_pixels(images, self.bundle.manifest.image.channels).to(self.device)
-        return self.vqgan.encode(pixels).cpu().numpy()
+        with torch.inference_mode():
+            return self.vqgan.encode(pixels).cpu().numpy()
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Pictures of codes (N, grid): uint8 (N, size, size)."""

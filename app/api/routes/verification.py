@@ -19,10 +19,9 @@ from app.imaging.sniff import sniff
 from app.inference import pipelines
 from app.provenance.reading import SYNTHETIC_TERMS, digital_source_type
 from app.telemetry.timings import Timings
+from models.watermark import MARKED_BELOW
 
 router = APIRouter(prefix="/v1/images", tags=["drawing"], route_class=JsonRoute)
-# One picture in a million without the mark is taken for marked, by the p-value.
-THRESHOLD = 1e-6
 _FOUND = "The watermark of this installation's drawings is in the picture."
 _CLAIMED = "The watermark was not found. The file says of itself that a model made it."
 _NEITHER = (
@@ -60,12 +59,12 @@ async def verify_image(request: Request) -> VerificationBody:
             raise
         return VerificationBody(statement=_UNREAD.format(refused.detail), metadata=metadata)
     detection = context.backend.watermark.detect(image.codes, context.backend.bundle.vocabulary.codebook_size)
-    found = detection.p_value < THRESHOLD
+    found = detection.p_value < MARKED_BELOW
     return VerificationBody(
         marked=found,
         statement=_FOUND if found else _CLAIMED if metadata.synthetic else _NEITHER,
         watermark=WatermarkBody(
-            p_value=detection.p_value, threshold=THRESHOLD, green=detection.green, codes=detection.codes
+            p_value=detection.p_value, threshold=MARKED_BELOW, green=detection.green, codes=detection.codes
         ),
         metadata=metadata,
         image=ImageBody.from_image(image),

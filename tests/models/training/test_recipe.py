@@ -113,7 +113,12 @@ def test_the_bundle_is_measured_and_gets_its_card(trained: Path) -> None:
     ran("evaluate", "vqa", bundle, manifest, *common)
     scales = ("--guidance", 1, "--guidance", 2.5)
     ran("evaluate", "drawings", bundle, manifest, *common, "--judge", judge, "--each", 3, *scales)
+    ran("evaluate", "watermark", bundle, manifest, *common, "--each", 2, "--strength", 0, "--strength", 6)
     ran("evaluate", "card", bundle, manifest, *common, "--recipe", "tiny")
+    marks = json.loads((results / "watermark.json").read_text())
+    assert [one["after"]["codes themselves"]["green"] > 0.8 for one in marks["by_strength"].values()] == [False, True]
+    assert marks["by_strength"]["0"]["structure_over_unmarked"] == 1.0
+    assert marks["false_alarms"]["below"]["1e-06"] == 0.0
     figures = {name: json.loads((results / f"{name}.json").read_text()) for name in ("images", "reports", "drawings")}
     assert figures["images"]["images"] == 4
     assert 0 < figures["images"]["psnr_db"] < 60
