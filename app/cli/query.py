@@ -97,6 +97,9 @@ def draw(
     if reading is not None:
         doubt = "  (not the condition that was asked for)" if reading["agrees"] is False else ""
         console.print(f"read back: {' '.join(reading['text'].split())}{doubt}", markup=False)
+    nearest = body.get("nearest")
+    if nearest is not None:
+        console.print(f"nearest training film: {nearest['similarity']:.2f} of at most {nearest['limit']:.2f}")
     errors.print(body["notice"], style="dim")
 
 

@@ -19,6 +19,10 @@ function readBack(reading) {
   return ` · the model reads: ${reading.text.replace(/\s+/g, " ")}${doubt}`;
 }
 
+function compared(nearest) {
+  return nearest ? ` · nearest training film ${nearest.similarity.toFixed(2)} of at most ${nearest.limit.toFixed(2)}` : "";
+}
+
 export function startDrawing(say) {
   async function draw() {
     running?.abort();
@@ -46,7 +50,7 @@ export function startDrawing(say) {
           show(event, ROWS);
           last = { request: { prompt, seed: event.seed, ...guided }, png: event.b64_json };
           $("drawn").alt = `Synthetic radiograph: ${prompt}`;
-          $("drawn-facts").textContent = `Synthetic · ${event.model} · seed ${event.seed}${readBack(event.reading)}`;
+          $("drawn-facts").textContent = `Synthetic · ${event.model} · seed ${event.seed}${readBack(event.reading)}${compared(event.nearest)}`;
           $("progress").textContent = "Done.";
         }
       });

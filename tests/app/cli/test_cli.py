@@ -67,7 +67,12 @@ def test_the_best_of_several_is_asked_for_and_what_was_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agrees: bool, told: str
 ) -> None:
     seen: list[object] = []
-    image = {"b64_json": "eA==", "seed": 7, "reading": {"text": "Normal\nchest.", "agrees": agrees}}
+    image = {
+        "b64_json": "eA==",
+        "seed": 7,
+        "reading": {"text": "Normal\nchest.", "agrees": agrees},
+        "nearest": {"similarity": 0.712, "limit": 0.864, "training_image": 3},
+    }
 
     def post(*_: object, json: dict[str, object]) -> dict[str, object]:
         seen.append(json.get("best_of"))
@@ -77,10 +82,12 @@ def test_the_best_of_several_is_asked_for_and_what_was_read_is_told(
     result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / "a.png"), "--best-of", "4"])
     assert (result.exit_code, seen, (tmp_path / "a.png").read_bytes()) == (0, [4], b"x")
     assert told in result.output
-    del image["reading"]
+    assert "nearest training film: 0.71 of at most 0.86" in result.output
+    del image["reading"], image["nearest"]
     result = RUN.invoke(app, ["draw", "Normal.", "-o", str(tmp_path / "a.png")])
     assert (result.exit_code, seen) == (0, [4, None])
     assert "read back" not in result.output
+    assert "nearest" not in result.output
 
 
 @pytest.mark.parametrize("number", ["0", "9", "x"])
@@ -175,3 +182,16 @@ def test_the_sample_is_a_dicom_chest_radiograph_that_reads_without_warnings() ->
     assert image.warnings == ()
     assert image.dicom is not None
     assert image.dicom.photometric_interpretation == "MONOCHROME1"
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_the_mark_of_a_picture_is_told_with_its_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked: bool
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    mark = {"watermark": {"green": 190, "codes": 256, "p_value": 1.4e-15}} if looked else {}
+    monkeypatch.setattr(Client, "_post", lambda *_, **__: {"statement": "It is in the picture.", **mark})
+    result = RUN.invoke(app, ["watermark", str(tmp_path / "a.png")])
+    assert result.exit_code == 0
+    assert "It is in the picture." in result.output
+    assert ("190 of 256 codes are green, p = 1.4e-15" in result.output) == looked
