@@ -73,7 +73,8 @@ async def verify_image(request: Request) -> VerificationBody:
 
 async def _metadata(request: Request, data: bytes) -> MetadataBody:
     if sniff(data) != "dicom":
-        term = digital_source_type(data)
+        # An upload has megabytes, and the loop serves others meanwhile.
+        term = await asyncio.to_thread(digital_source_type, data)
         return MetadataBody(synthetic=term in SYNTHETIC_TERMS, digital_source_type=term)
     try:
         header = await asyncio.to_thread(state_of(request).headers.source, data)
