@@ -82,6 +82,8 @@ class WorkflowEngine:
         """Recover what an earlier process of this node left, and run what is enqueued. Raises CxrError."""
         global _workflow
         _workflow = workflow
+        # One that an earlier start in this process left would go on with that start's database.
+        await asyncio.to_thread(DBOS.destroy)
         try:
             DBOS(
                 config={

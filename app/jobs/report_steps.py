@@ -1,4 +1,4 @@
-"""Reading a study: its frontal image is chosen, encoded and reported on, and the documents are written.
+"""Reading a study: its frontal image is chosen, encoded and reported on.
 
 Each step may run twice, after a kill: UIDs, seeds and times derive from what is recorded, so that it yields the same.
 """
@@ -6,31 +6,25 @@ Each step may run twice, after a kill: UIDs, seeds and times derive from what is
 import asyncio
 import datetime
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from app.delivery.backoff import backoff_seconds
-from app.dicom.inherited import NotWritable
 from app.errors import CxrError, FatalError, Gone, InputError, Overloaded, Unavailable
-from app.imaging.headers import Headers
 from app.inference import pipelines
 from app.inference.backend import Backend
 from app.inference.generation import BACKGROUND, Caller, Options
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
 from app.ingest.study_tokens import StudyTokens
-from app.jobs import documents, selection
+from app.jobs import selection
 from app.jobs.patients import check_one_patient
-from app.jobs.same_report import reads_the_same, report_key, report_seed
+from app.jobs.same_report import report_key, report_seed
 from app.jobs.steps import JobFailed, retry_transient
 from app.security.audit import AuditLog, Kind
 from app.settings import StudySettings
 from app.store.integrity import verify
 from app.store.jobs import Jobs
 from app.store.records import HeldInstance, Job, JobState, ReadImage, Reason, Run, StoredReport
-from app.store.results import Results
 from app.store.spool import Spool
 from app.telemetry.timings import Timings
 from models.report_text import sections
@@ -44,15 +38,8 @@ _OTHER_KIND = {
 }  # fmt: skip
 
 
-_REPLACED = Reason("replaced", "The image was replaced while it was read; the next revision reports on it.")
-
-
-class Replaced(Exception):
-    """The image that was read is not held any more: another state of it is."""
-
-
 class ReportSteps:
-    """The steps `encode`, `generate` and `write`, in this order."""
+    """The steps `encode` and `generate`, in this order."""
 
     def __init__(
         self,
@@ -60,25 +47,17 @@ class ReportSteps:
         lifecycle: Lifecycle,
         gate: PriorityGate,
         jobs: Jobs,
-        results: Results,
         spool: Spool,
-        headers: Headers,
-        delivers: bool,
         tokens: StudyTokens,
         audit: AuditLog | None = None,
-        zone: datetime.tzinfo | None = None,
     ) -> None:
         self._study = settings
         self._lifecycle = lifecycle
         self._gate = gate
         self._jobs = jobs
-        self._results = results
         self._spool = spool
-        self._headers = headers
-        self._delivers = delivers
         self._tokens = tokens
         self._audit = audit
-        self._zone = zone
 
     async def encode(self, run: Run) -> bool:
         """Find the first candidate that is a usable frontal radiograph and encode it; False where there is none."""
@@ -170,53 +149,6 @@ class ReportSteps:
     def over(self, run: Run) -> None:
         """Nothing more is read for the run."""
         self._tokens.settle(run.job_id, 0, run.number)
-
-    async def write(self, run: Run) -> None:
-        """Write the documents. A revision that read the same image as a previous one has its report already."""
-        job = await self._jobs.get(run.job_id)
-        report = job.report
-        assert report is not None
-        previous = await self._jobs.previous_revisions(job)
-        # The latest stands, or none: what was replaced in between is not to be the newest document of the study.
-        same = previous[0] if previous and reads_the_same(previous[0], job) else None
-        if same is not None:
-            reason = Reason("unchanged", f"The report of revision {same.revision} stands.")
-            await self._jobs.move(run, JobState.DONE, report=same.report, documents=same.documents, reason=reason)
-            return
-        try:
-            source = await self._source(job)
-        except Replaced:
-            await self._jobs.move(run, JobState.DONE, reason=_REPLACED)
-            return
-        predecessors = await self._results.predecessors(previous[0].documents) if previous else {}
-        header = await asyncio.to_thread(self._headers.source, source)
-        warnings = job.warnings
-        try:
-            written = await asyncio.to_thread(
-                documents.build, self._study.documents, report, header, warnings, predecessors, self._zone
-            )
-        except NotWritable as error:
-            raise JobFailed(documents.NOT_WRITABLE, error.detail) from error
-        state = JobState.DELIVERING if self._delivers else JobState.DONE
-
-        def record(connection: sa.Connection, uids: list[str]) -> None:
-            # In the documents' transaction: a job that is cancelled meanwhile has none.
-            self._jobs.move_in(connection, run, state, documents=uids)
-
-        await self._results.keep(run.job_id, written, record)
-        await self._note(Kind.WRITTEN, "write documents", job, len(written))
-
-    async def _source(self, job: Job) -> Path:
-        uid = _image_of(job).sop_instance_uid
-        for held in await self._jobs.inputs(job.study_uid):
-            if held.sop_instance_uid == uid:
-                if held.sha256 != (_image_of(job).data_set_sha256 or held.sha256):
-                    raise Replaced
-                try:
-                    return await asyncio.to_thread(verify, self._spool, held)
-                except Gone as error:
-                    raise JobFailed(error.code, error.detail) from error
-        raise JobFailed("removed", "The image is not held any more.")
 
     async def _with_model(self, work: Callable[[Backend], Awaitable[T]]) -> T:
         """Run work that needs the model, once the model is ready and the priority gate has a slot.

@@ -1,6 +1,7 @@
 """When two revisions of a study have one report: the same bundle has read the same image."""
 
 import hashlib
+from collections.abc import Sequence
 
 from app.store.records import Job, ReadImage
 
@@ -33,3 +34,13 @@ def reads_the_same(other: Job, job: Job) -> bool:
     # A release before knew the file alone, which another File Meta Information makes another.
     same = two.data_set_sha256 == one.data_set_sha256 if one.data_set_sha256 else two.sha256 == one.sha256
     return same and one.sop_instance_uid == two.sop_instance_uid
+
+
+def same_report(job: Job, written: Sequence[Job]) -> Job | None:
+    """The revision whose report is this one's, too, of those whose documents are written, latest first.
+
+    Of those before, the latest or none: what was replaced in between is not to be the newest document of the study.
+    """
+    later = [other for other in written if other.revision > job.revision]
+    before = [other for other in written if other.revision < job.revision]
+    return next((other for other in (*later, *before[:1]) if reads_the_same(other, job)), None)

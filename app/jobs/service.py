@@ -1,6 +1,7 @@
 """Studies as the routes see them: taken in, found, cancelled, retried. Builds what works on them."""
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from app.jobs.reruns import run_again
 from app.jobs.retention import Retention
 from app.jobs.steps import StepRunner
 from app.jobs.workflow import StudyWorkflow
+from app.jobs.write_step import WriteStep
 from app.security.audit import AuditLog, Kind
 from app.security.identity import Identity
 from app.security.limiter import Limiter
@@ -68,17 +70,13 @@ class StudyService:
         self._lock.acquire()
         self._spool = Spool(settings.state_dir / "spool", settings.limits.min_free_mb)
         self.scratch = partial(Scratch, self._spool)
-        try:
+        with contextlib.ExitStack() as opened:
+            opened.callback(self._lock.release)
             self.database = Database(database_url(settings.database_url, settings.state_dir))
-            try:
-                state_folder.claim(self.database, self._spool)
-                state_folder.set_unknown_aside(self.database, self._spool)
-            except CxrError:
-                self.database.close()
-                raise
-        except CxrError:
-            self._lock.release()
-            raise
+            opened.callback(self.database.close)
+            state_folder.claim(self.database, self._spool)
+            state_folder.set_unknown_aside(self.database, self._spool)
+            opened.pop_all()
         self._jobs = Jobs(self.database)
         self._deliveries = Deliveries(self.database)
         self._search = Search(self.database)
@@ -86,7 +84,7 @@ class StudyService:
         self._engine = WorkflowEngine(settings, self.database)
         database, spool, policy = self.database, self._spool, settings.study.on_change
         self._ingestor = Ingestor(spool, database, self._engine.enqueue_reading, headers, self._tokens, policy)
-        self._retention = Retention(settings.study, database, spool, self._erase, self._note_removal, headers)
+        self._retention = Retention(settings.study, database, spool, self.erase, self._note_removal, headers)
         self._watch = CancellationWatch(self._jobs)
         self._workflow = self._build_workflow(lifecycle, gate)
         self._background: list[asyncio.Task[None]] = []
@@ -97,13 +95,13 @@ class StudyService:
         study, jobs, results = self._settings.study, self._jobs, self._results
         outbox = Outbox.from_settings(self._settings)
         spool, headers, tokens, audit = self._spool, self._headers, self._tokens, self._audit
-        delivers = bool(outbox.names)
-        zone = self._settings.zone
-        report = ReportSteps(study, lifecycle, gate, jobs, results, spool, headers, delivers, tokens, audit, zone)
+        delivers, zone = bool(outbox.names), self._settings.zone
+        report = ReportSteps(study, lifecycle, gate, jobs, spool, tokens, audit)
+        write = WriteStep(study, jobs, results, spool, headers, delivers, audit, zone)
         webhook = Webhook.from_settings(self._settings.webhook)
         delivery = DeliverySteps(study, jobs, self._deliveries, results, outbox, webhook, self._audit)
-        runner = StepRunner(jobs, self._watch)
-        return StudyWorkflow(study, jobs, self._ingestor, runner, report, delivery, self._engine.enqueue_delivery)
+        steps = (StepRunner(jobs, self._watch), report, write, delivery)
+        return StudyWorkflow(study, jobs, self._ingestor, *steps, self._engine.enqueue_delivery)
 
     async def start(self) -> None:
         """Go on with what an earlier process left, and begin to accept. Raises CxrError."""
@@ -209,9 +207,6 @@ class StudyService:
 
     async def erase(self, target: Target) -> Erased:
         """Remove all that is held of a target. Raises NotFound, Conflict."""
-        return await self._erase(target)
-
-    async def _erase(self, target: Target) -> Erased:
         eraser = Eraser(self.database, self._spool, self._headers, self._engine.client)
         erased = await eraser.erase(target)
         for job in erased.jobs:
@@ -235,14 +230,18 @@ class StudyService:
     async def stop(self) -> None:
         """Stop accepting; what is under way stays as it is recorded and goes on after the next start."""
         self.accepting = False
-        if self.scp is not None:
-            await asyncio.to_thread(self.scp.stop)
+        async with contextlib.AsyncExitStack() as parts:  # each is stopped though another cannot be
+            parts.push_async_callback(self._engine.close)
+            parts.push_async_callback(asyncio.to_thread, self._ingestor.close)
+            parts.push_async_callback(self._engine.interrupt)
+            parts.push_async_callback(self._end_background)
+            if self.scp is not None:
+                parts.push_async_callback(asyncio.to_thread, self.scp.stop)
+
+    async def _end_background(self) -> None:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self._engine.interrupt()
-        await asyncio.to_thread(self._ingestor.close)
-        await self._engine.close()
 
     async def close(self) -> None:
         """Close the database, after `stop` and the last event of the audit log."""

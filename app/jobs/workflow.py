@@ -14,6 +14,7 @@ from app.ingest.ingestor import Ingestor
 from app.jobs.delivery_steps import DeliverySteps
 from app.jobs.report_steps import ReportSteps
 from app.jobs.steps import JobFailed, StepRunner, retry_transient
+from app.jobs.write_step import WriteStep
 from app.settings import StudySettings
 from app.store.jobs import Jobs
 from app.store.records import FINAL, JobState, Reason, Run
@@ -34,6 +35,7 @@ class StudyWorkflow:
         ingestor: Ingestor,
         runner: StepRunner,
         report: ReportSteps,
+        write: WriteStep,
         delivery: DeliverySteps,
         enqueue_delivery: Callable[[Run], Awaitable[None]],
     ) -> None:
@@ -42,6 +44,7 @@ class StudyWorkflow:
         self._ingestor = ingestor
         self._step = runner.run
         self._report = report
+        self._write = write.write
         self._delivery = delivery
         self._enqueue_delivery = enqueue_delivery
 
@@ -52,7 +55,7 @@ class StudyWorkflow:
                 await self._step(run, "wait", self._wait_until_complete)
                 if await self._step(run, "encode", self._report.encode):
                     await self._step(run, "generate", self._report.generate)
-                    await self._step(run, "write", self._report.write)
+                    await self._step(run, "write", self._write)
             except JobFailed as failure:
                 await self._fail(run, failure.reason)
         except Conflict:

@@ -11,6 +11,9 @@ from app.store.owners import EVERYTHING, Viewer
 from app.store.records import OPEN, HeldInstance, Job, JobCounts, JobState, Run
 from app.store.tables import instances, jobs, studies
 
+# Their documents are held, and at the destinations or on their way there.
+_WRITTEN = (JobState.DELIVERING, JobState.DONE)
+
 
 class JobReader:
     """Reads jobs, and changes nothing."""
@@ -103,10 +106,17 @@ class JobReader:
             lambda connection: [HeldInstance(**row._mapping) for row in connection.execute(query)]
         )
 
-    async def previous_revisions(self, job: Job) -> list[Job]:
-        """Finished jobs of the same study with a report, latest first."""
-        found, _ = await self.find(states=(JobState.DONE,), study_uid=job.study_uid, limit=20)
-        return [other for other in found if other.revision < job.revision and other.report is not None]
+    async def written_revisions(self, job: Job) -> list[Job]:
+        """Other jobs of the same study whose documents are written, latest first."""
+        return await self._database.read(lambda connection: self.written_revisions_in(connection, job))
+
+    @staticmethod
+    def written_revisions_in(connection: sa.Connection, job: Job) -> list[Job]:
+        """The same as part of a transaction, which locks the study."""
+        connection.execute(sa.select(studies.c.job).where(studies.c.study_uid == job.study_uid).with_for_update())
+        mine = (jobs.c.study_uid == job.study_uid, jobs.c.id != job.id, jobs.c.state.in_(_WRITTEN))
+        rows = connection.execute(sa.select(jobs).where(*mine).order_by(jobs.c.revision.desc()).limit(20))
+        return [other for other in map(Job.from_row, rows) if other.documents]
 
 
 def job_of(connection: sa.Connection, job_id: str, viewer: Viewer = EVERYTHING) -> Job:

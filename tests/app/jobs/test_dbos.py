@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from dbos._dbos import _get_dbos_instance
+from dbos import DBOS, _dbos
 
 from app.settings import Settings
 from app.store.backup import back_up, restore
@@ -15,7 +15,7 @@ from app.store.database import create_engine, database_url
 from app.store.spool import Spool
 from app.store.tables import jobs
 from tests.support.first_release import Code, make_older, pickled, tables
-from tests.support.service import running
+from tests.support.service import Service, running
 from tests.support.studies import finished, instance, parsed, quick, stow
 
 PLANTED = ("workflow_status", "workflow_input", "workflow_output", "operation_outputs", "workflow_events")
@@ -113,6 +113,43 @@ async def test_what_the_service_writes_is_json(settings: Settings) -> None:
 
 async def test_the_engines_of_dbos_keep_parameters_out_of_their_errors(settings: Settings) -> None:
     async with running(quick(settings), durable=True) as service:
-        assert _get_dbos_instance()._sys_db.engine.hide_parameters
+        assert _dbos._get_dbos_instance()._sys_db.engine.hide_parameters
         studies: Any = service.app.state.service.studies
         assert studies._engine._client._sys_db.engine.hide_parameters
+
+
+@pytest.mark.parametrize("part", ["scp.stop", "_engine.interrupt", "_ingestor.close"])
+async def test_a_part_that_cannot_be_stopped_keeps_no_other_from_being_stopped(
+    settings: Settings, tmp_path: Path, part: str
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError(part)
+
+    dimse = settings.dimse.model_copy(update={"port": 0})
+    first = Service(settings.model_copy(update={"dimse": dimse}), durable=True)
+    lifespan = first.app.router.lifespan_context(first.app)
+    await lifespan.__aenter__()
+    await first.app.state.service.lifecycle.settled.wait()
+    studies = first.app.state.service.studies
+    owner, name = part.split(".")
+    whole = getattr(getattr(studies, owner), name)
+    setattr(getattr(studies, owner), name, fails)
+    with pytest.raises(OSError, match=part):
+        await lifespan.__aexit__(None, None, None)
+    assert _dbos._dbos_global_instance is None
+    result = whole()
+    if asyncio.iscoroutine(result):
+        await result
+    await studies.close()
+
+
+async def test_a_start_works_on_its_own_database_though_an_earlier_one_was_left_half_way(
+    settings: Settings, tmp_path: Path
+) -> None:
+    DBOS(config={"name": "left", "system_database_url": f"sqlite:///{tmp_path}/left.sqlite", "log_level": "ERROR"})
+    DBOS.launch()
+    data = instance()
+    async with running(quick(settings), durable=True) as service:
+        assert (await stow(service.client, data)).status_code == 200
+        job = await finished(service.client, str(parsed(data).StudyInstanceUID))
+        assert job["state"] == "done"
