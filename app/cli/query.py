@@ -35,12 +35,17 @@ def ask(
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     seed: SeedOption = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Print how probable yes is, of questions that ask for yes or no.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print answers about a radiograph from a running service."""
-    body = _show_progress(lambda: Client(url, key).answer(file, question, seed=seed), as_json)
+    asked = probabilities or None
+    body = _show_progress(lambda: Client(url, key).answer(file, question, seed=seed, probabilities=asked), as_json)
     for item in body["answers"]:
-        console.print(f"{item['question']}  {item['answer']}", markup=False)
+        sure = "" if item.get("probability") is None else f"  (yes: {item['probability']:.0%}, uncalibrated)"
+        console.print(f"{item['question']}  {item['answer']}{sure}", markup=False)
     errors.print(body["notice"], style="dim")
 
 

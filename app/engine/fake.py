@@ -45,6 +45,8 @@ class FakeEngine:
         # How many deltas a generation has before the engine ends it, as a core does that was stopped; None: all.
         self.aborts_after: int | None = None
         self.log_likelihood: Callable[[tuple[int, ...]], float] = lambda prompt: -5.0
+        # How likely an id is in the first place of an answer to a prompt, as a logarithm.
+        self.first_place: Callable[[tuple[int, ...], int], float] = lambda prompt, token: -1.0
         self.alive = True
 
     @property
@@ -79,7 +81,12 @@ class FakeEngine:
                 await asyncio.sleep(self.step_seconds)
                 last = start + self.chunk >= len(ids)
                 reason = "length" if len(ids) == sampling.max_tokens else "stop"
-                yield Delta(tuple(ids[start : start + self.chunk]), reason if last else None)  # type: ignore[arg-type]
+                scored = () if start else generation.scored
+                yield Delta(
+                    tuple(ids[start : start + self.chunk]),
+                    reason if last else None,  # type: ignore[arg-type]
+                    log_likelihoods=tuple(self.first_place(generation.prompt, token) for token in scored),
+                )
         finally:
             self.running -= rows
 

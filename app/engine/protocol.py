@@ -49,7 +49,8 @@ class Marking:
 @dataclass(frozen=True)
 class Generation:
     """One request to the engine. `cache_salt` keeps the prefix caches of different clients apart; of those that wait,
-    the ones of the lowest `priority` begin first.
+    the ones of the lowest `priority` begin first. `scored` are ids of which it is asked how likely each was to be the
+    first of the answer.
     """
 
     request_id: str
@@ -60,17 +61,20 @@ class Generation:
     priority: int = 0
     guidance: Guidance | None = None
     marking: Marking | None = None
+    scored: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Delta:
     """Ids generated since the last delta; the last one carries the reason why generation ended, the first one, where it
-    is known, how long the request waited for its turn.
+    is known, how long the request waited for its turn, and of each of the `scored` ids the logarithm of its probability
+    in the first place of the answer, at temperature 1. Mask and `top_p` may change those by one constant for all ids.
     """
 
     ids: tuple[int, ...]
     finish_reason: FinishReason | None = None
     queue_seconds: float | None = None
+    log_likelihoods: tuple[float, ...] = ()
 
 
 class Engine(Protocol):

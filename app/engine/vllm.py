@@ -16,7 +16,7 @@ import structlog
 from vllm import SamplingParams
 from vllm.exceptions import QueueOverflowError
 from vllm.inputs import TokensPrompt
-from vllm.outputs import RequestOutput
+from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -65,6 +65,13 @@ def _tokens(ids: tuple[int, ...], cache_salt: str | None) -> TokensPrompt:
     if cache_salt is not None:
         prompt["cache_salt"] = cache_salt
     return prompt
+
+
+def _first_place(part: CompletionOutput, ids: tuple[int, ...]) -> tuple[float, ...]:
+    found = part.logprobs[0] if part.logprobs else {}
+    if any(token not in found for token in ids):
+        raise WorkerFailed("The language-model engine did not say how likely the answers are.")
+    return tuple(found[token].logprob for token in ids)
 
 
 def _raise_ended(reason: int | str | None) -> NoReturn:
@@ -135,13 +142,14 @@ class VllmEngine:
                     self._last_output = time.monotonic()
                     part = output.outputs[0]
                     queued = _queue_seconds(output) if first else None
-                    first = False
                     if part.finish_reason is not None and part.finish_reason not in _FINISH_REASONS:
                         _raise_ended(part.stop_reason)
                     least = self._bundle.vocabulary.image_offset
                     if generation.guidance is not None and min(part.token_ids, default=least) < least:
                         raise WorkerFailed("The engine has lost half of a guided drawing.")
-                    yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued)
+                    likely = _first_place(part, generation.scored) if first else ()
+                    first = False
+                    yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued, likely)
 
     def _request(self, generation: Generation, *, conditional: bool = True) -> tuple[TokensPrompt, SamplingParams]:
         """The request of a generation; not `conditional`, that of the second row of a guided one."""
@@ -149,7 +157,8 @@ class VllmEngine:
         row = None if guidance is None else PairRow(generation.request_id, conditional, guidance.scale)
         ids = generation.prompt if guidance is None or conditional else guidance.prompt
         prompt, vocabulary = _tokens(ids, generation.cache_salt), self._bundle.vocabulary
-        return prompt, sampling_parameters(generation.kind, generation.sampling, vocabulary, row, generation.marking)
+        asked, marking, scored = generation.sampling, generation.marking, generation.scored
+        return prompt, sampling_parameters(generation.kind, asked, vocabulary, row, marking, scored)
 
     @contextlib.asynccontextmanager
     async def _second_row(self, llm: AsyncLLM, generation: Generation) -> AsyncGenerator[None]:

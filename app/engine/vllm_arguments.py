@@ -1,6 +1,7 @@
 """What vLLM is told: the engine's arguments for a bundle, and the parameters of a generation."""
 
 import json
+from collections.abc import Sequence
 
 from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
@@ -81,9 +82,11 @@ def sampling_parameters(
     vocabulary: Vocabulary,
     row: PairRow | None = None,
     marking: Marking | None = None,
+    scored: Sequence[int] = (),
 ) -> SamplingParams:
     """The engine's parameters of one generation, or of one `row` of a guided one. On a CPU, and of guided ones
-    everywhere, our logits processor draws the ids.
+    everywhere, our logits processor draws the ids. Of the ids `scored` vLLM says how likely they are, by the logits
+    before that; unlike for `prompt_logprobs` it reads its prefix cache.
     """
     image = kind is Kind.IMAGE
     mask = masks_of(vocabulary).get(kind)
@@ -105,6 +108,7 @@ def sampling_parameters(
         ignore_eos=image,
         stop_token_ids=None if image else [vocabulary.end],
         detokenize=False,
+        logprob_token_ids=list(scored) or None,
         # Nobody reads what the second row takes: it is what the first takes.
         output_kind=RequestOutputKind.DELTA if row is None or row.conditional else RequestOutputKind.FINAL_ONLY,
         extra_args=extra or None,

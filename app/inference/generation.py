@@ -87,6 +87,7 @@ async def stream(
     counted: int | None = None,
     guidance: Guidance | None = None,
     marking: Marking | None = None,
+    scored: Sequence[int] = (),
 ) -> AsyncGenerator[Delta]:
     """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted:
     `counted` tokens of the prompts, as the usage of the answer has them (unset: all), and what both rows of a guided
@@ -96,7 +97,7 @@ async def stream(
     it ends without a reason, and as the engine does.
     """
     salt, priority = caller.cache_salt, caller.priority
-    generation = Generation(new_id(), tuple(prompt), kind, sampling, salt, priority, guidance, marking)
+    generation = Generation(new_id(), tuple(prompt), kind, sampling, salt, priority, guidance, marking, tuple(scored))
     rows = 1 if guidance is None else 2
     read = len(prompt) + (len(guidance.prompt) if guidance else 0) if counted is None else counted
     settle = caller.reserve(read + rows * sampling.max_tokens) if caller.reserve is not None else None

@@ -22,6 +22,7 @@ from app.inference.concurrency import gather_or_cancel
 from app.inference.drawing import DrawingRun
 from app.inference.events import Drawing, Emit
 from app.inference.generation import Caller, Options
+from app.inference.probability import YesNo, is_closed
 from app.inference.screening import as_it_lies, read, screen
 from app.inference.writing import GeneratedText, generate_text
 from app.telemetry import metrics
@@ -93,15 +94,29 @@ async def answers(
     options: Options,
     timings: Timings,
     emit: Emit | None = None,
+    *,
+    probabilities: bool = False,
 ) -> tuple[EncodedImage, list[GeneratedText]]:
-    """Job 1, asked: answers about one radiograph, which is encoded once."""
+    """Job 1, asked: answers about one radiograph, which is encoded once. With `probabilities`, "Yes" and "No" are
+    scored as beginnings of the answers to closed questions (`app.inference.probability`).
+    """
     image = await encode(backend, data, timings, options.caller)
     prompts = [backend.bundle.prompts.answer(image.codes, question) for question in questions]
     defaults = backend.bundle.manifest.decoding.answer
+    words = YesNo.beginnings(backend.bundle.prompts).ids if probabilities else ()
     with timings.stage("generate"):
         texts = await gather_or_cancel(
-            generate_text(backend, prompt, options.sampling(defaults, index=index), options, timings, emit, index)
-            for index, prompt in enumerate(prompts)
+            generate_text(
+                backend,
+                prompt,
+                options.sampling(defaults, index=index),
+                options,
+                timings,
+                emit,
+                index,
+                words if is_closed(question) else (),
+            )
+            for index, (question, prompt) in enumerate(zip(questions, prompts, strict=True))
         )
     return image, texts
 

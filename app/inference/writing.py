@@ -18,12 +18,13 @@ _UNFINISHED_CHARACTER = "\ufffd"
 
 @dataclass(frozen=True)
 class GeneratedText:
-    """A generated text."""
+    """A generated text, and how likely each of the ids that were scored was to begin it, as a logarithm."""
 
     text: str
     finish_reason: FinishReason
     seed: int
     usage: Usage
+    log_likelihoods: tuple[float, ...] = ()
 
 
 async def generate_text(
@@ -34,16 +35,22 @@ async def generate_text(
     timings: Timings,
     emit: Emit | None = None,
     index: int = 0,
+    scored: Sequence[int] = (),
 ) -> GeneratedText:
-    """The text that follows a prompt, up to the first of the options' stops; its deltas are in whole characters."""
+    """The text that follows a prompt, up to the first of the options' stops; its deltas are in whole characters. How
+    likely each of the ids `scored` was to begin it is found in the same pass.
+    """
     kind = Kind.ANY if backend.reference_attempts else Kind.TEXT
     vocabulary = backend.bundle.vocabulary
     ids: list[int] = []
     emitted, reason, ended = "", "length", None
-    async with aclosing(stream(backend.engine, prompt, kind, sampling, options.caller, timings)) as deltas:
+    likely: tuple[float, ...] = ()
+    writing = stream(backend.engine, prompt, kind, sampling, options.caller, timings, scored=scored)
+    async with aclosing(writing) as deltas:
         async for delta in deltas:
             ids.extend(delta.ids)
             reason = delta.finish_reason or reason
+            likely = delta.log_likelihoods or likely
             if emit is None and not options.stop:
                 continue
             # A character may take several tokens, and white space at the end is cut off where nothing follows it.
@@ -63,4 +70,5 @@ async def generate_text(
     if emit is not None and len(text) > len(emitted):
         emit(TextDelta(index, text[len(emitted) :]))
     images = sum([token >= vocabulary.image_offset for token in prompt])
-    return GeneratedText(text, reason, sampling.seed, Usage(len(prompt), images, len(ids)))  # type: ignore[arg-type]
+    usage = Usage(len(prompt), images, len(ids))
+    return GeneratedText(text, reason, sampling.seed, usage, likely)  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from app.inference import pipelines
 from app.inference.backend import EncodedImage
 from app.inference.events import Emit, Event, Result, TextDelta
 from app.inference.generation import Options
+from app.inference.probability import probability_of_yes
 from app.inference.writing import GeneratedText
 from app.jobs.documents import DOCUMENT_TYPES, check_source, upload_document
 from app.telemetry.timings import Timings
@@ -140,7 +141,13 @@ class AnswersTask:
     async def run(self, emit: Emit | None = None) -> ReadTexts:
         """Read the radiograph once and answer every question."""
         return await pipelines.answers(
-            self.context.backend, self.form.image, self.form.question, self.options, self.timings, emit
+            self.context.backend,
+            self.form.image,
+            self.form.question,
+            self.options,
+            self.timings,
+            emit,
+            probabilities=self.form.probabilities,
         )
 
     async def respond(self, result: ReadTexts) -> Response:
@@ -166,6 +173,7 @@ class AnswersTask:
                 AnswerItem(
                     question=question,
                     answer=text.text,
+                    probability=probability_of_yes(*text.log_likelihoods) if text.log_likelihoods else None,
                     finish_reason=text.finish_reason,
                     seed=text.seed,
                     usage=UsageBody.from_usage(text.usage),
@@ -190,6 +198,8 @@ class AnswersTask:
 )
 async def create_answers(request: Request) -> Response:
     """Answer one or several questions about one radiograph, which is encoded once.
+
+    With `probabilities=true` a question that asks for yes or no has the probability of yes beside its answer.
 
     JSON, or by `Accept` text/event-stream: `answer.delta` with the question's index, `answers.completed`.
     """

@@ -22,6 +22,7 @@ class AnswerForm(SamplingForm):
     question: list[Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]] = Field(
         min_length=1, description="repeat for several", examples=[["Is there pneumonia?"]]
     )
+    probabilities: bool = Field(default=False, description="give closed questions the probability of yes")
 
 
 class ReportText(WireModel):
@@ -65,6 +66,12 @@ class AnswerItem(WireModel):
 
     question: str
     answer: str
+    probability: float | None = Field(
+        default=None,
+        description="of yes, by the model itself, uncalibrated; only where `probabilities` is set and the question asks"
+        " for yes or no",
+        examples=[0.93],
+    )
     finish_reason: Literal["stop", "length"]
     seed: int
     usage: UsageBody

@@ -33,6 +33,24 @@ def test_without_a_service_the_command_says_how_to_start_one(tmp_path: Path) -> 
     assert "cxr serve" in result.output
 
 
+@pytest.mark.parametrize(("options", "sent"), [([], None), (["--probabilities"], True)])
+def test_the_probability_of_yes_is_printed_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], sent: bool | None
+) -> None:
+    file, seen = tmp_path / "a.dcm", []
+    file.write_bytes(b"x")
+
+    def answer(*_: object, probabilities: bool | None, **__: object) -> dict[str, object]:
+        seen.append(probabilities)
+        item = {"question": "Is there pneumonia?", "answer": "Yes."} | ({"probability": 0.934} if sent else {})
+        return {"answers": [item], "image": {"warnings": []}, "notice": "Draft."}
+
+    monkeypatch.setattr(Client, "answer", answer)
+    result = RUN.invoke(app, ["ask", str(file), "Is there pneumonia?", *options])
+    assert (result.exit_code, seen) == (0, [sent])
+    assert ("Yes.  (yes: 93%, uncalibrated)" in result.output) == bool(sent)
+
+
 def test_a_drawing_needs_a_known_file_name_ending() -> None:
     result = RUN.invoke(app, ["draw", "Normal.", "-o", "drawing.gif"])
     assert result.exit_code == 2

@@ -62,3 +62,12 @@ def test_a_row_of_a_guided_drawing_is_drawn_by_us_on_every_device(
     plain = vllm.sampling_parameters(Kind.IMAGE, Sampling(temperature, 0.9, 256, 7), vocabulary)
     assert "cxr_guidance" not in plain.extra_args
     assert plain.temperature == (0.0 if cpu else temperature)
+
+
+@pytest.mark.parametrize("scored", [(), (5, 9)])
+def test_only_the_ids_that_are_scored_are_asked_for_and_the_prefix_cache_is_read(scored: tuple[int, ...]) -> None:
+    vocabulary = load(ROOT / "models" / "bundles" / "demo").vocabulary
+    found = vllm.sampling_parameters(Kind.TEXT, Sampling(0.9, 0.9, 8, 7), vocabulary, scored=scored)
+    assert found.logprob_token_ids == (list(scored) or None)
+    assert found.num_logprobs == (len(scored) or None)
+    assert not found.skip_reading_prefix_cache

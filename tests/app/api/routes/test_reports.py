@@ -1,6 +1,7 @@
 """Reports, answers and tokens over HTTP, on fakes."""
 
 import base64
+import json
 
 import pytest
 
@@ -61,6 +62,17 @@ async def test_several_questions_cost_one_encode(service: Service) -> None:
     assert response.status_code == 200
     assert [item["question"] for item in response.json()["answers"]] == ["Is there pneumonia?", "What is the view?"]
     assert service.codec.encoded == 1
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, None), ({"probabilities": "true"}, 0.5)])
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_closed_questions_get_a_probability_where_it_is_asked_for(
+    service: Service, given: dict[str, str], expected: float | None, accept: str
+) -> None:
+    data = {"question": ["Is there pneumonia?", "What is the view?"], **given}
+    response = await service.client.post("/v1/answers", files={"image": PNG}, data=data, headers={"Accept": accept})
+    last = [line for line in response.text.splitlines() if "pneumonia" in line][-1].removeprefix("data: ")
+    assert [item.get("probability") for item in json.loads(last)["answers"]] == [expected, None]
 
 
 async def test_the_seed_of_a_request_reaches_the_engine(service: Service) -> None:

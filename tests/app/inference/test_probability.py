@@ -1,0 +1,122 @@
+"""Which questions ask for yes or no, and the probability of yes."""
+
+import math
+
+import pytest
+
+from app.codec.fake import FakeCodec
+from app.engine.fake import FakeEngine
+from app.imaging import InlineReader
+from app.inference import pipelines
+from app.inference.backend import Backend
+from app.inference.generation import Caller, Options
+from app.inference.probability import YesNo, is_closed, probability_of_yes
+from app.screening.fake import FakeScreen
+from app.settings import ImagingSettings
+from app.telemetry.timings import Timings
+from models.data.wording import _IS_NORMAL, _IS_THERE
+from tests.support.choices import Quota
+from tests.support.service import bundle_in_memory, encoded, gradient
+
+BUNDLE = bundle_in_memory()
+PROMPTS = BUNDLE.prompts
+YES, NO = BUNDLE.vocabulary.encode("Y")[0], BUNDLE.vocabulary.encode("N")[0]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *(form.format("an effusion") for form in _IS_THERE),
+        *_IS_NORMAL,
+        "is there  pneumonia",
+        "Are there nodules or masses?",
+        "Is the heart enlarged or not?",
+        "Is the heart enlarged, yes or no?",
+        "Can you see an effusion?",
+        "Could this be tuberculosis?",
+        "Has the tube been removed?",
+        "Any pneumothorax?",
+        "Does the patient have a rib fracture or a nodule?",
+    ],
+)
+def test_a_question_for_yes_or_no_is_closed(question: str) -> None:
+    assert is_closed(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is it a child or an adult?",
+        "Is the patient female or male?",
+        "Are the opacities unilateral or bilateral?",
+        "What is the view?",
+        "Which projection is this?",
+        "How severe is the pneumonia?",
+        "Can you describe the lungs?",
+        "Would you list the findings?",
+        "Describe the heart. Is it enlarged?",
+        "Is there pneumonia? Where?",
+        "Isn't there an effusion?",
+        "Island of opacity where?",
+        "Do what I say.",
+        "",
+        "?",
+        "Is there " + "x" * 5_000 + "?",
+    ],
+)
+def test_any_other_question_is_open(question: str) -> None:
+    assert not is_closed(question)
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "expected"),
+    [
+        (math.log(0.6), math.log(0.2), 0.75),
+        (-1.0, -1.0, 0.5),
+        (-1e6, -1.0, 0.0),
+        (-1.0, -1e6, 1.0),
+        (-math.inf, -1.0, 0.0),
+        (-math.inf, -math.inf, 0.5),
+    ],
+)
+def test_the_probability_is_the_softmax_of_the_two_answers(yes: float, no: float, expected: float) -> None:
+    assert probability_of_yes(yes, no) == pytest.approx(expected)
+    assert probability_of_yes(no, yes) == pytest.approx(1.0 - expected)
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "shared", "first", "second"),
+    [
+        ("Yes, there is.", "No, there is not.", "", "Y", "N"),
+        ("It is normal.", "It is abnormal.", "It is ", "n", "a"),
+        ("Clear.", "Clear. Not.", "Clear.", "\n", " "),
+    ],
+)
+def test_answers_part_at_their_first_token_that_differs(
+    yes: str, no: str, shared: str, first: str, second: str
+) -> None:
+    found = YesNo.from_answers(PROMPTS, yes, no)
+    assert BUNDLE.vocabulary.tokenizer.decode(list(found.shared)) == shared
+    assert [BUNDLE.vocabulary.tokenizer.decode([one]) for one in found.ids] == [first, second]
+
+
+def test_the_same_answer_twice_is_none() -> None:
+    with pytest.raises(ValueError, match="same"):
+        YesNo.from_answers(PROMPTS, "Yes.", "Yes.")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_probabilities_come_with_the_answers_pass_and_only_where_asked_for(asked: bool) -> None:
+    engine = FakeEngine(BUNDLE.vocabulary)
+    engine.first_place = lambda prompt, token: math.log({YES: 0.6, NO: 0.2}[token])
+    backend = Backend(BUNDLE, InlineReader(ImagingSettings(), 256), FakeCodec(), engine, FakeScreen())
+    quota = Quota(100_000)
+    options = Options(caller=Caller(reserve=quota.reserve))
+    questions = ["Is there pneumonia?", "What is the view?"]
+    image = encoded(gradient())
+    _, texts = await pipelines.answers(backend, image, questions, options, Timings(), probabilities=asked)
+    closed, opened = texts
+    assert opened.log_likelihoods == ()
+    assert closed.log_likelihoods == ((math.log(0.6), math.log(0.2)) if asked else ())
+    assert [one.scored for one in engine.generations] == [(YES, NO) if asked else (), ()]
+    assert quota.used == sum(text.usage.prompt_tokens + text.usage.completion_tokens for text in texts)
