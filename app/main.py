@@ -18,6 +18,7 @@ from app.api.routes import (
     codes,
     dicomweb,
     drawings,
+    findings,
     health,
     images,
     jobs,
@@ -216,6 +217,7 @@ def create_app(
     app.state.service = state
     for router in (
         reports.router,
+        findings.router,
         images.router,
         drawings.router,
         codes.router,

@@ -29,7 +29,7 @@ class Rule:
 
     def spends(self, method: str) -> bool:
         """Whether a request may take tokens: a client that has none left is refused before its body is read."""
-        return method == "POST" and self.task in ("report", "answer", "draw", "chat", "dicomweb")
+        return method == "POST" and self.task in ("report", "answer", "findings", "draw", "chat", "dicomweb")
 
     @property
     def is_open(self) -> bool:
@@ -51,6 +51,7 @@ class Rule:
 RULES = (
     Rule("/v1/reports", (Scope.INFER,), "report"),
     Rule("/v1/answers", (Scope.INFER,), "answer"),
+    Rule("/v1/findings", (Scope.INFER,), "findings"),
     Rule("/v1/images/generations", (Scope.INFER,), "draw"),
     Rule("/v1/images/edits", (Scope.INFER,), "draw"),
     # The signature of a drawing's URL is its key.

@@ -30,6 +30,10 @@ class Client:
         data = {**_given(fields), "question": questions}
         return self._post("/v1/answers", files={"image": file.read_bytes()}, data=data)
 
+    def findings(self, file: Path) -> dict[str, Any]:
+        """The findings of the radiograph in `file`, with a probability each."""
+        return self._post("/v1/findings", files={"image": file.read_bytes()})
+
     def draw(self, prompt: str, output_format: str = "png", **fields: Any) -> tuple[bytes, dict[str, Any]]:
         """A radiograph of what `prompt` describes: the file and the rest of the response."""
         body = {"prompt": prompt, "output_format": output_format, **_given(fields)}

@@ -1,4 +1,4 @@
-"""`cxr report`, `cxr ask`, `cxr draw`: requests to a running service."""
+"""`cxr report`, `cxr ask`, `cxr findings`, `cxr draw`: requests to a running service."""
 
 import json
 import os
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from app.cli.client import Client, ServiceError
 from app.cli.console import console, errors, fail
@@ -46,6 +48,24 @@ def ask(
     for item in body["answers"]:
         sure = "" if item.get("probability") is None else f"  (yes: {item['probability']:.0%}, uncalibrated)"
         console.print(f"{item['question']}  {item['answer']}{sure}", markup=False)
+    errors.print(body["notice"], style="dim")
+
+
+def findings(
+    file: FileArgument, url: UrlOption = DEFAULT_URL, key: KeyOption = None, as_json: JsonOption = False
+) -> None:
+    """Print the findings of a radiograph, with a probability each, from a running service."""
+    body = _show_progress(lambda: Client(url, key).findings(file), as_json)
+    table = Table("finding", "probability", "code")
+    for item in body["findings"]:
+        code = item["code"]
+        coded = escape(f"{code['scheme']} {code['value']} {code['meaning']}")
+        table.add_row(escape(item["name"]), f"{item['probability']:.3f}", coded)
+    if "abnormal" in body:
+        table.add_row("abnormal", f"{body['abnormal']['probability']:.3f}", "")
+    console.print(table)
+    if not body["calibrated"]:
+        errors.print("Note: the probabilities are the model's own, not calibrated.", style="yellow")
     errors.print(body["notice"], style="dim")
 
 

@@ -22,11 +22,12 @@ from app.inference.concurrency import gather_or_cancel
 from app.inference.drawing import DrawingRun
 from app.inference.events import Drawing, Emit
 from app.inference.generation import Caller, Options
-from app.inference.probability import YesNo, is_closed
+from app.inference.probability import is_closed
 from app.inference.screening import as_it_lies, read, screen
 from app.inference.writing import GeneratedText, generate_text
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
+from models.findings.yes_no import YesNo
 from models.prompts import DRAW_INSTRUCTION, REPORT_INSTRUCTION
 
 
@@ -98,7 +99,7 @@ async def answers(
     probabilities: bool = False,
 ) -> tuple[EncodedImage, list[GeneratedText]]:
     """Job 1, asked: answers about one radiograph, which is encoded once. With `probabilities`, "Yes" and "No" are
-    scored as beginnings of the answers to closed questions (`app.inference.probability`).
+    scored as beginnings of the answers to closed questions (`models.findings.yes_no`).
     """
     image = await encode(backend, data, timings, options.caller)
     prompts = [backend.bundle.prompts.answer(image.codes, question) for question in questions]

@@ -23,6 +23,7 @@ from models.bundle.manifest import (
 )
 from models.copies.config import CopiesConfig
 from models.copies.index import CONFIG_FILE, INDEX_FILE, CopiesError, CopyIndex
+from models.findings.yes_no import YesNo
 from models.prompts import Prompts
 from models.screen.calibration import CALIBRATION_FILE, Calibration
 from models.screen.config import ScreenConfig
@@ -129,9 +130,15 @@ def load(path: Path, progress: Callable[[int], None] | None = None) -> Bundle:
         )
     except VocabularyError as error:
         raise BundleError(f"tokenizer: {error}") from error
+    prompts = Prompts(vocabulary)
+    for finding in manifest.findings:
+        try:
+            YesNo.from_answers(prompts, finding.yes, finding.no)
+        except ValueError as error:
+            raise BundleError(f"findings: {finding.name}: {error} to the tokenizer") from error
     file = path / MANIFEST_FILE
     created = int(file.stat().st_mtime)
-    return Bundle(path, manifest, vocabulary, Prompts(vocabulary), sha256_of(file), created)
+    return Bundle(path, manifest, vocabulary, prompts, sha256_of(file), created)
 
 
 def _check_files(path: Path, manifest: Manifest, progress: Callable[[int], None] | None) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.findings.spec import MOST_FINDINGS, FindingSpec, check_findings
 from models.prompts import Unconditional
 from models.vocabulary import Vocabulary
 from models.vqgan.config import VQGANConfig
@@ -104,6 +105,9 @@ class Manifest(_Part):
     decoding: DecodingDefaults = DecodingDefaults()
     # Whether the model was trained to answer without an image; where not, it is not asked to.
     text_only_answers: bool = False
+    # What `/v1/findings` asks, and the one by which a radiograph is abnormal, or `any` of them.
+    findings: Annotated[tuple[FindingSpec, ...], Field(max_length=MOST_FINDINGS)] = ()
+    abnormal: str | None = None
     files: dict[str, FileEntry]
 
     @model_validator(mode="after")
@@ -112,6 +116,11 @@ class Manifest(_Part):
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name or str(path) != name:
                 raise ValueError(f"files: {name!r} is not a plain relative path")
+        return self
+
+    @model_validator(mode="after")
+    def _findings_are_told_apart(self) -> Self:
+        check_findings(self.findings, self.abnormal)
         return self
 
     @property
@@ -139,8 +148,9 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write `bundle.json` beside the files it lists."""
     content = manifest.model_dump(mode="json")
     # Releases before know nothing of these.
-    if not manifest.text_only_answers:
-        del content["text_only_answers"]
+    for name in ("text_only_answers", "findings", "abnormal"):
+        if not content[name]:
+            del content[name]
     for name in ("guidance", "unconditional"):
         if getattr(manifest.decoding.draw, name) == getattr(DrawDecoding(), name):
             del content["decoding"]["draw"][name]

@@ -9,9 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from app.engine import Generation, Kind, Sampling
-from app.inference.probability import YesNo
 from app.settings import EngineSettings
 from models.bundle import load
+from models.findings.yes_no import YesNo
 
 vllm = pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
 pytestmark = pytest.mark.engine

@@ -74,6 +74,8 @@ class Service:
     def __init__(self, settings: Settings, **parts: Any) -> None:
         self.bundle = bundle_in_memory()
         vars(self.bundle)["copies"] = parts.pop("copies", None)
+        declared = {name: parts.pop(name) for name in ("findings", "abnormal") if name in parts}
+        vars(self.bundle)["manifest"] = self.bundle.manifest.model_copy(update=declared)
         self.engine: FakeEngine = parts.pop("engine", None) or FakeEngine(self.bundle.vocabulary)
         self.codec: FakeCodec = parts.pop("codec", None) or FakeCodec()
         self.reader = parts.pop("reader", None) or InlineReader(settings.imaging, 256)

@@ -25,10 +25,10 @@ from app.inference import pipelines
 from app.inference.backend import EncodedImage
 from app.inference.events import Emit, Event, Result, TextDelta
 from app.inference.generation import Options
-from app.inference.probability import probability_of_yes
 from app.inference.writing import GeneratedText
 from app.jobs.documents import DOCUMENT_TYPES, check_source, upload_document
 from app.telemetry.timings import Timings
+from models.findings.yes_no import probability_of_yes
 
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
 _FORMS: dict[int | str, dict[str, Any]] = {

@@ -97,16 +97,21 @@ class ImageForm(WireModel):
     image: Upload
 
 
-class SamplingForm(ImageForm):
+class ScreenedForm(ImageForm):
+    """An uploaded radiograph that is looked at before it is read."""
+
+    screen: Literal["on", "off"] = Field(
+        default="on", description="off: report on whatever it is, for research; needs the scope admin and is audited"
+    )
+
+
+class SamplingForm(ScreenedForm):
     """An uploaded radiograph and how to sample the text about it."""
 
     temperature: Temperature | None = None
     top_p: TopP | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     seed: Seed | None = None
-    screen: Literal["on", "off"] = Field(
-        default="on", description="off: report on whatever it is, for research; needs the scope admin and is audited"
-    )
 
 
 class UsageBody(WireModel):

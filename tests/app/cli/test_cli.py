@@ -51,6 +51,23 @@ def test_the_probability_of_yes_is_printed_where_it_is_asked_for(
     assert ("Yes.  (yes: 93%, uncalibrated)" in result.output) == bool(sent)
 
 
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_findings_are_a_table_that_says_whether_it_is_calibrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calibrated: bool
+) -> None:
+    file = tmp_path / "a.dcm"
+    file.write_bytes(b"x")
+    code = {"scheme": "SCT", "value": "233604007", "meaning": "Pneumonia [lung]"}
+    item = {"name": "pneumonia", "code": code, "question": "Is there pneumonia?", "probability": 0.934}
+    body = {"findings": [item], "abnormal": {"probability": 0.5}, "image": {"warnings": []}, "notice": "Draft."}
+    monkeypatch.setattr(Client, "findings", lambda *_: {**body, "calibrated": calibrated})
+    result = RUN.invoke(app, ["findings", str(file)])
+    assert result.exit_code == 0
+    for told in ("pneumonia", "0.934", "SCT 233604007 Pneumonia [lung]", "abnormal", "0.500"):
+        assert told in result.output
+    assert ("not calibrated" in result.output) is not calibrated
+
+
 def test_a_drawing_needs_a_known_file_name_ending() -> None:
     result = RUN.invoke(app, ["draw", "Normal.", "-o", "drawing.gif"])
     assert result.exit_code == 2

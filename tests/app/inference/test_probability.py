@@ -1,4 +1,4 @@
-"""Which questions ask for yes or no, and the probability of yes."""
+"""Which questions ask for yes or no, and what is scored beside their answers."""
 
 import math
 
@@ -10,7 +10,7 @@ from app.imaging import InlineReader
 from app.inference import pipelines
 from app.inference.backend import Backend
 from app.inference.generation import Caller, Options
-from app.inference.probability import YesNo, is_closed, probability_of_yes
+from app.inference.probability import is_closed
 from app.screening.fake import FakeScreen
 from app.settings import ImagingSettings
 from app.telemetry.timings import Timings
@@ -19,7 +19,6 @@ from tests.support.choices import Quota
 from tests.support.service import bundle_in_memory, encoded, gradient
 
 BUNDLE = bundle_in_memory()
-PROMPTS = BUNDLE.prompts
 YES, NO = BUNDLE.vocabulary.encode("Y")[0], BUNDLE.vocabulary.encode("N")[0]
 
 
@@ -66,43 +65,6 @@ def test_a_question_for_yes_or_no_is_closed(question: str) -> None:
 )
 def test_any_other_question_is_open(question: str) -> None:
     assert not is_closed(question)
-
-
-@pytest.mark.parametrize(
-    ("yes", "no", "expected"),
-    [
-        (math.log(0.6), math.log(0.2), 0.75),
-        (-1.0, -1.0, 0.5),
-        (-1e6, -1.0, 0.0),
-        (-1.0, -1e6, 1.0),
-        (-math.inf, -1.0, 0.0),
-        (-math.inf, -math.inf, 0.5),
-    ],
-)
-def test_the_probability_is_the_softmax_of_the_two_answers(yes: float, no: float, expected: float) -> None:
-    assert probability_of_yes(yes, no) == pytest.approx(expected)
-    assert probability_of_yes(no, yes) == pytest.approx(1.0 - expected)
-
-
-@pytest.mark.parametrize(
-    ("yes", "no", "shared", "first", "second"),
-    [
-        ("Yes, there is.", "No, there is not.", "", "Y", "N"),
-        ("It is normal.", "It is abnormal.", "It is ", "n", "a"),
-        ("Clear.", "Clear. Not.", "Clear.", "\n", " "),
-    ],
-)
-def test_answers_part_at_their_first_token_that_differs(
-    yes: str, no: str, shared: str, first: str, second: str
-) -> None:
-    found = YesNo.from_answers(PROMPTS, yes, no)
-    assert BUNDLE.vocabulary.tokenizer.decode(list(found.shared)) == shared
-    assert [BUNDLE.vocabulary.tokenizer.decode([one]) for one in found.ids] == [first, second]
-
-
-def test_the_same_answer_twice_is_none() -> None:
-    with pytest.raises(ValueError, match="same"):
-        YesNo.from_answers(PROMPTS, "Yes.", "Yes.")
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -15,6 +15,7 @@ from app.server.run import Server
 from app.settings import Settings
 from app.store.kept import KeptAnswers
 from app.store.tables import kept as kept_table
+from tests.support.findings import FINDINGS
 from tests.support.service import Service, encoded, gradient, running
 
 IMAGE = encoded(gradient())
@@ -26,7 +27,7 @@ Send = Callable[..., Awaitable[httpx.Response]]
 
 @pytest.fixture
 async def kept(settings: Settings) -> AsyncIterator[Service]:
-    async with running(settings, durable=True) as service:
+    async with running(settings, durable=True, findings=FINDINGS) as service:
         yield service
 
 
@@ -54,6 +55,7 @@ WORK = {
     "report as text": _form("/v1/reports", "text/plain"),
     "report streamed": _form("/v1/reports", "text/event-stream"),
     "answers": _form("/v1/answers", question="Is there pneumonia?"),
+    "findings": _form("/v1/findings"),
     "chat": _json("/v1/chat/completions", **_uri("x")),
     "chat streamed": _json("/v1/chat/completions", **_uri("x"), stream=True),
 }
