@@ -69,7 +69,10 @@ Every output is a draft for research and integration work. **Not a medical devic
 
 def _load(settings: Settings) -> Bundle:
     try:
-        return bundles.load(settings.bundle)
+        bundle = bundles.load(settings.bundle)
+        # Read now: one of other weights is to stop the start, not the first request.
+        _ = bundle.findings_calibration
+        return bundle
     except BundleError as error:
         raise CxrError(str(error), code="bundle_refused") from error
 

@@ -12,6 +12,7 @@ from app.cli import (
     backup,
     bench,
     bundles,
+    calibration,
     copies,
     database,
     demo,
@@ -41,7 +42,7 @@ app.command()(bundles.verify)
 app.command("import")(bundles.import_)
 app.command()(training.train)
 app.command(**bench.OPTIONS)(bench.bench)
-app.command()(evaluation.calibrate)
+app.command()(calibration.calibrate)
 app.command()(copies.copies)
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(audit.audit_app, name="audit")

@@ -211,29 +211,3 @@ def card(
         log = history.read_text(encoding="utf-8").strip() if history else "One run, by the commands above."
         replace_card(bundle, model_card(subject, read_results(results), load_recipe(recipe), recipe, log))
         console.print(f"Wrote the model card of {subject.bundle.manifest.label} from {', '.join(PARTS)}")
-
-
-def calibrate(
-    bundle: BundleArgument,
-    data: DataArgument,
-    split: SplitOption = "validation",
-    cache: CacheOption = DEFAULT_CACHE,
-    device: DeviceOption = "cpu",
-) -> None:
-    """Find out how the bundle's own models see films, and write calibration.json into the bundle.
-
-    The service refuses then what is unlike them, and sees how a film lies, where the bundle has no screen. Where it has
-    one, the bundle's own models are asked when the screen is in doubt.
-    """
-    with training_errors():
-        from models.evaluation.calibration import calibrate as measure
-        from models.evaluation.calibration import write_calibration
-        from models.evaluation.subject import Subject
-
-        subject = Subject(bundle, data, cache, split, device)
-        calibration = measure(subject)
-        write_calibration(subject, calibration)
-    for name, found in calibration.measures.items():
-        console.print(f"{name}: {found.centre:.5g}, spread {found.spread:.3g}", markup=False)
-    limits = f"doubted beyond a distance of {calibration.doubt:.3g}, refused beyond {calibration.refuse:.3g}"
-    console.print(f"{calibration.films} films; {limits}", markup=False)

@@ -12,6 +12,7 @@ from app.inference.generation import Caller, Options, Usage
 from app.inference.pipelines import encode
 from app.inference.writing import generate_text
 from app.telemetry.timings import Timings
+from models.findings.calibration import FindingCalibration
 from models.findings.spec import FindingSpec, abnormality
 from models.findings.yes_no import YesNo, probability_of_yes
 
@@ -21,10 +22,11 @@ _ONE = Sampling(temperature=0.0, top_p=1.0, max_tokens=1, seed=0)
 
 @dataclass(frozen=True)
 class Finding:
-    """A declared finding and the probability of yes to its question."""
+    """A declared finding and the probability of yes to its question, by its `calibration` where it has one."""
 
     spec: FindingSpec
     probability: float
+    calibration: FindingCalibration | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Findings:
     findings: tuple[Finding, ...]
     abnormal: float | None
     usage: Usage
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the probabilities of all findings are calibrated."""
+        return all(finding.calibration is not None for finding in self.findings)
 
 
 def check_declared(backend: Backend) -> None:
@@ -69,4 +76,10 @@ async def _score(
     answers = YesNo.from_answers(prompts, spec.yes, spec.no)
     prompt = [*prompts.answer(image.codes, spec.question), *answers.shared]
     given = await generate_text(backend, prompt, _ONE, Options(caller=caller), timings, scored=answers.ids)
-    return Finding(spec, probability_of_yes(*given.log_likelihoods)), given.usage
+    yes, no = given.log_likelihoods
+    known = backend.bundle.findings_calibration
+    calibration = None if known is None else known.findings.get(spec.name)
+    if calibration is None:
+        return Finding(spec, probability_of_yes(yes, no)), given.usage
+    log_odds = 0.0 if yes == no else yes - no
+    return Finding(spec, calibration.probability(log_odds), calibration), given.usage

@@ -4,6 +4,7 @@ bundle.json   the manifest (class Manifest)
 llm/          Hugging Face causal LM: config.json, tokenizer.json, *.safetensors
 vqgan/        config.json, model.safetensors
 screen/       config.json, model.safetensors; not every bundle has it
+calibration.json, findings.json   what `cxr calibrate` found; not every bundle has them
 copies/       config.json, index.safetensors: features of the training films; not every bundle has it
 """
 

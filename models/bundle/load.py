@@ -23,6 +23,7 @@ from models.bundle.manifest import (
 )
 from models.copies.config import CopiesConfig
 from models.copies.index import CONFIG_FILE, INDEX_FILE, CopiesError, CopyIndex
+from models.findings.calibration import FINDINGS_FILE, FindingsCalibration
 from models.findings.yes_no import YesNo
 from models.prompts import Prompts
 from models.screen.calibration import CALIBRATION_FILE, Calibration
@@ -74,6 +75,21 @@ class Bundle:
             raise BundleError(f"{CALIBRATION_FILE} is not what `cxr calibrate` writes") from error
         if found.weights_sha256 != weights_digest(self.manifest):
             raise BundleError(f"{CALIBRATION_FILE} is of other weights than the bundle's; run `cxr calibrate` again")
+        return found
+
+    @cached_property
+    def findings_calibration(self) -> FindingsCalibration | None:
+        """What calibrates its findings, None for a bundle without it. Raises BundleError."""
+        if FINDINGS_FILE not in self.manifest.files:
+            return None
+        try:
+            found = FindingsCalibration.model_validate_json((self.path / FINDINGS_FILE).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BundleError(f"{FINDINGS_FILE} is not what `cxr calibrate` writes") from error
+        try:
+            found.check(self.manifest.findings, weights_digest(self.manifest))
+        except ValueError as error:
+            raise BundleError(f"{FINDINGS_FILE} {error}; run `cxr calibrate` again") from error
         return found
 
     @cached_property

@@ -1,6 +1,16 @@
 """Findings as a bundle may declare them."""
 
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from models.bundle import file_entries, read_manifest, write_manifest
+from models.bundle.manifest import weights_digest
+from models.findings.calibration import FINDINGS_FILE, FindingCalibration, FindingsCalibration
+from models.findings.operating_points import OperatingPoint, OperatingPoints
 from models.findings.spec import FindingCode, FindingSpec
+from tests.support.service import ROOT
 
 PNEUMONIA = FindingSpec(
     name="pneumonia",
@@ -19,3 +29,31 @@ NORMAL = FindingSpec(
     abnormal_when="no",
 )
 FINDINGS = (PNEUMONIA, NORMAL)
+
+
+def calibration_of(spec: FindingSpec = PNEUMONIA, slope: float = 2.0, intercept: float = -1.0) -> FindingCalibration:
+    """A calibration with this sigmoid."""
+    point = OperatingPoint(threshold=0.4, sensitivity=0.9, specificity=0.8)
+    return FindingCalibration(
+        question=spec.question,
+        yes=spec.yes,
+        no=spec.no,
+        slope=slope,
+        intercept=intercept,
+        positive=30,
+        negative=50,
+        operating_points=OperatingPoints(youden=point, sensitivity_95=point, specificity_95=point),
+        reliability=(),
+    )
+
+
+def with_findings(tmp_path: Path, **changes: Any) -> Path:
+    """A copy of the embedded bundle that declares findings, and has a calibration of them with `changes`."""
+    folder = Path(shutil.copytree(ROOT / "models" / "bundles" / "demo", tmp_path / "bundle"))
+    digest = weights_digest(read_manifest(folder))
+    found = FindingsCalibration(weights_sha256=digest, split="validation", findings={"pneumonia": calibration_of()})
+    content = {**found.model_dump(mode="json"), **changes}
+    (folder / FINDINGS_FILE).write_text(json.dumps(content))
+    declared = read_manifest(folder).model_copy(update={"findings": FINDINGS, "files": file_entries(folder)})
+    write_manifest(folder, declared)
+    return folder

@@ -52,7 +52,7 @@ class FindingsTask:
             model=self.context.backend.bundle.manifest.label,
             findings=[FindingItem.from_finding(finding) for finding in found.findings],
             abnormal=None if found.abnormal is None else AbnormalBody(probability=found.abnormal),
-            calibrated=False,
+            calibrated=found.calibrated,
             image=ImageBody.from_image(image),
             usage=UsageBody.from_usage(found.usage),
             timings=self.timings.milliseconds(),

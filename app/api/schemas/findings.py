@@ -20,6 +20,17 @@ class FindingCodeBody(WireModel):
     meaning: str = Field(examples=["Pneumonia"])
 
 
+class OperatingPointBody(WireModel):
+    """The finding counts as there from a probability of `threshold` on, with these figures on the films known."""
+
+    threshold: float
+    sensitivity: float
+    specificity: float
+
+
+OperatingPointName = Literal["youden", "sensitivity_95", "specificity_95"]
+
+
 class FindingItem(WireModel):
     """A finding that the bundle declares."""
 
@@ -28,12 +39,25 @@ class FindingItem(WireModel):
     question: str = Field(description="what the model was asked", examples=["Is there pneumonia?"])
     probability: float = Field(description="of yes to the question, that is of the finding", examples=[0.93])
 
+    calibrated: bool = Field(description="whether the probability is calibrated on known films; else the model's own")
+    operating_points: dict[OperatingPointName, OperatingPointBody] | None = Field(
+        default=None, description="where to cut the probability; only of a calibrated finding"
+    )
+
     @classmethod
     def from_finding(cls, finding: Finding) -> Self:
         """A finding of a radiograph."""
         spec = finding.spec
         code = FindingCodeBody(**spec.code.model_dump())
-        return cls(name=spec.name, code=code, question=spec.question, probability=finding.probability)
+        points = None if finding.calibration is None else finding.calibration.operating_points.model_dump()
+        return cls(
+            name=spec.name,
+            code=code,
+            question=spec.question,
+            probability=finding.probability,
+            calibrated=finding.calibration is not None,
+            operating_points=points,
+        )
 
 
 class AbnormalBody(WireModel):
@@ -53,9 +77,7 @@ class FindingsBody(WireModel):
     model: str
     findings: list[FindingItem]
     abnormal: AbnormalBody | None = Field(default=None, description="only where the bundle says what counts as such")
-    calibrated: bool = Field(
-        description="whether the probabilities are calibrated on known films; else the model's own"
-    )
+    calibrated: bool = Field(description="whether the probabilities of all findings are calibrated")
     image: ImageBody
     usage: UsageBody
     timings: dict[str, float] = Field(description="milliseconds by stage")

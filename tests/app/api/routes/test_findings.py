@@ -10,7 +10,8 @@ from app.errors import Overloaded
 from app.screening.fake import FRONTAL
 from app.screening.protocol import Sight
 from app.settings import Settings
-from tests.support.findings import FINDINGS, NORMAL
+from models.findings.calibration import FindingsCalibration
+from tests.support.findings import FINDINGS, NORMAL, calibration_of
 from tests.support.service import Service, encoded, gradient, running
 
 PNG = encoded(gradient())
@@ -103,3 +104,20 @@ async def test_what_is_no_radiograph_is_refused_as_a_report_on_it_is(offered: Se
     response = await offered.client.post(URL, files={"image": PNG})
     assert (response.status_code, response.json()["code"]) == (422, "not_a_radiograph")
     assert not offered.engine.generations
+
+
+@pytest.mark.parametrize("names", [("pneumonia",), ("pneumonia", "normal")])
+async def test_calibrated_probabilities_are_told_apart_from_the_models_own(
+    offered: Service, names: tuple[str, ...]
+) -> None:
+    fitted = {spec.name: calibration_of(spec) for spec in FINDINGS if spec.name in names}
+    known = FindingsCalibration(weights_sha256="0", split="validation", findings=fitted)
+    vars(offered.bundle)["findings_calibration"] = known
+    body = (await offered.client.post(URL, files={"image": PNG})).json()
+    pneumonia, normal = body["findings"]
+    assert pneumonia["probability"] == pytest.approx(1 / (1 + math.exp(1.0 - 2.0 * math.log(3.0))))
+    assert pneumonia["operating_points"]["youden"] == {"threshold": 0.4, "sensitivity": 0.9, "specificity": 0.8}
+    assert (normal["calibrated"], "operating_points" in normal) == ("normal" in names,) * 2
+    assert body["calibrated"] is ("normal" in names)
+    if "normal" not in names:
+        assert normal["probability"] == pytest.approx(0.25)
