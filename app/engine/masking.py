@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from vllm.v1.sample import sampler as vllm_sampler
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 from vllm.v1.sample.logits_processor.interface import BatchUpdate
 from vllm.v1.sample.logits_processor.interface import LogitsProcessor as V1LogitsProcessor
@@ -130,11 +131,17 @@ def _drawn(logits: torch.Tensor, draws: Sequence[TokenDraw | None], steps: Seque
     return taken
 
 
+def _ranks(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    return (logits >= values).sum(-1)
+
+
 class TextImageMaskV1(V1LogitsProcessor):
     """The mask and the sampling behind the V1 model runner's interface: state per row of the persistent batch."""
 
     def __init__(self, vllm_config: "VllmConfig", device: torch.device, is_pin_memory: bool) -> None:
         self._rows: dict[int, _Row] = {}
+        # vLLM compiles it at the first request for a probability, and generates nothing meanwhile.
+        vllm_sampler.batched_count_greater_than = _ranks
 
     @classmethod
     def validate_params(cls, sampling_params: "SamplingParams") -> None:

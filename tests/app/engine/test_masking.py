@@ -189,3 +189,13 @@ def test_a_malformed_pair_is_refused_when_the_request_arrives(value: dict[str, o
 def test_a_pair_without_a_mask_is_refused() -> None:
     with pytest.raises(ValueError, match="mask"):
         masking.TextImageMaskV1.validate_params(SimpleNamespace(extra_args=PairRow("a", True, 2.0).extra_args()))
+
+
+def test_the_first_probability_that_is_asked_for_compiles_nothing() -> None:
+    from vllm.v1.sample import sampler
+
+    masking.TextImageMaskV1(None, torch.device("cpu"), is_pin_memory=False)
+    logits = torch.tensor([[0.5, 2.0, 1.0], [3.0, 1.0, 2.0]])
+    found = sampler.batched_count_greater_than(logits, torch.tensor([[1.0], [3.0]]))
+    assert found.tolist() == [2, 1]
+    assert not hasattr(sampler.batched_count_greater_than, "_torchdynamo_orig_callable")
