@@ -119,6 +119,27 @@ def vqa(
 
 
 @evaluate_app.command()
+def findings(
+    bundle: BundleArgument,
+    data: DataArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Findings: AUROC, AUPRC, sensitivity and specificity, Brier score, calibration error; a reliability plot."""
+
+    def measure(subject: "Subject") -> dict[str, Any]:
+        from models.evaluation.finding_figures import evaluate_findings
+
+        figures, curves = evaluate_findings(subject)
+        curves.save(results / "reliability.png")
+        return figures
+
+    _evaluate("findings", bundle, data, results, split, cache, device, measure)
+
+
+@evaluate_app.command()
 def drawings(
     bundle: BundleArgument,
     data: DataArgument,

@@ -12,7 +12,7 @@ from models.evaluation.subject import Subject
 from models.training.recipe import Recipe
 
 PARTS = ("images", "reports", "vqa", "drawings")
-SCREEN = "screen"
+FINDINGS, SCREEN = "findings", "screen"
 _ABOUT = {"kind": "bacterial or viral", "presence": "pneumonia or normal"}
 HISTORY_FILE = "HISTORY.md"
 
@@ -57,12 +57,12 @@ race and comorbidity are not known for most images, so bias was not measured.
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """The evaluation's JSON files by part; the screen's only where there is one.
+    """The evaluation's JSON files by part; those of findings and of the screen only where there are such.
 
     Raises DataError naming the first that is missing or not JSON.
     """
     found = {}
-    for part in PARTS + ((SCREEN,) if (folder / f"{SCREEN}.json").exists() else ()):
+    for part in (*PARTS, *(part for part in (FINDINGS, SCREEN) if (folder / f"{part}.json").exists())):
         file = folder / f"{part}.json"
         try:
             found[part] = json.loads(file.read_text(encoding="utf-8"))
@@ -100,6 +100,7 @@ def _figures(results: dict[str, dict[str, Any]]) -> str:
             for kind, figure in vqa["by_kind"].items()
             for line in _scored(f"questions about: {_ABOUT.get(kind, kind)}", figure)
         ),
+        *_findings(results.get(FINDINGS)),
         *_scored("drawings: show what was asked, by the judge", drawings["label_agreement"]),
         *_scored("the judge itself on real images, balanced accuracy", judge),
         *_scored(
@@ -116,6 +117,20 @@ def _figures(results: dict[str, dict[str, Any]]) -> str:
                     _row(f"{what}: precision / recall on features `{item['features']}`", share, rows=item["images"])
                 )
     return "\n".join(rows)
+
+
+def _findings(results: dict[str, Any] | None) -> list[str]:
+    rows = []
+    for name, found in results["findings"].items() if results else ():
+        said = "calibrated" if found["calibrated"] else "uncalibrated"
+        rows += _scored(f"probability of {name}: AUROC", found["auroc"])
+        rows += _scored(f"probability of {name}, bacterial against viral: AUROC", found.get("auroc_bacterial_or_viral"))
+        rows += _scored(f"probability of {name}, {said}: expected calibration error", found["ece"])
+        for point in ("youden", "sensitivity_95", "specificity_95"):
+            if point in found:
+                for what in ("sensitivity", "specificity"):
+                    rows += _scored(f"probability of {name}, {what} at {point}", found[point][what])
+    return rows
 
 
 def _notes(drawings: dict[str, Any]) -> str:

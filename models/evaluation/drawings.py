@@ -1,6 +1,5 @@
 """Drawn radiographs: do they show what was asked, do they differ from each other, and are they copies?"""
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from models.data.dataset import DataError
 from models.data.images import grid
 from models.evaluation.copies import resemblance
 from models.evaluation.guidance import RealFilms, figures_of, plot, sweep
+from models.evaluation.plots import check_matplotlib
 from models.evaluation.precision_recall import features_of, precision_recall
 from models.evaluation.requests import REQUESTS, drawings_of, judged, similarity
 from models.evaluation.statistics import accuracy, balanced_accuracy, scored
@@ -58,8 +58,8 @@ def evaluate_drawings(
     as they are and as the image tokenizer reconstructs them; where the bundle has an index of its training films, so
     does the share above its limit.
     """
-    if scales and importlib.util.find_spec("matplotlib") is None:
-        raise DataError("a plot needs matplotlib, which the extra `bench` has; leave --guidance out, or install it")
+    if scales:
+        check_matplotlib()
     classifier, labels = Classifier.load(judge), list(REQUESTS)
     references = list(features) or [f"classifier:{judge}"]
     held_out = subject.rows_with(*labels)
@@ -107,7 +107,8 @@ def evaluate_drawings(
     sheets = _sheets(drawn, real, reconstructed, truth, each)
     if scales:
         figures["by_guidance"] = sweep(subject, scales, each, films, classifier, references, seed)
-        sheets["guidance"] = plot(figures, figures["by_guidance"])
+        by_scale = {f"{figures['guidance']:g}": figures, **figures["by_guidance"]}
+        sheets["guidance"] = plot(figures, dict(sorted(by_scale.items(), key=lambda item: float(item[0]))))
     return figures, sheets
 
 

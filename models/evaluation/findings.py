@@ -37,17 +37,23 @@ def log_odds(subject: Subject, spec: FindingSpec, rows: Sequence[int]) -> np.nda
     return np.array(found)
 
 
+def known_films(subject: Subject, spec: FindingSpec) -> list[tuple[int, bool]]:
+    """The split's frontal films of which it is known whether they have the finding: row, and whether."""
+    known: list[tuple[int, bool]] = []
+    for row in map(int, subject.rows):
+        record = subject.record(row)
+        there = presence(record, spec.name, spec.question)
+        if record.frontal and there is not None:
+            known.append((row, there))
+    return known
+
+
 def calibrate_findings(subject: Subject) -> tuple[FindingsCalibration, dict[str, str]]:
     """The calibration by finding on the split's frontal films, and why of any finding there is none."""
     found: dict[str, FindingCalibration] = {}
     left_out: dict[str, str] = {}
     for spec in subject.bundle.manifest.findings:
-        known: list[tuple[int, bool]] = []
-        for row in map(int, subject.rows):
-            record = subject.record(row)
-            there = presence(record, spec.name, spec.question)
-            if record.frontal and there is not None:
-                known.append((row, there))
+        known = known_films(subject, spec)
         scores = log_odds(subject, spec, [row for row, _ in known])
         try:
             found[spec.name] = FindingCalibration.from_scores(

@@ -1,6 +1,5 @@
 """Drawings at several scales of guidance, measured alike: how far does more of it help?"""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from PIL import Image
 
 from models.classifier import Classifier
 from models.data.structure import spectrum, spread, structure
+from models.evaluation.plots import as_image, new_figure
 from models.evaluation.precision_recall import features_of, precision_recall
 from models.evaluation.reconstruction import distances
 from models.evaluation.requests import REQUESTS, drawings_of, judged, similarity
@@ -77,10 +77,7 @@ def sweep(
 
 def plot(figures: dict[str, Any], by_scale: dict[str, Any]) -> Image.Image:
     """Label agreement over the scale, by request, with the judge's agreement with real films as dotted lines."""
-    # It takes a second to import, and only this needs it.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = new_figure(7, 4.2)
     axes = figure.subplots()
     scales = [float(scale) for scale in by_scale]
     for label in REQUESTS:
@@ -96,6 +93,4 @@ def plot(figures: dict[str, Any], by_scale: dict[str, Any]) -> Image.Image:
     axes.set_ylim(0.0, 1.02)
     axes.set_xticks(scales)
     axes.legend(title="dotted: the judge on real films")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return Image.open(buffer).convert("RGB")
+    return as_image(figure)

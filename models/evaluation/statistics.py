@@ -1,10 +1,12 @@
 """Scores of stated labels against known ones, with bootstrap intervals."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-Score = Callable[[Sequence[str], Sequence[str | None]], float]
+# Of what is true of the rows, labels or truth values, and of what was stated of them.
+Score = Callable[[Sequence[Any], Sequence[Any]], float]
 DRAWS = 1000
 
 
@@ -46,7 +48,7 @@ def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
     return float((below + upto).mean() / (2 * len(ordered)))
 
 
-def interval(score: Score, truth: Sequence[str], stated: Sequence[str | None], draws: int = DRAWS) -> list[float]:
+def interval(score: Score, truth: Sequence[Any], stated: Sequence[Any], draws: int = DRAWS) -> list[float]:
     """95 % bootstrap interval of `score` over resampled rows, classes kept in proportion: [low, high]."""
     rng = np.random.default_rng(0)
     groups = [[i for i, value in enumerate(truth) if value == label] for label in sorted(set(truth))]
@@ -57,7 +59,7 @@ def interval(score: Score, truth: Sequence[str], stated: Sequence[str | None], d
     return [round(float(value), 3) for value in np.percentile(values, (2.5, 97.5))]
 
 
-def scored(score: Score, truth: Sequence[str], stated: Sequence[str | None]) -> dict[str, object]:
+def scored(score: Score, truth: Sequence[Any], stated: Sequence[Any]) -> dict[str, object]:
     """A figure with its interval and the rows behind it."""
     return {
         "value": round(score(truth, stated), 3),

@@ -38,7 +38,6 @@ class FindingItem(WireModel):
     code: FindingCodeBody
     question: str = Field(description="what the model was asked", examples=["Is there pneumonia?"])
     probability: float = Field(description="of yes to the question, that is of the finding", examples=[0.93])
-
     calibrated: bool = Field(description="whether the probability is calibrated on known films; else the model's own")
     operating_points: dict[OperatingPointName, OperatingPointBody] | None = Field(
         default=None, description="where to cut the probability; only of a calibrated finding"

@@ -14,11 +14,14 @@ import pytest
 from PIL import Image
 
 from app.dicom.sample import sample_dicom
+from models.bundle import read_manifest
+from models.bundles import DEMO_BUNDLE
 from tests.support.process import ServiceProcess
 from tests.support.service import encoded, gradient
 
 IMAGE = encoded(gradient())
 REPORT = "The lungs are clear."
+MODEL = read_manifest(DEMO_BUNDLE).label
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ def test_an_edit_keeps_the_first_rows(client: openai.OpenAI, keep: int) -> None:
 @pytest.mark.parametrize(("image", "media_type"), [(IMAGE, "image/png"), (sample_dicom(), "application/dicom")])
 def test_a_chat_reads_an_image(client: openai.OpenAI, image: bytes, media_type: str) -> None:
     for text in ("", "Is there pneumonia?"):
-        done = client.chat.completions.create(model="llm-cxr-demo-0.3", messages=about(text, uri(image, media_type)))
+        done = client.chat.completions.create(model=MODEL, messages=about(text, uri(image, media_type)))
         assert done.choices[0].message.content == REPORT
         assert done.usage.total_tokens == done.usage.prompt_tokens + done.usage.completion_tokens
         assert done.usage.prompt_tokens > 256
@@ -131,7 +134,7 @@ def test_a_chat_reads_an_image(client: openai.OpenAI, image: bytes, media_type: 
 @pytest.mark.parametrize("how", [{"modalities": ["image"]}, {}])
 def test_a_chat_draws_where_it_is_asked_to(client: openai.OpenAI, how: dict[str, Any]) -> None:
     messages: Any = [{"role": "system", "content": "x"}, {"role": "user", "content": "Draw a normal chest radiograph."}]
-    done = client.chat.completions.create(model="llm-cxr-demo-0.3", messages=messages, seed=3, extra_body=how)
+    done = client.chat.completions.create(model=MODEL, messages=messages, seed=3, extra_body=how)
     message = done.choices[0].message
     assert isinstance(message.content, str)
     (part,) = message.images  # type: ignore[attr-defined]
@@ -139,13 +142,13 @@ def test_a_chat_draws_where_it_is_asked_to(client: openai.OpenAI, how: dict[str,
     # The drawing may be asked about next, by the message as the client has it.
     for earlier in (message, message.model_dump(), message.model_dump(exclude_none=True)):
         again: Any = [*messages, earlier, {"role": "user", "content": "Is it normal?"}]
-        done = client.chat.completions.create(model="llm-cxr-demo-0.3", messages=again)
+        done = client.chat.completions.create(model=MODEL, messages=again)
         assert done.choices[0].message.content == REPORT
 
 
 async def test_a_streamed_chat_says_the_same(patient_client: openai.AsyncOpenAI) -> None:
     stream = await patient_client.chat.completions.create(
-        model="llm-cxr-demo-0.3",
+        model=MODEL,
         messages=about("Is there pneumonia?", uri(IMAGE)),
         stream=True,
         stream_options={"include_usage": True},
@@ -156,7 +159,7 @@ async def test_a_streamed_chat_says_the_same(patient_client: openai.AsyncOpenAI)
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens > 0
     drawn = await patient_client.chat.completions.create(
-        model="llm-cxr-demo-0.3", messages=[{"role": "user", "content": "draw a chest"}], stream=True
+        model=MODEL, messages=[{"role": "user", "content": "draw a chest"}], stream=True
     )
     deltas = [chunk.choices[0].delta async for chunk in drawn if chunk.choices]
     assert [delta.role for delta in deltas if delta.role] == ["assistant"]
@@ -169,11 +172,11 @@ async def test_the_clients_own_accumulator_ends_with_a_message_that_may_be_sent_
     patient_client: openai.AsyncOpenAI,
 ) -> None:
     messages: Any = about("Is there pneumonia?", uri(IMAGE))
-    async with patient_client.chat.completions.stream(model="llm-cxr-demo-0.3", messages=messages) as stream:
+    async with patient_client.chat.completions.stream(model=MODEL, messages=messages) as stream:
         message = (await stream.get_final_completion()).choices[0].message
     assert (message.role, message.content) == ("assistant", REPORT)
     again = [*messages, message, {"role": "user", "content": "And effusion?"}]
-    done = await patient_client.chat.completions.create(model="llm-cxr-demo-0.3", messages=again)
+    done = await patient_client.chat.completions.create(model=MODEL, messages=again)
     assert done.choices[0].message.content == REPORT
 
 
@@ -193,7 +196,7 @@ def test_errors_have_openais_shape(
     client: openai.OpenAI, messages: list[Any], kind: type[openai.APIStatusError], stream: bool
 ) -> None:
     with pytest.raises(kind) as refused:
-        client.chat.completions.create(model="llm-cxr-demo-0.3", messages=messages, stream=stream)
+        client.chat.completions.create(model=MODEL, messages=messages, stream=stream)
     assert 400 <= refused.value.status_code < 500
     assert refused.value.body["code"]  # type: ignore[index]
     with pytest.raises(openai.NotFoundError):

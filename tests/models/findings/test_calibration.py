@@ -9,13 +9,10 @@ import pytest
 from app.errors import CxrError
 from app.main import _load
 from app.settings import Settings
-from models.bundle import BundleError, load
-from models.findings.calibration import FEWEST, FindingCalibration, platt, scaled
+from models.bundle import BundleError, file_entries, load, read_manifest, write_manifest
+from models.findings.calibration import FEWEST, FINDINGS_FILE, FindingCalibration, platt, scaled
 from models.findings.operating_points import OperatingPoints, reliability
 from tests.support.findings import PNEUMONIA, calibration_of, with_findings
-from tests.support.service import ROOT
-
-DEMO = ROOT / "models" / "bundles" / "demo"
 
 
 def films(count: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -91,10 +88,13 @@ def test_too_few_films_are_refused_with_their_number(positive: int, negative: in
 
 
 def test_a_bundles_calibration_is_read_back(tmp_path: Path) -> None:
-    found = load(with_findings(tmp_path)).findings_calibration
+    bundle = with_findings(tmp_path)
+    found = load(bundle).findings_calibration
     assert found is not None
     assert found.findings == {"pneumonia": calibration_of()}
-    assert load(DEMO).findings_calibration is None
+    (bundle / FINDINGS_FILE).unlink()
+    write_manifest(bundle, read_manifest(bundle).model_copy(update={"files": file_entries(bundle)}))
+    assert load(bundle).findings_calibration is None
 
 
 @pytest.mark.parametrize(

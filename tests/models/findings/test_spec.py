@@ -20,9 +20,7 @@ DECLARED = [finding.model_dump(mode="json") for finding in FINDINGS]
 def declare(folder: Path, findings: list[dict[str, Any]], abnormal: str | None = None) -> Path:
     """The embedded bundle's manifest with findings."""
     content = json.loads((DEMO / "bundle.json").read_text())
-    content["findings"] = findings
-    if abnormal is not None:
-        content["abnormal"] = abnormal
+    content |= {"findings": findings, "abnormal": abnormal}
     (folder / "bundle.json").write_text(json.dumps(content))
     return folder
 
@@ -49,7 +47,7 @@ def test_a_finding_may_have_a_code_of_radlex(tmp_path: Path) -> None:
 
 
 def test_a_bundle_without_findings_is_written_as_before(tmp_path: Path) -> None:
-    write_manifest(tmp_path, read_manifest(DEMO))
+    write_manifest(tmp_path, read_manifest(declare(tmp_path, [])))
     assert not {"findings", "abnormal"} & set(json.loads((tmp_path / "bundle.json").read_text()))
 
 
