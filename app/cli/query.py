@@ -23,11 +23,19 @@ def report(
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     seed: SeedOption = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", min=1, max=16, help="Draw so many further reports; print how far they agree."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print a draft report on a radiograph from a running service."""
-    body = _show_progress(lambda: Client(url, key).report(file, seed=seed), as_json)
+    body = _show_progress(lambda: Client(url, key).report(file, seed=seed, samples=samples), as_json)
     console.print(body["report"]["text"], markup=False)
+    if "doubt" in body:
+        console.print(f"doubt: {body['doubt']:.0%}, by {body['samples']} samples")
+        for sentence in body["sentences"]:
+            console.print(f"{sentence['support']:>5.0%}  {sentence['text']}", markup=False)
     errors.print(body["notice"], style="dim")
 
 

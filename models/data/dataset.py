@@ -27,36 +27,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from models.conditions import BACTERIAL, COVID, NORMAL, VIRAL
+from models.conditions import NORMAL
+from models.labels import LABELS
 
-# The kinds of the open data, then the 14 findings each of ChestX-ray14 and CheXpert.
-LABELS = (
-    NORMAL,
-    BACTERIAL,
-    VIRAL,
-    COVID,
-    "atelectasis",
-    "cardiomegaly",
-    "consolidation",
-    "edema",
-    "effusion",
-    "emphysema",
-    "enlarged cardiomediastinum",
-    "fibrosis",
-    "fracture",
-    "hernia",
-    "infiltration",
-    "lung lesion",
-    "lung opacity",
-    "mass",
-    "nodule",
-    "pleural effusion",
-    "pleural other",
-    "pleural thickening",
-    "pneumonia",
-    "pneumothorax",
-    "support devices",
-)
 SPLITS = ("train", "validation", "test")
 SEVERITIES = ("mild", "moderate", "severe", "")
 VIEWS = ("AP", "PA", "frontal", "lateral", "")

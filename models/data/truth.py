@@ -1,7 +1,8 @@
 """What a record says of a finding: there, not there, or nothing."""
 
 from models.conditions import KINDS, NORMAL, PNEUMONIA
-from models.data.dataset import LABELS, Record
+from models.data.dataset import Record
+from models.labels import LABELS
 
 
 def presence(record: Record, name: str, question: str = "") -> bool | None:

@@ -7,7 +7,8 @@ were not labelled.
 from random import Random
 
 from models.conditions import BACTERIAL, COVID, KINDS, NORMAL, PNEUMONIA, VIRAL
-from models.data.dataset import LABELS, QuestionAnswer, Record
+from models.data.dataset import QuestionAnswer, Record
+from models.labels import LABELS
 
 FINDINGS = tuple(name for name in LABELS if name not in KINDS)
 _NEGATIVES = 2

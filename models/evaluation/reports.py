@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from models.conditions import BACTERIAL, NORMAL, PNEUMONIA, VIRAL, stated_condition
-from models.evaluation.labels import stated_labels
 from models.evaluation.statistics import balanced_accuracy, macro_f1, micro_f1, scored
 from models.evaluation.subject import Subject
 from models.evaluation.text_scores import score_texts
 from models.generate import write
+from models.labels import stated_labels
 
 THREE = (NORMAL, BACTERIAL, VIRAL)
 _EXAMPLES = 6

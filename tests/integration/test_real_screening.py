@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.evaluation.labels import stated_labels
+from models.labels import stated_labels
 from tests.support.service import SHARED, encoded
 
 FILMS = SHARED / "cxr"

@@ -19,15 +19,18 @@ from app.api.http.task import respond
 from app.api.schemas.common import ImageBody, SamplingForm, UsageBody
 from app.api.schemas.reports import AnswerForm, AnswerItem, AnswersBody, ReportBody, ReportForm, ReportText
 from app.api.state import state_of
+from app.errors import InvalidRequest
 from app.ids import new_id
 from app.imaging.headers import Headers
 from app.inference import pipelines
 from app.inference.backend import EncodedImage
+from app.inference.doubt import doubted_report
 from app.inference.events import Emit, Event, Result, TextDelta
 from app.inference.generation import Options
 from app.inference.writing import GeneratedText
 from app.jobs.documents import DOCUMENT_TYPES, check_source, upload_document
 from app.telemetry.timings import Timings
+from models.agreement import LOW_AGREEMENT, Agreement
 from models.findings.yes_no import probability_of_yes
 
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
@@ -36,7 +39,7 @@ _FORMS: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix="/v1", tags=["radiographs"], responses=PROBLEMS, route_class=JsonRoute)
 
-ReadText = tuple[EncodedImage, GeneratedText]
+ReadReport = tuple[EncodedImage, GeneratedText, Agreement | None]
 ReadTexts = tuple[EncodedImage, list[GeneratedText]]
 
 
@@ -56,16 +59,20 @@ class ReportTask:
     headers: Headers
     timings: Timings = field(default_factory=Timings)
 
-    async def run(self, emit: Emit | None = None) -> ReadText:
-        """Read the radiograph and write the report."""
-        return await pipelines.report(
-            self.context.backend, self.form.image, self.options, self.timings, self.form.instruction, emit
-        )
+    async def run(self, emit: Emit | None = None) -> ReadReport:
+        """Read the radiograph and write the report, and further ones where samples are asked for."""
+        backend, form, told = self.context.backend, self.form, (self.timings, self.form.instruction, emit)
+        if form.samples == 1:
+            return *await pipelines.report(backend, form.image, self.options, *told), None
+        image = await pipelines.encode(backend, form.image, self.timings, self.options.caller)
+        return image, *await doubted_report(backend, image.codes, form.samples, self.options, *told)
 
-    async def respond(self, result: ReadText) -> Response:
+    async def respond(self, result: ReadReport) -> Response:
         """JSON, text, or a document."""
-        image, text = result
-        warnings = image.radiograph.warnings
+        image, text, agreement = result
+        warnings, limit = image.radiograph.warnings, self.form.doubt_above
+        if agreement is not None and limit is not None and agreement.doubt > limit:
+            warnings = (*warnings, LOW_AGREEMENT)
         if self.media_type in DOCUMENT_TYPES:
             bundle = self.context.backend.bundle
             zone = state_of(self.context.request).settings.zone
@@ -77,7 +84,7 @@ class ReportTask:
             return PlainTextResponse("\n".join([*(f"WARNING: {warning}" for warning in warnings), text.text, ""]))
         return respond_json(self._body(result), exclude_none=True)
 
-    async def events(self, item: Event | Result[ReadText]) -> Iterable[bytes]:
+    async def events(self, item: Event | Result[ReadReport]) -> Iterable[bytes]:
         """`report.delta`, and `report.completed` at the end."""
         if isinstance(item, TextDelta):
             return [event({"type": "report.delta", "delta": item.text}, "report.delta")]
@@ -86,19 +93,32 @@ class ReportTask:
         body = self._body(item.value).model_dump(exclude_none=True)
         return [event({"type": "report.completed", **body}, "report.completed")]
 
-    def _body(self, result: ReadText) -> ReportBody:
-        image, text = result
+    def _body(self, result: ReadReport) -> ReportBody:
+        image, text, agreement = result
         return ReportBody(
             id=f"report-{new_id()}",
             created=int(time.time()),
             model=self.context.backend.bundle.manifest.label,
             report=ReportText.from_text(text.text),
             image=ImageBody.from_image(image),
+            **ReportBody.agreement(agreement),
             finish_reason=text.finish_reason,
             seed=text.seed,
             usage=UsageBody.from_usage(text.usage),
             timings=self.timings.milliseconds(),
         )
+
+
+def _check_samples(form: ReportForm, media_type: str) -> None:
+    """Refuse samples whose agreement nothing in the answer would tell: they would be paid for in vain.
+
+    Raises InvalidRequest.
+    """
+    if form.samples == 1 and form.doubt_above is not None:
+        raise InvalidRequest("doubt_above: it needs samples, 2 or more", code="doubt_above")
+    if form.samples > 1 and form.doubt_above is None and media_type not in ("application/json", EVENT_STREAM):
+        detail = f"samples: {media_type} tells of doubt by a warning alone: say by doubt_above when, or accept JSON"
+        raise InvalidRequest(detail, code="doubt_not_told")
 
 
 @router.post(
@@ -117,12 +137,15 @@ async def create_report(request: Request) -> Response:
 
     JSON, or what `Accept` asks for: text/plain, text/event-stream (`report.delta`, `report.completed`), and for a DICOM
     image application/dicom (Basic Text SR) or application/fhir+json (DiagnosticReport).
+
+    With `samples` from 2, JSON and `report.completed` say how far so many further reports agree with this one.
     """
     context, headers = Context.from_request(request), state_of(request).headers
     form = await read_form(request, ReportForm)
     media_type = negotiate(request, ("application/json", "text/plain", EVENT_STREAM, *DOCUMENT_TYPES))
     if form.instruction is not None:
         check_prompt("instruction", form.instruction, context.limits)
+    _check_samples(form, media_type)
     if media_type in DOCUMENT_TYPES:
         await asyncio.to_thread(check_source, form.image, headers)
     task = ReportTask(context, form, media_type, _options(context, form), headers)

@@ -1,10 +1,11 @@
 """Wire models of reports and answers."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints
 
 from app.api.schemas.common import NOTICE, ImageBody, SamplingForm, UsageBody, WireModel
+from models.agreement import Agreement
 from models.report_text import sections
 
 
@@ -13,6 +14,15 @@ class ReportForm(SamplingForm):
 
     instruction: Annotated[str, Field(min_length=1)] | None = Field(
         default=None, description="instead of the canonical instruction"
+    )
+    samples: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=1,
+        description="from 2: so many further reports are drawn on the image, and `sentences` and `doubt` say how far"
+        " they agree with this one; `usage` counts all of them",
+    )
+    doubt_above: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
+        default=None,
+        description="with `samples`: text and documents, which have no `doubt`, carry a warning where it is above this",
     )
 
 
@@ -42,6 +52,14 @@ class ReportText(WireModel):
         return cls(text=text, **sections(text))
 
 
+class SentenceBody(WireModel):
+    """A sentence of a report, and how many samples say so."""
+
+    section: Literal["findings", "impression"] | None = None
+    text: str
+    support: float = Field(description="share of the samples that state the same", examples=[0.875])
+
+
 class ReportBody(WireModel):
     """A draft report."""
 
@@ -51,6 +69,14 @@ class ReportBody(WireModel):
     model: str
     report: ReportText
     image: ImageBody
+    sentences: list[SentenceBody] | None = Field(default=None, description="only where `samples` is above 1")
+    doubt: float | None = Field(
+        default=None,
+        description="0 to 1, only where `samples` is above 1: one minus the mean support of the sentences that state a"
+        " finding that is known, or of all where none does",
+        examples=[0.125],
+    )
+    samples: int | None = Field(default=None, description="with how many further reports this one was compared")
     finish_reason: Literal["stop", "length"]
     seed: int
     usage: UsageBody
@@ -59,6 +85,17 @@ class ReportBody(WireModel):
         examples=[{"decode": 57.0, "encode": 54.1, "generate": 126.4, "total": 238.0}],
     )
     notice: str = NOTICE
+
+    @staticmethod
+    def agreement(found: Agreement | None) -> dict[str, Any]:
+        """The fields that say how far samples agree; none where there were none."""
+        if found is None:
+            return {}
+        sentences = [
+            SentenceBody(section=sentence.section, text=sentence.text, support=round(sentence.support, 4))
+            for sentence in found.sentences
+        ]
+        return {"sentences": sentences, "doubt": round(found.doubt, 4), "samples": found.samples}
 
 
 class AnswerItem(WireModel):

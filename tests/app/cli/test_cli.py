@@ -51,6 +51,25 @@ def test_the_probability_of_yes_is_printed_where_it_is_asked_for(
     assert ("Yes.  (yes: 93%, uncalibrated)" in result.output) == bool(sent)
 
 
+@pytest.mark.parametrize(("options", "sent"), [([], None), (["--samples", "8"], 8)])
+def test_how_far_samples_agree_is_printed_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], sent: int | None
+) -> None:
+    file, seen = tmp_path / "a.dcm", []
+    file.write_bytes(b"x")
+
+    def report(*_: object, samples: int | None, **__: object) -> dict[str, object]:
+        seen.append(samples)
+        sentences = [{"section": "impression", "text": "Normal [chest].", "support": 0.875}]
+        doubt = {"doubt": 0.125, "samples": 8, "sentences": sentences} if sent else {}
+        return {"report": {"text": "Normal [chest]."}, "image": {"warnings": []}, "notice": "Draft.", **doubt}
+
+    monkeypatch.setattr(Client, "report", report)
+    result = RUN.invoke(app, ["report", str(file), *options])
+    assert (result.exit_code, seen) == (0, [sent])
+    assert ("doubt: 12%, by 8 samples\n  88%  Normal [chest]." in result.output) == bool(sent)
+
+
 @pytest.mark.parametrize("calibrated", [False, True])
 def test_findings_are_a_table_that_says_whether_it_is_calibrated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calibrated: bool

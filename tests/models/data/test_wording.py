@@ -7,7 +7,7 @@ import pytest
 from models.conditions import COVID, KINDS, NORMAL, stated_condition
 from models.data.dataset import QuestionAnswer
 from models.data.wording import drawing_request, question_answers, report
-from models.evaluation.labels import stated_labels
+from models.labels import stated_labels
 from tests.support.training import CONDITIONS, record
 
 
