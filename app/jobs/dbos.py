@@ -19,6 +19,7 @@ from app.jobs.serialization import PLAIN_JSON, error_as_data
 from app.jobs.workflow import StudyWorkflow
 from app.settings import Settings
 from app.store.database import Database
+from app.store.job_states import Begin
 from app.store.jobs import Jobs
 from app.store.records import Run
 from app.store.workflow_rows import end_unreadable
@@ -31,8 +32,10 @@ _NAME = "cxr"
 # A constant: DBOS recovers only workflows of its own version, and an upgrade has to go on with the studies it finds.
 # It changes when the order of the steps does, which ends what is under way; a retry begins it anew.
 _VERSION = "1"
-_READ, _DELIVER = "cxr_read_study", "cxr_deliver_study"
-_READ_QUEUE, _DELIVERY_QUEUE = "cxr_read", "cxr_deliver"
+_READ, _WRITE, _DELIVER = "cxr_read_study", "cxr_write_study", "cxr_deliver_study"
+_READ_QUEUE, _WRITE_QUEUE, _DELIVERY_QUEUE = "cxr_read", "cxr_write", "cxr_deliver"
+_QUEUES = {_READ: _READ_QUEUE, _WRITE: _WRITE_QUEUE, _DELIVER: _DELIVERY_QUEUE}
+_WORKFLOWS = {Begin.READ: _READ, Begin.WRITE: _WRITE, Begin.DELIVER: _DELIVER}
 _POLL_SECONDS = 0.5
 _THREADS = 64
 
@@ -41,7 +44,7 @@ _tasks: set["asyncio.Task[Any]"] = set()
 
 
 def _queue_of(workflow: str) -> str:
-    return _DELIVERY_QUEUE if workflow == _DELIVER else _READ_QUEUE
+    return _QUEUES.get(workflow, _READ_QUEUE)
 
 
 async def _run(name: str, trace: str | None, work: Callable[[StudyWorkflow, Run], Awaitable[None]]) -> None:
@@ -60,6 +63,11 @@ async def _run(name: str, trace: str | None, work: Callable[[StudyWorkflow, Run]
 @DBOS.workflow(name=_READ)
 async def _read_study(job_id: str, trace: str | None = None) -> None:
     await _run("study.read", trace, lambda workflow, run: workflow.read(run))
+
+
+@DBOS.workflow(name=_WRITE)
+async def _write_study(job_id: str, trace: str | None = None) -> None:
+    await _run("study.write", trace, lambda workflow, run: workflow.write(run))
 
 
 @DBOS.workflow(name=_DELIVER)
@@ -102,6 +110,7 @@ class WorkflowEngine:
             await DBOS.register_queue_async(
                 _READ_QUEUE, worker_concurrency=self._concurrency, polling_interval_sec=_POLL_SECONDS
             )
+            await DBOS.register_queue_async(_WRITE_QUEUE, polling_interval_sec=_POLL_SECONDS)
             # Without a limit: what waits for a destination that is down keeps nothing else waiting.
             await DBOS.register_queue_async(_DELIVERY_QUEUE, polling_interval_sec=_POLL_SECONDS)
             self._client = await asyncio.to_thread(self._new_client)
@@ -124,15 +133,15 @@ class WorkflowEngine:
     def reconciler(self, jobs: Jobs) -> Reconciler:
         """What takes up jobs without a workflow; after `start`."""
         assert self._client is not None
-        return Reconciler(self._node, self._database, jobs, self._client, self.enqueue_retry, end_unreadable)
+        return Reconciler(self._node, self._database, jobs, self._client, self.enqueue_again, end_unreadable)
 
     def enqueue_reading(self, connection: sa.Connection, job_id: str, trace: str | None) -> None:
         """Enqueue a new job's first run as part of a transaction."""
         self._enqueue(connection, _READ, Run(job_id, 1), trace)
 
-    def enqueue_retry(self, connection: sa.Connection, run: Run, delivers: bool) -> None:
-        """Enqueue another run of a job as part of a transaction: from its documents, or from the beginning."""
-        self._enqueue(connection, _DELIVER if delivers else _READ, run, tracing.traceparent())
+    def enqueue_again(self, connection: sa.Connection, run: Run, begin: Begin) -> None:
+        """Enqueue another run of a job as part of a transaction."""
+        self._enqueue(connection, _WORKFLOWS[begin], run, tracing.traceparent())
 
     def _enqueue(self, connection: sa.Connection, name: str, run: Run, trace: str | None) -> None:
         assert self._client is not None

@@ -1,4 +1,4 @@
-"""Delivering what was written: to each destination, and the message that a job is over."""
+"""Delivering what was written: to each destination, and the message that a job is over or in review."""
 
 import asyncio
 from collections.abc import Sequence
@@ -99,10 +99,12 @@ class DeliverySteps:
             )
 
     async def notify(self, run: Run) -> None:
-        """Send the webhook the event that the job is over."""
+        """Send the webhook the event that the job is over, or in review."""
         if self._webhook is None:
             return
         job = await self._jobs.get(run.job_id)
+        if job.runs != run.number:
+            return  # another run of it has begun, which sends its own
         body = event_of(job)
         for failures in range(1, self._study.max_attempts + 1):
             try:

@@ -13,7 +13,7 @@ from dbos import DBOSClient
 
 from app.errors import Conflict
 from app.store.database import Database
-from app.store.jobs import Jobs
+from app.store.jobs import Enqueue, Jobs
 from app.store.records import Run
 from app.store.tables import nodes
 from app.telemetry.metrics import JOBS_ORPHANED
@@ -37,7 +37,7 @@ class Reconciler:
         database: Database,
         jobs: Jobs,
         client: DBOSClient,
-        enqueue: Callable[[sa.Connection, Run, bool], None],
+        enqueue: Enqueue,
         end_unreadable: Callable[[sa.Connection], int],
         grace_seconds: float = _GRACE_SECONDS,
     ) -> None:

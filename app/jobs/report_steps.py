@@ -12,9 +12,11 @@ from app.delivery.backoff import backoff_seconds
 from app.errors import CxrError, FatalError, Gone, InputError, Overloaded, Unavailable
 from app.inference import pipelines
 from app.inference.backend import Backend
+from app.inference.doubt import doubted_report
 from app.inference.generation import BACKGROUND, Caller, Options
 from app.inference.lifecycle import Lifecycle
 from app.inference.priority import PriorityGate
+from app.inference.writing import GeneratedText
 from app.ingest.study_tokens import StudyTokens
 from app.jobs import selection
 from app.jobs.patients import check_one_patient
@@ -23,9 +25,11 @@ from app.jobs.steps import JobFailed, retry_transient
 from app.security.audit import AuditLog, Kind
 from app.settings import StudySettings
 from app.store.integrity import verify
+from app.store.job_states import JobState
 from app.store.jobs import Jobs
-from app.store.records import HeldInstance, Job, JobState, ReadImage, Reason, Run, StoredReport
+from app.store.records import HeldInstance, Job, ReadImage, Reason, Run, StoredReport
 from app.store.spool import Spool
+from app.telemetry import metrics
 from app.telemetry.timings import Timings
 from models.report_text import sections
 
@@ -129,7 +133,8 @@ class ReportSteps:
             # Not random: a step that runs again writes the same report.
             seed = report_seed(job, image, backend.bundle.sha256)
             options = Options(seed=seed, caller=Caller(priority=BACKGROUND))
-            text = await pipelines.report_on(backend, image.codes, options)
+            text, doubt = await self._report(backend, image, options)
+            doubted = doubt is not None and self._study.doubt_above is not None and doubt > self._study.doubt_above
             self._tokens.settle(run.job_id, text.usage.prompt_tokens + text.usage.completion_tokens, run.number)
             named = sections(text.text)
             return StoredReport(
@@ -142,9 +147,20 @@ class ReportSteps:
                 model=backend.bundle.manifest.label,
                 bundle_sha256=backend.bundle.sha256,
                 created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                doubt=doubt,
+                doubted=doubted,
+                review="held" if doubted and self._study.on_doubt == "review" else "none",
             )
 
         await self._jobs.update(run, report=await self._with_model(generate))
+
+    async def _report(self, backend: Backend, image: ReadImage, options: Options) -> tuple[GeneratedText, float | None]:
+        """The report, and its doubt where samples are drawn."""
+        if not self._study.samples:
+            return await pipelines.report_on(backend, image.codes, options), None
+        text, agreement = await doubted_report(backend, image.codes, self._study.samples, options)
+        metrics.STUDY_DOUBT.observe(agreement.doubt)
+        return text, round(agreement.doubt, 4)
 
     def over(self, run: Run) -> None:
         """Nothing more is read for the run."""

@@ -17,8 +17,9 @@ from app.imaging.headers import Headers
 from app.settings import StudySettings
 from app.store.database import Database
 from app.store.erasure import Erased, Target
+from app.store.job_states import FINAL, JobState
 from app.store.kept import remove_expired
-from app.store.records import FINAL, JobState, States
+from app.store.records import States
 from app.store.spool import Spool
 from app.store.state_folder import UnknownSweep
 from app.store.tables import apart, instances, jobs, studies

@@ -1,4 +1,4 @@
-"""Studies as the routes see them: taken in, found, cancelled, retried. Builds what works on them."""
+"""Studies as the routes see them: taken in, found, worked on. Builds what works on them."""
 
 import asyncio
 import contextlib
@@ -24,8 +24,8 @@ from app.jobs.delivery_steps import DeliverySteps
 from app.jobs.erasure import Eraser
 from app.jobs.nodes import NodeLock
 from app.jobs.occupancy import Occupancy, occupancy_of
+from app.jobs.operations import Operations
 from app.jobs.report_steps import ReportSteps
-from app.jobs.reruns import run_again
 from app.jobs.retention import Retention
 from app.jobs.steps import StepRunner
 from app.jobs.workflow import StudyWorkflow
@@ -64,7 +64,7 @@ class StudyService:
         self._settings = settings
         self._audit = audit
         self._limiter = limiter
-        self._tokens = StudyTokens(settings.limits.study_tokens)
+        self._tokens = StudyTokens(settings.limits.study_tokens * (1 + settings.study.samples))
         self._headers = headers
         self._lock = NodeLock(settings.state_dir, settings.node)
         self._lock.acquire()
@@ -86,6 +86,7 @@ class StudyService:
         self._ingestor = Ingestor(spool, database, self._engine.enqueue_reading, headers, self._tokens, policy)
         self._retention = Retention(settings.study, database, spool, self.erase, self._note_removal, headers)
         self._watch = CancellationWatch(self._jobs)
+        self.operations = Operations(self._jobs, self._engine, self._tokens, self._watch)
         self._workflow = self._build_workflow(lifecycle, gate)
         self._background: list[asyncio.Task[None]] = []
         self.scp: StorageScp | None = None
@@ -154,24 +155,6 @@ class StudyService:
     ) -> tuple[list[Job], int]:
         """Jobs that the viewer sees, newest first, and how many there are in all."""
         return await self._jobs.find(states=states, study_uid=study_uid, limit=limit, offset=offset, viewer=viewer)
-
-    async def cancel(self, job_id: str, viewer: Viewer = EVERYTHING) -> None:
-        """Cancel a job: the step under way is ended, nothing further is generated, written or delivered.
-
-        Raises NotFound, Conflict.
-        """
-        await self._jobs.get(job_id, viewer)
-        await self._jobs.cancel(job_id)
-        await self._watch.look()
-
-    async def retry(self, job_id: str, viewer: Viewer = EVERYTHING, reserve: Reserve | None = None) -> None:
-        """Run a failed or cancelled job again; `reserve` sets the tokens of a new report aside.
-
-        Raises NotFound, Conflict, RateLimited.
-        """
-        job = await self._jobs.get(job_id, viewer)
-        await run_again(job, self._jobs, self._engine, self._tokens, reserve)
-        await self._watch.look()
 
     async def document(self, job_id: str, viewer: Viewer = EVERYTHING) -> tuple[Job, Path | None]:
         """A job with a report, and the file of its first document. Raises NotFound, Gone."""

@@ -1,6 +1,7 @@
-"""What becomes of a study, as two workflows of steps. READ THIS FIRST.
+"""What becomes of a study, as three workflows of steps. READ THIS FIRST.
 
 read:    wait until complete -> encode the frontal image -> generate the report -> write the documents
+write:   write the documents of a report that was held back for review and is released
 deliver: to every destination -> notify
 """
 
@@ -16,8 +17,9 @@ from app.jobs.report_steps import ReportSteps
 from app.jobs.steps import JobFailed, StepRunner, retry_transient
 from app.jobs.write_step import WriteStep
 from app.settings import StudySettings
+from app.store.job_states import FINAL, JobState
 from app.store.jobs import Jobs
-from app.store.records import FINAL, JobState, Reason, Run
+from app.store.records import Reason, Run
 from app.telemetry.metrics import JOBS_ENDED
 
 log = structlog.get_logger(__name__)
@@ -62,11 +64,29 @@ class StudyWorkflow:
             return
         finally:
             self._report.over(run)
-        state = await self._state(run)
-        if state is JobState.DELIVERING:
+        await self._go_on(run)
+
+    async def write(self, run: Run) -> None:
+        """From a released report to the written documents. Ends where the job is cancelled or run again."""
+        try:
+            try:
+                await self._step(run, "write", self._write)
+            except JobFailed as failure:
+                await self._fail(run, failure.reason)
+        except Conflict:
+            return
+        await self._go_on(run)
+
+    async def _go_on(self, run: Run) -> None:
+        job = await retry_transient(self._jobs.get, run.job_id)
+        if job.runs != run.number:
+            return  # it was released, or run again, before this was repeated after a kill
+        if job.state is JobState.DELIVERING:
             await self._enqueue_delivery(run)
-        elif state in FINAL:
-            await self._end(run, state)
+        elif job.state is JobState.REVIEW:
+            await self._notify(run)
+        elif job.state in FINAL:
+            await self._end(run, job.state)
 
     async def deliver(self, run: Run) -> None:
         """From the written documents to the destinations. Ends where the job is cancelled or run again."""
@@ -89,7 +109,10 @@ class StudyWorkflow:
 
     async def _end(self, run: Run, state: JobState) -> None:
         JOBS_ENDED.labels(state=state).inc()
-        # The job is over: nothing is left to cancel, and a retry sends its own message.
+        await self._notify(run)
+
+    async def _notify(self, run: Run) -> None:
+        # Nothing is under way that a cancel could end, and another run sends its own message.
         await self._step(run, "notify", self._delivery.notify, guarded=False)
 
     async def _state(self, run: Run) -> JobState:

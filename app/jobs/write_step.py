@@ -15,8 +15,9 @@ from app.jobs.steps import JobFailed
 from app.security.audit import AuditLog, Kind
 from app.settings import StudySettings
 from app.store.integrity import verify
+from app.store.job_states import JobState
 from app.store.jobs import Jobs
-from app.store.records import Job, JobState, Reason, Run
+from app.store.records import Job, Reason, Run
 from app.store.results import Results
 from app.store.spool import Spool
 
@@ -55,7 +56,9 @@ class WriteStep:
         self._zone = zone
 
     async def write(self, run: Run) -> None:
-        """Write the documents. A revision that read the same image as another has its report already."""
+        """Write the documents, or leave a report to a person that is held back for one. A revision that read the same
+        image as another has its report already.
+        """
         while True:
             try:
                 return await self._write(run)
@@ -71,6 +74,9 @@ class WriteStep:
         if same is not None:
             reason = Reason("unchanged", f"The report of revision {same.revision} stands.")
             await self._jobs.move(run, JobState.DONE, report=same.report, documents=same.documents, reason=reason)
+            return
+        if report.review == "held":
+            await self._jobs.move(run, JobState.REVIEW)
             return
         try:
             source = await self._source(job)

@@ -40,7 +40,8 @@ class LimitsSettings(Group):
         default=None, description="of one key or AE title, read and written, those of its studies too; unset: no limit"
     )
     study_tokens: PositiveInt = Field(
-        default=1_024, description="set aside of a sender's tokens per study, until its report is there"
+        default=1_024,
+        description="set aside of a sender's tokens per report on a study and sample of it, until they are there",
     )
     max_kept_mb: PositiveInt = Field(
         default=1_024, description="answers kept for retries and drawings kept for their URLs, in the database"

@@ -14,6 +14,7 @@ from app.settings.group import Group
 _LEAST_SECRET = 24
 
 OnChange = Literal["keep", "replace_same_patient", "replace"]
+OnDoubt = Literal["warn", "review"]
 DocumentName = Literal["basic_text", "measurement", "capture"]
 
 
@@ -35,6 +36,19 @@ class StudySettings(Group):
         description="what becomes of an instance that arrives again with other content: `keep` the first, or `replace`"
         " it, always or for the same patient, and report again",
     )
+    samples: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="further reports drawn on a study's image to find its doubt: 2 to 16; 0: none",
+    )
+    doubt_above: float | None = Field(
+        default=None, ge=0.0, le=1.0, description="a report is doubted whose doubt is above this; unset: none is"
+    )
+    on_doubt: OnDoubt = Field(
+        default="warn",
+        description="what becomes of a doubted report: `warn` says so in it, `review` also holds it back for a person",
+    )
     retention_hours: float = Field(default=24.0, ge=0.0, description="pixel data is kept this long after delivery")
     failed_retention_hours: float = Field(default=168.0, ge=0.0, description="the same for failed or cancelled studies")
     document_retention_days: PositiveFloat | None = Field(
@@ -46,6 +60,14 @@ class StudySettings(Group):
     delivery_hours: PositiveFloat = Field(default=24.0, description="a destination is tried this long")
     retry_seconds: PositiveFloat = Field(default=1.0, description="first wait before a repeated attempt; it doubles")
     max_retry_seconds: PositiveFloat = Field(default=60.0, description="longest wait before a repeated attempt")
+
+    @model_validator(mode="after")
+    def _has_samples(self) -> Self:
+        if self.samples == 1:
+            raise ValueError("samples: 2 at least, or 0 for none")
+        if self.doubt_above is not None and not self.samples:
+            raise ValueError("doubt_above: without samples there is no doubt")
+        return self
 
 
 class DimseSettings(Group):

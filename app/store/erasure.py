@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from app.dicom.attributes import whole_of
 from app.errors import Conflict
 from app.settings import DEFAULT_TENANT
+from app.store.job_states import OPEN, JobState
 from app.store.owners import Owner
-from app.store.records import OPEN, JobState, Run
+from app.store.records import Run
 from app.store.replacement import erase_replaced
 from app.store.rows import study_row
 from app.store.spool import Spool

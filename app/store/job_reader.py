@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from app.errors import NotFound
 from app.store.database import Database
+from app.store.job_states import WORKED_ON, JobState
 from app.store.owners import EVERYTHING, Viewer
-from app.store.records import OPEN, HeldInstance, Job, JobCounts, JobState, Run
+from app.store.records import HeldInstance, Job, JobCounts, Run
 from app.store.tables import instances, jobs, studies
 
 # Their documents are held, and at the destinations or on their way there.
@@ -51,10 +52,10 @@ class JobReader:
         return await self._database.read(find)
 
     async def count(self) -> JobCounts:
-        """How many jobs there are by state, and how old the oldest open one is."""
+        """How many jobs there are by state, and how old the oldest open one is that waits for no person."""
         # Two queries: the first reads the index of the states alone, the second no job that is over, as most are.
         counts = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
-        oldest = sa.select(self._database.clock - sa.func.min(jobs.c.created)).where(jobs.c.state.in_(OPEN))
+        oldest = sa.select(self._database.clock - sa.func.min(jobs.c.created)).where(jobs.c.state.in_(WORKED_ON))
 
         def count(connection: sa.Connection) -> JobCounts:
             found = {state: int(number) for state, number in connection.execute(counts)}
@@ -68,13 +69,13 @@ class JobReader:
         return await self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
 
     async def open_runs(self, quiet_seconds: float) -> list[Run]:
-        """Runs of jobs that are not over and have not changed for a while, oldest first.
+        """Runs of jobs that a workflow has to be at and that have not changed for a while, oldest first.
 
         One that was changed in the future is among them: the clock was set back since.
         """
         now = self._database.clock
         unchanged = sa.or_(jobs.c.updated < now - quiet_seconds, jobs.c.updated > now + quiet_seconds)
-        query = sa.select(jobs.c.id, jobs.c.runs).where(jobs.c.state.in_(OPEN), unchanged).order_by(jobs.c.created)
+        query = sa.select(jobs.c.id, jobs.c.runs).where(jobs.c.state.in_(WORKED_ON), unchanged).order_by(jobs.c.created)
         return await self._database.read(
             lambda connection: [Run(row.id, row.runs) for row in connection.execute(query)]
         )

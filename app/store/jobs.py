@@ -1,15 +1,20 @@
 """Jobs: one revision of a study from its first instance to its delivered report."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.errors import Conflict
 from app.store.job_reader import JobReader, job_of
-from app.store.records import OPEN, JobState, Reason, Run, Step, column_values
+from app.store.job_states import OPEN, WORKED_ON, Begin, JobState
+from app.store.records import Job, Reason, Record, Run, Step, column_values
 from app.store.tables import jobs, studies
 from app.store.transitions import OPERATOR, WORKFLOW, before
+
+# Puts a run of a job among what is to be done, as part of a transaction.
+Enqueue = Callable[[sa.Connection, Run, Begin], None]
 
 
 class Jobs(JobReader):
@@ -59,34 +64,49 @@ class Jobs(JobReader):
 
         await self._database.write(cancel)
 
-    async def retry(self, job_id: str, enqueue: Callable[[sa.Connection, Run, bool], None]) -> None:
-        """As an operator: run a failed or cancelled job again, from its documents where it has some.
-
-        `enqueue` is given the new run and whether it delivers only. Raises NotFound, Conflict.
+    async def retry(self, job_id: str, enqueue: Enqueue) -> None:
+        """As an operator: run a failed or cancelled job again, from its documents or its released report where it has
+        them. Raises NotFound, Conflict.
         """
 
         def retry(connection: sa.Connection) -> None:
             job = job_of(connection, job_id)
-            run, delivers = Run(job_id, job.runs + 1), job.delivers_only
-            state = JobState.DELIVERING if delivers else JobState.WAITING
-            change = sa.update(jobs).where(
-                jobs.c.id == job_id, jobs.c.state.in_(before(OPERATOR, state)), jobs.c.runs == job.runs
-            )
-            values = {"state": state, "runs": run.number, "attempts": 0, "reason": None}
-            if not connection.execute(change.values(updated=self._database.clock, **values)).rowcount:
-                raise Conflict("Only a failed or cancelled job can be run again.")
-            enqueue(connection, run, delivers)
+            if job.state is JobState.REVIEW:
+                raise Conflict("The job is in review: release it, or cancel it.")
+            self._run_again(connection, job, job.begins_with, enqueue, reason=None)
 
         await self._database.write(retry)
 
-    async def take_up(self, run: Run, enqueue: Callable[[sa.Connection, Run, bool], None]) -> None:
+    async def release(self, job_id: str, enqueue: Enqueue) -> None:
+        """As an operator: have the report of a job in review written and delivered. Raises NotFound, Conflict."""
+
+        def release(connection: sa.Connection) -> None:
+            job = job_of(connection, job_id)
+            if job.state is not JobState.REVIEW or job.report is None:
+                raise Conflict("Only a job in review can be released.")
+            report = replace(job.report, review="released")
+            self._run_again(connection, job, Begin.WRITE, enqueue, report=report)
+
+        await self._database.write(release)
+
+    def _run_again(
+        self, connection: sa.Connection, job: Job, begin: Begin, enqueue: Enqueue, **changed: Record | None
+    ) -> None:
+        run, allowed = Run(job.id, job.runs + 1), before(OPERATOR, begin.state)
+        mine = (jobs.c.id == job.id, jobs.c.state == job.state, jobs.c.state.in_(allowed), jobs.c.runs == job.runs)
+        values = {"state": begin.state, "runs": run.number, "attempts": 0, **column_values(changed)}
+        change = sa.update(jobs).where(*mine).values(updated=self._database.clock, **values)
+        if not connection.execute(change).rowcount:
+            raise Conflict("Only a failed or cancelled job can be run again.")
+        enqueue(connection, run, begin)
+
+    async def take_up(self, run: Run, enqueue: Enqueue) -> None:
         """Begin another run of an open job whose run has no workflow any more. Raises Conflict where it has moved."""
 
         def take_up(connection: sa.Connection) -> None:
-            documents = job_of(connection, run.job_id).documents
-            state = JobState.DELIVERING if documents else JobState.WAITING
-            self._change(connection, run, list(OPEN), state=state, runs=run.number + 1)
-            enqueue(connection, Run(run.job_id, run.number + 1), bool(documents))
+            begin = job_of(connection, run.job_id).begins_with
+            self._change(connection, run, list(WORKED_ON), state=begin.state, runs=run.number + 1)
+            enqueue(connection, Run(run.job_id, run.number + 1), begin)
 
         await self._database.write(take_up)
 

@@ -13,7 +13,8 @@ from app.settings import OnChange
 from app.store.apart import Foreign, Holder, apart_row, receipt_of_apart
 from app.store.arrivals import Arrival, ToCompare, is_ours, receipt_of
 from app.store.database import Database
-from app.store.records import OPEN, Apart, JobState
+from app.store.job_states import OPEN, JobState
+from app.store.records import Apart
 from app.store.replacement import Changes
 from app.store.rows import instance_row, job_row, study_row
 from app.store.tables import apart, instances, jobs, studies

@@ -7,25 +7,13 @@ field's default.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
+from app.store.job_states import Begin, JobState
+from models.agreement import LOW_AGREEMENT
 
-class JobState(StrEnum):
-    """Where a job is. The values are names on the wire, in metrics and in the database."""
-
-    RECEIVED = "received"
-    WAITING = "waiting"
-    RUNNING = "running"
-    DELIVERING = "delivering"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
-OPEN = frozenset(JobState) - FINAL
 # Code of the reason of a job whose written documents are missing or damaged: a retry writes them again.
 DOCUMENT_LOST = "document_lost"
 
@@ -86,7 +74,11 @@ class ReadImage(Record):
 
 @dataclass(frozen=True)
 class StoredReport(Record):
-    """A generated report. `key` identifies study, image and bundle; `created` is ISO 8601 in UTC."""
+    """A generated report. `key` identifies study, image and bundle; `created` is ISO 8601 in UTC.
+
+    `doubt` is None where no samples were drawn; `doubted` where it was above the limit. `review` says whether a person
+    has to release the report, or has.
+    """
 
     key: str
     text: str
@@ -97,6 +89,9 @@ class StoredReport(Record):
     model: str
     bundle_sha256: str
     created: str
+    doubt: float | None = None
+    doubted: bool = False
+    review: Literal["none", "held", "released"] = "none"
 
 
 @dataclass(frozen=True)
@@ -120,15 +115,20 @@ class Job:
     documents: Sequence[str]
 
     @property
-    def delivers_only(self) -> bool:
-        """Whether another run of it delivers what is written: documents whose files are lost are written again."""
-        return bool(self.documents) and (self.reason is None or self.reason.code != DOCUMENT_LOST)
+    def begins_with(self) -> Begin:
+        """What another run of it begins with: documents whose files are lost are written again."""
+        if self.documents and (self.reason is None or self.reason.code != DOCUMENT_LOST):
+            return Begin.DELIVER
+        released = self.report is not None and self.report.review == "released"
+        return Begin.WRITE if released else Begin.READ
 
     @property
     def warnings(self) -> Sequence[str]:
         """What was doubted of the image that was read, and of the report's text."""
-        doubts = self.image.warnings if self.image else ()
-        return (*doubts, _CUT) if self.report is not None and self.report.finish_reason == "length" else doubts
+        report = self.report
+        cut = (_CUT,) if report is not None and report.finish_reason == "length" else ()
+        doubted = (LOW_AGREEMENT,) if report is not None and report.doubted else ()
+        return (*(self.image.warnings if self.image else ()), *cut, *doubted)
 
     @classmethod
     def from_row(cls, row: sa.Row[Any]) -> "Job":

@@ -6,8 +6,8 @@ from pydicom.datadict import tag_for_keyword
 
 from app.dicom.attributes import value_of
 from app.dicom.header import STUDY_KEYWORDS, Header
+from app.store.job_states import JobState
 from app.store.owners import Owner
-from app.store.records import JobState
 
 STUDY_TAGS = tuple(f"{tag_for_keyword(keyword):08X}" for keyword in (*STUDY_KEYWORDS, "IssuerOfPatientID"))
 

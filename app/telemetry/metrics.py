@@ -55,6 +55,11 @@ INSTANCES = Counter("cxr_instances_total", "DICOM instances received, by outcome
 JOBS = Gauge("cxr_study_jobs", "Study jobs by state.", ["state"])
 OLDEST_JOB_SECONDS = Gauge("cxr_study_oldest_seconds", "Age of the oldest study job that is not over; 0 without any.")
 JOBS_ENDED = Counter("cxr_study_jobs_ended_total", "Study jobs that came to an end here.", ["state"])
+STUDY_DOUBT = Histogram(
+    "cxr_study_doubt",
+    "Doubt of studies' reports, where samples are drawn.",
+    buckets=[tenth / 10 for tenth in range(1, 11)],
+)
 JOBS_ORPHANED = Counter("cxr_jobs_orphaned_total", "Open jobs without a workflow that were taken up again.")
 DELIVERIES = Counter("cxr_deliveries_total", "Attempts at delivering a study's documents.", ["destination", "outcome"])
 SPOOL_BYTES = Gauge("cxr_spool_bytes", "Bytes of the instances that are held.")

@@ -8,7 +8,7 @@ import structlog
 from app.inference.backend import Backend
 from app.jobs.occupancy import Occupancy
 from app.jobs.service import StudyService
-from app.store.records import JobState
+from app.store.job_states import JobState
 from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""Study jobs: list, detail, result, retry, cancel."""
+"""Study jobs: list, detail, result, release, retry, cancel."""
 
 import contextlib
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ from app.errors import NotFound
 from app.jobs.documents import DICOM, FHIR
 from app.jobs.service import StudyService
 from app.security.identity import Scope
-from app.store.records import Job, JobState
+from app.store.job_states import JobState
+from app.store.records import Job
 
 router = APIRouter(prefix="/v1/jobs", tags=["studies"])
 
@@ -53,6 +54,7 @@ async def _body(request: Request, studies: StudyService, job_id: str) -> JobBody
         image=job.image.sop_instance_uid if job.image else None,
         warnings=list(job.warnings),
         report=ReportText(text=report.text, findings=report.findings, impression=report.impression) if report else None,
+        doubt=report.doubt if report else None,
         model=report.model if report else None,
         documents=list(job.documents),
         deliveries=[
@@ -128,13 +130,22 @@ async def report(request: Request, job_id: JobId, studies: Studies) -> Response:
     return Response(await studies.fhir(job, document), media_type=kind)
 
 
+@router.post("/{job_id}/release", status_code=202, responses=_RESPONSES, summary="Release a report from review")
+async def release(request: Request, job_id: JobId, studies: Studies) -> JobBody:
+    """Have the report of a job in review written and delivered as it stands; 409 where the job is not in review."""
+    viewer = viewer_of(request, Scope.JOBS_MANAGE)
+    await _touch(request, studies, [await studies.get(job_id, viewer)])
+    await studies.operations.release(job_id, viewer)
+    return await _body(request, studies, job_id)
+
+
 @router.post("/{job_id}/retry", status_code=202, responses=_RESPONSES, summary="Run a failed or cancelled job again")
 async def retry(request: Request, job_id: JobId, studies: Studies) -> JobBody:
-    """From its documents where it has some, else from the beginning."""
+    """From its documents, or a report that was released, where it has them, else from the beginning."""
     viewer = viewer_of(request, Scope.JOBS_MANAGE)
     await _touch(request, studies, [await studies.get(job_id, viewer)])
     guard, identity = state_of(request).started_guard, request_scope(request.scope).identity
-    await studies.retry(job_id, viewer, partial(guard.limiter.reserve, identity))
+    await studies.operations.retry(job_id, viewer, partial(guard.limiter.reserve, identity))
     return await _body(request, studies, job_id)
 
 
@@ -143,5 +154,5 @@ async def cancel(request: Request, job_id: JobId, studies: Studies) -> JobBody:
     """The step under way is ended; nothing further is generated, written or delivered. What is stored stays."""
     viewer = viewer_of(request, Scope.JOBS_MANAGE)
     await _touch(request, studies, [await studies.get(job_id, viewer)])
-    await studies.cancel(job_id, viewer)
+    await studies.operations.cancel(job_id, viewer)
     return await _body(request, studies, job_id)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from app.api.schemas.common import NOTICE, WireModel
 from app.api.schemas.reports import ReportText
-from app.store.records import JobState
+from app.store.job_states import JobState
 
 
 class ReasonBody(WireModel):
@@ -63,6 +63,7 @@ class JobBody(JobItem):
     image: str | None = Field(description="SOP Instance UID of the image that was read")
     warnings: list[str]
     report: ReportText | None
+    doubt: float | None = Field(description="of the report, 0 to 1; null where no samples were drawn")
     model: str | None
     documents: list[str] = Field(description="SOP Instance UIDs of what was written")
     deliveries: list[DeliveryBody]

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from app.dicom.status import FailureReason
 from app.ingest import ingestor as module
+from app.store.job_states import FINAL, JobState
 from app.store.jobs import Jobs
-from app.store.records import FINAL, JobState
 from app.store.tables import jobs
 from tests.support.ingest import Held
 from tests.support.studies import instance, parsed

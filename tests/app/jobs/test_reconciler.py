@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +14,15 @@ from dbos import DBOS
 from app.jobs.reconciler import Reconciler
 from app.settings import Settings
 from app.store.database import Database, database_url
+from app.store.job_states import FINAL, WORKED_ON, Begin, JobState
 from app.store.jobs import Jobs
-from app.store.records import FINAL, OPEN, JobState, Run
+from app.store.records import Run, StoredReport
 from app.store.tables import jobs, nodes
 from tests.support.rows import job_row
 from tests.support.service import running
 from tests.support.studies import finished, instance, parsed, quick, stow
+
+REPORT = StoredReport("k", "Normal.", None, None, "stop", 1, "m", "0", "2026-01-01T00:00:00+00:00")
 
 
 class _Client:
@@ -42,7 +46,7 @@ async def reconciled(folder: Path, row: dict[str, Any], *live: tuple[str, str, s
         database,
         Jobs(database),
         _Client(*live),
-        lambda _, run, delivers: enqueued.append((run, delivers)),
+        lambda _, run, begin: enqueued.append((run, begin)),
         lambda _: 0,
     )
     count = await reconciler.reconcile()
@@ -51,12 +55,12 @@ async def reconciled(folder: Path, row: dict[str, Any], *live: tuple[str, str, s
     return count, enqueued, state
 
 
-@pytest.mark.parametrize("state", sorted(OPEN))
+@pytest.mark.parametrize("state", sorted(WORKED_ON))
 async def test_an_open_job_without_a_workflow_begins_another_run(tmp_path: Path, state: JobState) -> None:
     documents = ["1.2.3"] if state is JobState.DELIVERING else []
     count, enqueued, after = await reconciled(tmp_path, job_row("a", state, documents=documents))
     assert count == 1
-    assert enqueued == [(Run("a", 2), bool(documents))]
+    assert enqueued == [(Run("a", 2), Begin.DELIVER if documents else Begin.READ)]
     assert after == (JobState.DELIVERING if documents else JobState.WAITING)
 
 
@@ -73,8 +77,13 @@ async def test_a_pending_workflow_of_a_node_that_is_gone_does_not_count(tmp_path
     assert count == 1
 
 
-@pytest.mark.parametrize("state", sorted(FINAL))
-async def test_a_job_that_is_over_is_left_alone(tmp_path: Path, state: JobState) -> None:
+async def test_a_released_report_whose_workflow_is_gone_is_written_as_it_stands(tmp_path: Path) -> None:
+    row = job_row("a", JobState.RUNNING) | {"report": {**asdict(REPORT), "review": "released"}}
+    assert await reconciled(tmp_path, row) == (1, [(Run("a", 2), Begin.WRITE)], JobState.RUNNING)
+
+
+@pytest.mark.parametrize("state", sorted({*FINAL, JobState.REVIEW}))
+async def test_a_job_that_is_over_or_waits_for_a_person_is_left_alone(tmp_path: Path, state: JobState) -> None:
     assert await reconciled(tmp_path, job_row("a", state)) == (0, [], state)
 
 

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from app.errors import CxrError
 from app.store.database import Database, create_engine
+from app.store.job_states import JobState
 from app.store.jobs import Jobs
 from app.store.migrations import MIGRATIONS, Migration, pending, version
-from app.store.records import JobState
 from app.store.tables import metadata
 
 FIRST_RELEASE = Path(__file__).with_name("first_release.sql")

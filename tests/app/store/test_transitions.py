@@ -1,14 +1,16 @@
 """Who may move a job where: two tables, and what a workflow's move does once its run is over."""
 
 import itertools
+from dataclasses import asdict, replace
 
 import pytest
 import sqlalchemy as sa
 
 from app.errors import Conflict, NotFound
 from app.store.database import Database
+from app.store.job_states import FINAL, OPEN, Begin, JobState
 from app.store.jobs import Jobs
-from app.store.records import FINAL, OPEN, JobState, Reason, Run
+from app.store.records import Reason, Run, StoredReport
 from app.store.tables import jobs, studies
 from app.store.transitions import OPERATOR, WORKFLOW
 from tests.support.rows import job_row, study_row
@@ -84,9 +86,9 @@ async def test_a_job_that_is_over_cannot_be_cancelled(database: Database, state:
 async def test_only_a_failed_or_cancelled_job_is_run_again_from_its_documents_where_it_has_some(
     database: Database, state: JobState, documents: tuple[str, ...]
 ) -> None:
-    enqueued: list[tuple[Run, bool]] = []
+    enqueued: list[tuple[Run, Begin]] = []
     enter(database, state, documents=documents)
-    retry = Jobs(database).retry("a", lambda _, run, delivers: enqueued.append((run, delivers)))
+    retry = Jobs(database).retry("a", lambda _, run, begin: enqueued.append((run, begin)))
     if state not in (JobState.FAILED, JobState.CANCELLED):
         with pytest.raises(Conflict):
             await retry
@@ -95,7 +97,40 @@ async def test_only_a_failed_or_cancelled_job_is_run_again_from_its_documents_wh
     await retry
     job = await Jobs(database).get("a")
     assert (job.state, job.runs) == (JobState.DELIVERING if documents else JobState.WAITING, 2)
-    assert enqueued == [(Run("a", 2), bool(documents))]
+    assert enqueued == [(Run("a", 2), Begin.DELIVER if documents else Begin.READ)]
+
+
+@pytest.mark.parametrize("state", list(JobState))
+async def test_only_a_job_in_review_is_released_once_and_its_report_is_written_as_it_stands(
+    database: Database, state: JobState
+) -> None:
+    enqueued: list[tuple[Run, Begin]] = []
+    enter(database, state)
+    report = StoredReport("k", "Normal.", None, None, "stop", 1, "m", "0", "2026-01-01", 0.7, True, "held")
+    with database.transaction() as connection:
+        connection.execute(sa.update(jobs).values(report=asdict(report)))
+
+    async def release() -> None:
+        await Jobs(database).release("a", lambda _, run, begin: enqueued.append((run, begin)))
+
+    if state is JobState.REVIEW:
+        await release()
+        job = await Jobs(database).get("a")
+        assert (job.state, job.runs) == (JobState.RUNNING, 2)
+        assert job.report == replace(report, review="released")
+    with pytest.raises(Conflict):
+        await release()
+    assert enqueued == ([(Run("a", 2), Begin.WRITE)] if state is JobState.REVIEW else [])
+
+
+async def test_a_failed_job_whose_report_was_released_is_written_and_not_read_again(database: Database) -> None:
+    enqueued: list[tuple[Run, Begin]] = []
+    enter(database, JobState.FAILED)
+    report = StoredReport("k", "Normal.", None, None, "stop", 1, "m", "0", "2026-01-01", 0.7, True, "released")
+    with database.transaction() as connection:
+        connection.execute(sa.update(jobs).values(report=asdict(report)))
+    await Jobs(database).retry("a", lambda _, run, begin: enqueued.append((run, begin)))
+    assert enqueued == [(Run("a", 2), Begin.WRITE)]
 
 
 async def test_a_failed_job_leaves_its_study_open_for_the_next_instance(database: Database) -> None:

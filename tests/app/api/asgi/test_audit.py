@@ -65,6 +65,7 @@ ASKED = [
     ("GET", "/v1/jobs/{job}", Kind.RETRIEVED, None),
     ("GET", "/v1/jobs/{job}/report", Kind.RETRIEVED, None),
     ("POST", "/v1/jobs/{job}/retry", Kind.JOB_CHANGED, None),
+    ("POST", "/v1/jobs/{job}/release", Kind.JOB_CHANGED, None),
     ("DELETE", "/v1/jobs/{job}", Kind.JOB_CHANGED, None),
     ("DELETE", "/dicom-web/studies/{study}", Kind.DELETED, 2),
     ("DELETE", "/dicom-web/studies/{study}/series/{series}", Kind.DELETED, 1),

@@ -112,13 +112,16 @@ async def test_who_only_stores_follows_its_own_studies(client: Any) -> None:
 
 
 @pytest.mark.parametrize(("tenant", "status"), [("red", 409), ("blue", 404), (ALL_TENANTS, 409)])
-async def test_jobs_are_cancelled_and_run_again_within_the_tenant(client: Any, tenant: str, status: int) -> None:
+async def test_jobs_are_cancelled_run_again_and_released_within_the_tenant(
+    client: Any, tenant: str, status: int
+) -> None:
     sender, manager = client(STORE, tenant="red"), client(MANAGE, tenant=tenant)
     data = instance()
     await stow(sender.http, data)
     job = await finished(sender.http, str(parsed(data).StudyInstanceUID))
     assert (await manager.http.delete(f"/v1/jobs/{job['id']}")).status_code == status
-    assert (await manager.http.post(f"/v1/jobs/{job['id']}/retry")).status_code == status
+    for change in ("retry", "release"):
+        assert (await manager.http.post(f"/v1/jobs/{job['id']}/{change}")).status_code == status
 
 
 async def test_a_studys_report_counts_for_who_sent_it(client: Any) -> None:
