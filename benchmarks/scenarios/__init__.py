@@ -11,6 +11,7 @@ from benchmarks.scenarios.growth import concurrency, held_studies, prompt_length
 from benchmarks.scenarios.guidance import guidance
 from benchmarks.scenarios.imaging import imaging
 from benchmarks.scenarios.reports import mixed, report, second_question
+from benchmarks.scenarios.samples import samples
 from benchmarks.scenarios.screening import screening
 from benchmarks.scenarios.stages import stages
 from benchmarks.scenarios.startup import floor, startup
@@ -38,6 +39,7 @@ SCENARIOS: dict[str, Scenario] = {
         stages,
         mixed,
         second_question,
+        samples,
         screening,
         prompt_length,
         concurrency,

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from statistics import median
 
 import httpx
 import pytest
@@ -55,12 +54,3 @@ def test_the_same_seed_alone_gives_the_same_doubt(client: httpx.Client) -> None:
     ]
     # Batches may move the last bits of a probability, and with them a word of a sample.
     assert abs(first["doubt"] - second["doubt"]) <= 0.25
-
-
-def test_eight_samples_take_at_most_three_times_as_long_as_one_report(client: httpx.Client) -> None:
-    report(client, samples=str(SAMPLES))
-    ratios = []
-    for seed in range(5):
-        alone = report(client, seed=str(seed))["timings"]["total"]
-        ratios.append(report(client, seed=str(seed), samples=str(SAMPLES))["timings"]["total"] / alone)
-    assert median(ratios) <= 3.0
