@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.findings.operating_points import Bin, OperatingPoints, reliability
+from models.findings.part import Part
 from models.findings.spec import FindingSpec
 
 FINDINGS_FILE = "findings.json"
@@ -20,11 +21,7 @@ _MOST = 50.0
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FindingCalibration(_Part):
+class FindingCalibration(Part):
     """Platt's scaling (1999) of one finding: P(yes) = 1 / (1 + exp(-(slope * log-odds + intercept))), where the
     log-odds are those of the model's two answers; fitted on `positive` and `negative` films for this question and these
     answers.
@@ -75,7 +72,7 @@ class FindingCalibration(_Part):
         return (self.question, self.yes, self.no) == (spec.question, spec.yes, spec.no)
 
 
-class FindingsCalibration(_Part):
+class FindingsCalibration(Part):
     """The calibration by finding, of the models with these weights, by their digest."""
 
     format: Literal[1] = 1

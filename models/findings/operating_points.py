@@ -3,18 +3,16 @@
 from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from models.findings.part import Part
 
 _WANTED = 0.95
 _BINS = 10
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class OperatingPoint(_Part):
+class OperatingPoint(Part):
     """A finding counts as there from the probability `threshold` on: with these sensitivity and specificity."""
 
     threshold: Share
@@ -22,7 +20,7 @@ class OperatingPoint(_Part):
     specificity: Share
 
 
-class OperatingPoints(_Part):
+class OperatingPoints(Part):
     """Three choices: the largest sensitivity + specificity - 1 (Youden 1950); of the points with a sensitivity of at
     least 0.95 the one of the highest specificity; of those with a specificity of at least 0.95 the one of the highest
     sensitivity.
@@ -56,7 +54,7 @@ class OperatingPoints(_Part):
         )
 
 
-class Bin(_Part):
+class Bin(Part):
     """Films of neighbouring probabilities: their mean probability, and the share in which the answer is yes."""
 
     predicted: Share

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from models.findings.part import Part
 
 MOST_FINDINGS = 32
 ANY = "any"
@@ -13,11 +15,7 @@ _VALUES = {"SCT": re.compile(r"[1-9][0-9]{5,17}"), "RADLEX": re.compile(r"RID[0-
 _LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FindingCode(_Part):
+class FindingCode(Part):
     """A concept of SNOMED CT or RadLex, by its DICOM coding scheme designator (PS3.16 8), code value and meaning."""
 
     scheme: Literal["SCT", "RADLEX"]
@@ -31,7 +29,7 @@ class FindingCode(_Part):
         return self
 
 
-class FindingSpec(_Part):
+class FindingSpec(Part):
     """A finding, the question that asks for it, and the two answers in full, as the model was trained to give them.
 
     A radiograph is abnormal by it where the answer is `abnormal_when`: of "Is this a normal chest radiograph?" "no".
