@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from app.dicom.equipment import MANUFACTURER, contributing_equipment
 from app.dicom.inherited import take_over
 from app.dicom.local_time import local, offset
+from app.dicom.probabilities import Probabilities
 from app.dicom.requests import referenced_requests
 from app.dicom.uids import derived_uid
 
@@ -38,7 +39,7 @@ class Draft:
     the job, so that a repeated write yields the same bytes; `zone` is that of the document's times where the source
     states none, this machine's if it is None. `warnings` are sentences on how the image was
     taken: what was assumed, turned, chosen or doubted. `predecessor` is the series and SOP Instance UID of the document
-    of a previous revision.
+    of a previous revision; `probabilities` those of the image's findings, where they are known.
     """
 
     source: Dataset
@@ -52,6 +53,7 @@ class Draft:
     warnings: tuple[str, ...] = ()
     predecessor: tuple[str, str] | None = None
     zone: datetime.tzinfo | None = None
+    probabilities: Probabilities | None = None
 
     @property
     def written(self) -> datetime.datetime:

@@ -9,13 +9,15 @@ from pydicom.dataset import Dataset
 from app.dicom.basic_text import DOCUMENT
 from app.dicom.document import Draft
 from app.dicom.equipment import MANUFACTURER, device_uid
+from app.dicom.fhir_observations import observations
 from app.dicom.inherited import take_over
 
 _STUDY_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
 
 
 def diagnostic_report(draft: Draft) -> dict[str, Any]:
-    """A DiagnosticReport of status preliminary; the patient is referred to by identifier only.
+    """A DiagnosticReport of status preliminary; the patient is referred to by identifier only. Its results are the
+    probabilities and the priority, where they are known.
 
     Raises NotWritable.
     """
@@ -89,4 +91,11 @@ def diagnostic_report(draft: Draft) -> dict[str, Any]:
     date = _STUDY_DATE.fullmatch(str(header.get("StudyDate") or ""))
     if date is not None:
         report["effectiveDateTime"] = "-".join(date.groups())
+    if draft.probabilities is not None:
+        about: dict[str, Any] = {"device": {"reference": "#model"}}
+        about |= {name: report[name] for name in ("subject", "effectiveDateTime", "issued") if name in report}
+        observed = observations(draft.probabilities, about)
+        if observed:
+            report["contained"] += observed
+            report["result"] = [{"reference": f"#{one['id']}"} for one in observed]
     return report

@@ -20,6 +20,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from app.dicom.document import Draft, document_header, set_document_flags
 from app.dicom.equipment import MANUFACTURER, device_uid
+from app.dicom.probability_group import probability_group
 
 DOCUMENT = "measurement"
 # The document's own header and flags, which highdicom would take from the source unchecked.
@@ -42,7 +43,7 @@ def measurement_report(draft: Draft) -> Dataset:
     """The report as Comprehensive 3D SR (PS3.3 A.35.13).
 
     TID 1500 holds no narrative: the texts stand as comments (121106, DCM) of one group that points at the image. What
-    was doubted of the image stands before them, each as an item of its own.
+    was doubted of the image stands before them, each as an item of its own. Probabilities are a group of their own.
     """
     context = ObservationContext(
         observer_device_context=ObserverContext(
@@ -82,10 +83,13 @@ def measurement_report(draft: Draft) -> Dataset:
         relationship_type=RelationshipTypeValues.CONTAINS,
     )
     group[0].ContentSequence.append(comment)
+    groups, found = [group], draft.probabilities
+    if found is not None and found.findings:
+        groups.append(probability_group(found, image, draft.uid(DOCUMENT, "probabilities")))
     report = MeasurementReport(
         observation_context=context,
         procedure_reported=CodedConcept("43468-8", "LN", "X-Ray Report"),
-        imaging_measurements=[group],
+        imaging_measurements=groups,
         title=CodedConcept("126000", "DCM", "Imaging Measurement Report"),
         language_of_content_item_and_descendants=LanguageOfContentItemAndDescendants(
             CodedConcept("en", "RFC5646", "English")

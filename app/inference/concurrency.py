@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 async def gather_or_cancel(work: Iterable[Awaitable[T]]) -> list[T]:
@@ -15,3 +17,9 @@ async def gather_or_cancel(work: Iterable[Awaitable[T]]) -> list[T]:
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def both_or_cancel(one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
+    """The same of two that yield something different."""
+    found: list[object] = await gather_or_cancel([one, other])
+    return found[0], found[1]  # type: ignore[return-value]

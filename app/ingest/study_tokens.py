@@ -19,9 +19,10 @@ class StudyTokens:
     What an ended process had set aside, or another node has reported on, stays counted in full until the day is over.
     """
 
-    def __init__(self, most: int) -> None:
-        """`most` is how many tokens one report can take, its prompt included."""
+    def __init__(self, most: int, more: Callable[[], int] = lambda: 0) -> None:
+        """`most` is how many tokens one report can take, its prompt included; `more` what its model takes beside it."""
         self._most = most
+        self._more = more
         self._held: OrderedDict[str, Settle] = OrderedDict()
         self._early: OrderedDict[str, int] = OrderedDict()
         self._runs: OrderedDict[str, int] = OrderedDict()
@@ -29,7 +30,7 @@ class StudyTokens:
 
     def set_aside(self, reserve: Reserve | None) -> Settle | None:
         """The tokens of one report. Raises RateLimited where the sender has too few left."""
-        return None if reserve is None else reserve(self._most)
+        return None if reserve is None else reserve(self._most + self._more())
 
     def begin(self, job_id: str, run: int) -> None:
         """A job that is over is to run again. What its earlier runs had set aside is given back, and what their

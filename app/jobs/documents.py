@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from app.dicom.header import NotStorable
 from app.dicom.inherited import NotWritable
 from app.dicom.measurement_report import measurement_report
 from app.dicom.part10 import to_bytes
+from app.dicom.probabilities import Probabilities
 from app.dicom.report_capture import report_capture
 from app.errors import NotAcceptable, UnusableImage
 from app.imaging.headers import Headers
 from app.imaging.sniff import sniff
 from app.inference.writing import GeneratedText
 from app.settings import DocumentName
+from app.store.findings import StoredFindings
 from app.store.records import Job, StoredReport
 from models.bundle import Bundle
 from models.report_text import sections
@@ -47,8 +50,9 @@ def _draft(
     warnings: Sequence[str],
     zone: datetime.tzinfo | None,
     predecessor: tuple[str, str] | None = None,
+    probabilities: Probabilities | None = None,
 ) -> Draft:
-    """The draft of a report on an image with this header, of which this was doubted."""
+    """The draft of a report on an image with this header, of which this was doubted and found."""
     return Draft(
         source=source,
         text=report.text,
@@ -61,6 +65,7 @@ def _draft(
         warnings=tuple(warnings),
         predecessor=predecessor,
         zone=zone,
+        probabilities=probabilities,
     )
 
 
@@ -71,6 +76,7 @@ def build(
     warnings: Sequence[str],
     predecessors: Mapping[str, tuple[str, str]],
     zone: datetime.tzinfo | None = None,
+    probabilities: Probabilities | None = None,
 ) -> list[Dataset]:
     """The documents of a report on an image with this header, of which `warnings` say what was doubted; `predecessors`
     are those of a previous revision, by SOP class; `zone` is that of times where the image states none.
@@ -79,10 +85,10 @@ def build(
     """
     written = []
     for name in names:
-        dataset = _WRITERS[name](_draft(report, header, warnings, zone))
+        dataset = _WRITERS[name](_draft(report, header, warnings, zone, None, probabilities))
         predecessor = predecessors.get(str(dataset.SOPClassUID))
         if predecessor is not None and name != "capture":
-            dataset = _WRITERS[name](_draft(report, header, warnings, zone, predecessor))
+            dataset = _WRITERS[name](_draft(report, header, warnings, zone, predecessor, probabilities))
         written.append(dataset)
     return written
 
@@ -90,11 +96,14 @@ def build(
 def fhir_of(job: Job, document: Path, headers: Headers, zone: datetime.tzinfo | None = None) -> bytes:
     """A study's report as FHIR DiagnosticReport; the study's attributes are those of a document that was written."""
     assert job.report is not None
-    return json.dumps(diagnostic_report(_draft(job.report, headers.source(document), job.warnings, zone))).encode()
+    draft = _draft(job.report, headers.source(document), job.warnings, zone, None, job.findings)
+    return json.dumps(diagnostic_report(draft)).encode()
 
 
 def event_of(job: Job) -> dict[str, Any]:
-    """What the webhook receives: identifiers and the outcome, no patient data but the study's UID."""
+    """What the webhook receives: identifiers, the outcome and the priority with the probabilities that it follows from;
+    of the patient nothing but the study's UID.
+    """
     return {
         "job": job.id,
         "study_instance_uid": job.study_uid,
@@ -103,7 +112,14 @@ def event_of(job: Job) -> dict[str, Any]:
         "reason": None if job.reason is None else {"code": job.reason.code, "detail": job.reason.detail},
         "documents": list(job.documents),
         "warnings": list(job.warnings),
+        **_found(job.findings),
     }
+
+
+def _found(findings: StoredFindings | None) -> dict[str, Any]:
+    if findings is None:
+        return {"priority": None, "abnormal": None, "findings": []}
+    return {name: value for name, value in asdict(findings).items() if name in ("priority", "abnormal", "findings")}
 
 
 def check_source(data: bytes, headers: Headers) -> None:

@@ -8,10 +8,13 @@ import datetime
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import sqlalchemy as sa
+
 from app.delivery.backoff import backoff_seconds
 from app.errors import CxrError, FatalError, Gone, InputError, Overloaded, Unavailable
 from app.inference import pipelines
 from app.inference.backend import Backend
+from app.inference.concurrency import both_or_cancel
 from app.inference.doubt import doubted_report
 from app.inference.generation import BACKGROUND, Caller, Options
 from app.inference.lifecycle import Lifecycle
@@ -22,8 +25,10 @@ from app.jobs import selection
 from app.jobs.patients import check_one_patient
 from app.jobs.same_report import report_key, report_seed
 from app.jobs.steps import JobFailed, retry_transient
+from app.jobs.triage import triage
 from app.security.audit import AuditLog, Kind
 from app.settings import StudySettings
+from app.store.findings import UNKNOWN, StoredFindings
 from app.store.integrity import verify
 from app.store.job_states import JobState
 from app.store.jobs import Jobs
@@ -124,20 +129,23 @@ class ReportSteps:
         return await self._with_model(encode)
 
     async def generate(self, run: Run) -> None:
-        """Write the report's text."""
+        """Write the report's text, and find the findings of the image beside it."""
         job = await self._jobs.get(run.job_id)
         image = _image_of(job)
 
-        async def generate(backend: Backend) -> StoredReport:
+        async def generate(backend: Backend) -> tuple[StoredReport, StoredFindings | None]:
             key = report_key(job, image, backend.bundle.sha256)
             # Not random: a step that runs again writes the same report.
             seed = report_seed(job, image, backend.bundle.sha256)
             options = Options(seed=seed, caller=Caller(priority=BACKGROUND))
-            text, doubt = await self._report(backend, image, options)
+            (text, doubt), (found, scored) = await both_or_cancel(
+                self._report(backend, image, options), triage(backend, image, self._study)
+            )
             doubted = doubt is not None and self._study.doubt_above is not None and doubt > self._study.doubt_above
-            self._tokens.settle(run.job_id, text.usage.prompt_tokens + text.usage.completion_tokens, run.number)
+            used = text.usage.prompt_tokens + text.usage.completion_tokens + scored
+            self._tokens.settle(run.job_id, used, run.number)
             named = sections(text.text)
-            return StoredReport(
+            report = StoredReport(
                 key=key,
                 text=text.text,
                 findings=named["findings"],
@@ -151,8 +159,12 @@ class ReportSteps:
                 doubted=doubted,
                 review="held" if doubted and self._study.on_doubt == "review" else "none",
             )
+            return report, found
 
-        await self._jobs.update(run, report=await self._with_model(generate))
+        report, found = await self._with_model(generate)
+        # What an earlier run had found does not stand beside the new report.
+        findings, triage_place = (sa.null(), UNKNOWN) if found is None else (found, found.place)
+        await self._jobs.update(run, report=report, findings=findings, triage=triage_place)
 
     async def _report(self, backend: Backend, image: ReadImage, options: Options) -> tuple[GeneratedText, float | None]:
         """The report, and its doubt where samples are drawn."""

@@ -17,6 +17,7 @@ from app.imaging.headers import Headers
 from app.settings import StudySettings
 from app.store.database import Database
 from app.store.erasure import Erased, Target
+from app.store.findings import UNKNOWN
 from app.store.job_states import FINAL, JobState
 from app.store.kept import remove_expired
 from app.store.records import States
@@ -169,8 +170,9 @@ class Retention:
 
     def _forget_reports(self, connection: sa.Connection) -> None:
         oldest = self._database.now(connection) - (self._document_seconds or 0.0)
-        mine = (jobs.c.state.in_(FINAL), jobs.c.updated < oldest, jobs.c.report.is_not(None))
-        connection.execute(sa.update(jobs).where(*mine).values(report=sa.null()))
+        kept = sa.or_(jobs.c.report.is_not(None), jobs.c.findings.is_not(None))
+        mine = (jobs.c.state.in_(FINAL), jobs.c.updated < oldest, kept)
+        connection.execute(sa.update(jobs).where(*mine).values(report=sa.null(), findings=sa.null(), triage=UNKNOWN))
 
     def _due_studies(self, connection: sa.Connection) -> list[str]:
         oldest = self._database.now(connection) - (self._row_seconds or 0.0)

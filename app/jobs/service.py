@@ -28,6 +28,7 @@ from app.jobs.operations import Operations
 from app.jobs.report_steps import ReportSteps
 from app.jobs.retention import Retention
 from app.jobs.steps import StepRunner
+from app.jobs.triage import finding_tokens
 from app.jobs.workflow import StudyWorkflow
 from app.jobs.write_step import WriteStep
 from app.security.audit import AuditLog, Kind
@@ -39,6 +40,7 @@ from app.store.database import Database, database_url
 from app.store.deliveries import Deliveries
 from app.store.erasure import Erased, Target
 from app.store.integrity import verify
+from app.store.job_reader import Order
 from app.store.jobs import Jobs
 from app.store.owners import EVERYTHING, Viewer
 from app.store.records import Delivery, Job
@@ -64,7 +66,8 @@ class StudyService:
         self._settings = settings
         self._audit = audit
         self._limiter = limiter
-        self._tokens = StudyTokens(settings.limits.study_tokens * (1 + settings.study.samples))
+        each, study = settings.limits.study_tokens, settings.study
+        self._tokens = StudyTokens(each * (1 + study.samples), finding_tokens(lifecycle, study, each))
         self._headers = headers
         self._lock = NodeLock(settings.state_dir, settings.node)
         self._lock.acquire()
@@ -152,9 +155,11 @@ class StudyService:
         limit: int = 50,
         offset: int = 0,
         viewer: Viewer = EVERYTHING,
+        order: Order = "newest",
     ) -> tuple[list[Job], int]:
-        """Jobs that the viewer sees, newest first, and how many there are in all."""
-        return await self._jobs.find(states=states, study_uid=study_uid, limit=limit, offset=offset, viewer=viewer)
+        """Jobs that the viewer sees, newest or most urgent first, and how many there are in all."""
+        page = {"limit": limit, "offset": offset}
+        return await self._jobs.find(states=states, study_uid=study_uid, viewer=viewer, order=order, **page)
 
     async def document(self, job_id: str, viewer: Viewer = EVERYTHING) -> tuple[Job, Path | None]:
         """A job with a report, and the file of its first document. Raises NotFound, Gone."""

@@ -88,8 +88,9 @@ class WriteStep:
         header = await asyncio.to_thread(self._headers.source, source)
         warnings = job.warnings
         try:
+            names, zone = self._study.documents, self._zone
             written = await asyncio.to_thread(
-                documents.build, self._study.documents, report, header, warnings, predecessors, self._zone
+                documents.build, names, report, header, warnings, predecessors, zone, job.findings
             )
         except NotWritable as error:
             raise JobFailed(documents.NOT_WRITABLE, error.detail) from error

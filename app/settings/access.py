@@ -41,7 +41,7 @@ class LimitsSettings(Group):
     )
     study_tokens: PositiveInt = Field(
         default=1_024,
-        description="set aside of a sender's tokens per report on a study and sample of it, until they are there",
+        description="set aside of a sender's tokens per report on a study, sample and finding, until they are there",
     )
     max_kept_mb: PositiveInt = Field(
         default=1_024, description="answers kept for retries and drawings kept for their URLs, in the database"

@@ -1,6 +1,7 @@
 """Settings of studies: what becomes of them, DIMSE, destinations, webhook."""
 
 import base64
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,6 +17,8 @@ _LEAST_SECRET = 24
 OnChange = Literal["keep", "replace_same_patient", "replace"]
 OnDoubt = Literal["warn", "review"]
 DocumentName = Literal["basic_text", "measurement", "capture"]
+# No probability is above 1.
+Threshold = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class StudySettings(Group):
@@ -49,6 +52,19 @@ class StudySettings(Group):
         default="warn",
         description="what becomes of a doubted report: `warn` says so in it, `review` also holds it back for a person",
     )
+    findings: bool = Field(
+        default=True,
+        description="find the probabilities of the findings of a study's image, where the bundle declares findings: a"
+        " pass of one token each beside the report",
+    )
+    urgent_above: Threshold | None = Field(
+        default=None, description="a study is `urgent` whose probability of abnormal is above this; unset: none is"
+    )
+    asap_above: Threshold | None = Field(default=None, description="the same for `asap`, which goes before `urgent`")
+    stat_above: Threshold | None = Field(default=None, description="the same for `stat`, which goes before `asap`")
+    uncalibrated_priority: bool = Field(
+        default=False, description="give a priority by a probability that is not calibrated, with a warning"
+    )
     retention_hours: float = Field(default=24.0, ge=0.0, description="pixel data is kept this long after delivery")
     failed_retention_hours: float = Field(default=168.0, ge=0.0, description="the same for failed or cancelled studies")
     document_retention_days: PositiveFloat | None = Field(
@@ -68,6 +84,24 @@ class StudySettings(Group):
         if self.doubt_above is not None and not self.samples:
             raise ValueError("doubt_above: without samples there is no doubt")
         return self
+
+    @model_validator(mode="after")
+    def _thresholds_rise(self) -> Self:
+        names = list(self.priority_above)
+        if names and not self.findings:
+            raise ValueError(f"{names[0]}_above: without findings there is no probability of abnormal")
+        if self.uncalibrated_priority and not names:
+            raise ValueError("uncalibrated_priority: without a threshold (urgent_above) there is no priority")
+        for lower, higher in pairwise(names):
+            if self.priority_above[lower] >= self.priority_above[higher]:
+                raise ValueError(f"{higher}_above: must be above {lower}_above")
+        return self
+
+    @property
+    def priority_above(self) -> dict[Literal["urgent", "asap", "stat"], float]:
+        """The thresholds that are set by their priority, the least urgent first; empty where none is given."""
+        found = {"urgent": self.urgent_above, "asap": self.asap_above, "stat": self.stat_above}
+        return {name: value for name, value in found.items() if value is not None}  # type: ignore[misc]
 
 
 class DimseSettings(Group):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import fields
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -11,6 +12,8 @@ from app.store.job_states import WORKED_ON, JobState
 from app.store.owners import EVERYTHING, Viewer
 from app.store.records import HeldInstance, Job, JobCounts, Run
 from app.store.tables import instances, jobs, studies
+
+Order = Literal["newest", "priority"]
 
 # Their documents are held, and at the destinations or on their way there.
 _WRITTEN = (JobState.DELIVERING, JobState.DONE)
@@ -34,8 +37,9 @@ class JobReader:
         limit: int = 50,
         offset: int = 0,
         viewer: Viewer = EVERYTHING,
+        order: Order = "newest",
     ) -> tuple[list[Job], int]:
-        """Jobs that the viewer sees, newest first, and how many there are in all."""
+        """Jobs that the viewer sees, newest first or by `StoredFindings.place`, and how many there are in all."""
         wanted: list[sa.ColumnElement[bool]] = []
         if viewer != EVERYTHING:
             wanted.append(jobs.c.study_uid.in_(viewer.studies))
@@ -43,7 +47,10 @@ class JobReader:
             wanted.append(jobs.c.state.in_(states))
         if study_uid is not None:
             wanted.append(jobs.c.study_uid == study_uid)
-        query = sa.select(jobs).where(*wanted).order_by(jobs.c.created.desc(), jobs.c.id).limit(limit).offset(offset)
+        first = [jobs.c.triage.desc()] if order == "priority" else []
+        # The id last, so that no two jobs change places between two pages.
+        ordered = sa.select(jobs).where(*wanted).order_by(*first, jobs.c.created.desc(), jobs.c.id)
+        query = ordered.limit(limit).offset(offset)
 
         def find(connection: sa.Connection) -> tuple[list[Job], int]:
             total = connection.execute(sa.select(sa.func.count()).select_from(jobs).where(*wanted)).scalar_one()

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from app.errors import Conflict
 from app.store.job_reader import JobReader, job_of
 from app.store.job_states import OPEN, WORKED_ON, Begin, JobState
-from app.store.records import Job, Reason, Record, Run, Step, column_values
+from app.store.record import Record, column_values
+from app.store.records import Job, Reason, Run, Step
 from app.store.tables import jobs, studies
 from app.store.transitions import OPERATOR, WORKFLOW, before
 

@@ -1,8 +1,8 @@
 """The schema's versions: numbered migrations, applied in one transaction and recorded in `cxr_schema`.
 
 A migration is never changed once released; what `tables.py` says is what all of them together make. Replicas of the
-release before may still run while a newer one migrates: add tables, indices and nullable columns, remove nothing that
-they use.
+release before may still run while a newer one migrates: add tables, indices and columns that are nullable or have a
+default, remove nothing that they use.
 """
 
 from collections.abc import Callable, Sequence
@@ -109,6 +109,13 @@ def _states(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE cxr_instances ADD COLUMN {column}")
 
 
+def _triage(connection: sa.Connection) -> None:
+    # Replicas of the release before go on to insert rows without these.
+    for column in ("findings JSON", "triage FLOAT NOT NULL DEFAULT 0.5"):
+        connection.exec_driver_sql(f"ALTER TABLE cxr_jobs ADD COLUMN {column}")
+    connection.exec_driver_sql("CREATE INDEX cxr_jobs_triage ON cxr_jobs (triage DESC, created DESC, id)")
+
+
 @dataclass(frozen=True)
 class Migration:
     """One step from a version of the schema to the next."""
@@ -127,6 +134,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("workflows of the first release as JSON", rewrite_workflows),
     Migration("answers that are kept for a while", _kept),
     Migration("states of instances", _states),
+    Migration("findings of jobs, and their order by priority", _triage),
 )
 
 

@@ -1,34 +1,20 @@
-"""What rows of the database hold, as types: a job and its states, and the contents of its JSON columns.
-
-A column may hold keys of a newer release or lack those of this one: unknown keys are ignored, missing ones take the
-field's default.
-"""
+"""What rows of the database hold, as types: a job and its states, and the contents of its JSON columns (`record`)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from app.store.findings import StoredFindings
 from app.store.job_states import Begin, JobState
+from app.store.record import Record, known
 from models.agreement import LOW_AGREEMENT
 
 # Code of the reason of a job whose written documents are missing or damaged: a retry writes them again.
 DOCUMENT_LOST = "document_lost"
-
-
 _CUT = "The report was cut at its longest length; what follows is missing."
-
-
-class Record:
-    """Base of the records in JSON columns."""
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The record that a column holds. Raises TypeError where a field without a default is missing."""
-        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-        return cls(**{name: item for name, item in value.items() if name in names})
 
 
 @dataclass(frozen=True)
@@ -113,6 +99,7 @@ class Job:
     image: ReadImage | None
     report: StoredReport | None
     documents: Sequence[str]
+    findings: StoredFindings | None = None
 
     @property
     def begins_with(self) -> Begin:
@@ -124,16 +111,17 @@ class Job:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What was doubted of the image that was read, and of the report's text."""
+        """What was doubted of the image that was read, of the report's text, and of the priority."""
         report = self.report
         cut = (_CUT,) if report is not None and report.finish_reason == "length" else ()
         doubted = (LOW_AGREEMENT,) if report is not None and report.doubted else ()
-        return (*(self.image.warnings if self.image else ()), *cut, *doubted)
+        priority = () if self.findings is None else self.findings.warnings
+        return (*(self.image.warnings if self.image else ()), *cut, *doubted, *priority)
 
     @classmethod
     def from_row(cls, row: sa.Row[Any]) -> "Job":
         """The job that a row holds."""
-        values = dict(row._mapping)
+        values = known(cls, dict(row._mapping))
         return cls(
             **{
                 **values,
@@ -143,6 +131,7 @@ class Job:
                 "skipped": [Skipped.from_json(item) for item in values["skipped"]],
                 "image": None if values["image"] is None else ReadImage.from_json(values["image"]),
                 "report": None if values["report"] is None else StoredReport.from_json(values["report"]),
+                "findings": None if values["findings"] is None else StoredFindings.from_json(values["findings"]),
             }
         )
 
@@ -224,14 +213,3 @@ class JobCounts:
 
     by_state: Mapping[str, int]
     oldest_seconds: float | None
-
-
-def column_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Records as what their JSON columns hold."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Record):
-            return asdict(value)  # type: ignore[call-overload]
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-    return {name: plain(value) for name, value in values.items()}

@@ -94,7 +94,13 @@ jobs = sa.Table(
     sa.Column("image", sa.JSON),  # records.ReadImage
     sa.Column("report", sa.JSON),  # records.StoredReport
     sa.Column("documents", sa.JSON, nullable=False),  # SOP Instance UIDs of what was written of it
+    sa.Column("findings", sa.JSON),  # findings.StoredFindings
+    # `place` of its findings; what stands here says where a job stands that has none.
+    sa.Column("triage", sa.Float, nullable=False, server_default=sa.text("0.5")),
 )
+
+# The order by priority, in which lists are paged.
+triage_order = sa.Index("cxr_jobs_triage", jobs.c.triage.desc(), jobs.c.created.desc(), jobs.c.id)
 
 # One row a replica that shares the database; `seen` is when it last showed that it lives.
 nodes = sa.Table(

@@ -60,6 +60,11 @@ STUDY_DOUBT = Histogram(
     "Doubt of studies' reports, where samples are drawn.",
     buckets=[tenth / 10 for tenth in range(1, 11)],
 )
+STUDY_ABNORMAL = Histogram(
+    "cxr_study_abnormal_probability",
+    "Probability that a study's image is abnormal, where the bundle declares findings.",
+    buckets=[tenth / 10 for tenth in range(1, 11)],
+)
 JOBS_ORPHANED = Counter("cxr_jobs_orphaned_total", "Open jobs without a workflow that were taken up again.")
 DELIVERIES = Counter("cxr_deliveries_total", "Attempts at delivering a study's documents.", ["destination", "outcome"])
 SPOOL_BYTES = Gauge("cxr_spool_bytes", "Bytes of the instances that are held.")

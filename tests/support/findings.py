@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from app.dicom.probabilities import Abnormal, Code, FindingProbability
+from app.store.findings import StoredFindings
 from models.bundle import file_entries, read_manifest, write_manifest
 from models.bundle.manifest import weights_digest
 from models.findings.calibration import FINDINGS_FILE, FindingCalibration, FindingsCalibration
@@ -29,6 +31,18 @@ NORMAL = FindingSpec(
     abnormal_when="no",
 )
 FINDINGS = (PNEUMONIA, NORMAL)
+# What a job keeps of a study with both, one of them calibrated.
+STORED = StoredFindings(
+    algorithm="llm-cxr-demo",
+    version="0.4",
+    findings=[
+        FindingProbability("pneumonia", Code("SCT", "233604007", "Pneumonia"), PNEUMONIA.question, 0.93, True),
+        FindingProbability("normal", Code("SCT", "17621005", "Normal"), NORMAL.question, 0.0625, False),
+    ],
+    abnormal=Abnormal(0.93, True),
+    priority="urgent",
+    bundle_sha256="ab" * 32,
+)
 
 
 def calibration_of(spec: FindingSpec = PNEUMONIA, slope: float = 2.0, intercept: float = -1.0) -> FindingCalibration:

@@ -46,12 +46,13 @@ class FindingsTask:
     async def respond(self, result: Found) -> Response:
         """JSON."""
         image, found = result
+        probability, calibrated = found.abnormal, found.abnormal_calibrated
         body = FindingsBody(
             id=f"findings-{new_id()}",
             created=int(time.time()),
             model=self.context.backend.bundle.manifest.label,
             findings=[FindingItem.from_finding(finding) for finding in found.findings],
-            abnormal=None if found.abnormal is None else AbnormalBody(probability=found.abnormal),
+            abnormal=None if probability is None else AbnormalBody(probability=probability, calibrated=calibrated),
             calibrated=found.calibrated,
             image=ImageBody.from_image(image),
             usage=UsageBody.from_usage(found.usage),

@@ -13,13 +13,24 @@ from app.api.http.responses import problems
 from app.api.http.visibility import reader_of, touched, viewer_of
 from app.api.request_scope import request_scope
 from app.api.routes.dicomweb.common import Studies
-from app.api.schemas.jobs import DeliveryBody, JobBody, JobItem, JobList, ReasonBody, SkippedBody, StepBody
+from app.api.schemas.findings import AbnormalBody
+from app.api.schemas.jobs import (
+    DeliveryBody,
+    JobBody,
+    JobFindingItem,
+    JobItem,
+    JobList,
+    ReasonBody,
+    SkippedBody,
+    StepBody,
+)
 from app.api.schemas.reports import ReportText
 from app.api.state import state_of
-from app.errors import NotFound
+from app.errors import Forbidden, NotFound
 from app.jobs.documents import DICOM, FHIR
 from app.jobs.service import StudyService
 from app.security.identity import Scope
+from app.store.job_reader import Order
 from app.store.job_states import JobState
 from app.store.records import Job
 
@@ -30,13 +41,18 @@ _SEE = (Scope.DICOM_READ, Scope.JOBS_MANAGE)
 _RESPONSES = problems(400, 404, 409, 500, 503)
 
 
-def _item(job: Job) -> dict[str, Any]:
+def _item(job: Job, *, reads: bool) -> dict[str, Any]:
+    """What lists have of a job; to those who may not read what was found, nothing of it."""
+    found = job.findings if reads else None
+    abnormal = None if found is None else found.abnormal
     return {
         "id": job.id,
         "study_instance_uid": job.study_uid,
         "revision": job.revision,
         "state": job.state,
         "reason": None if job.reason is None else ReasonBody(**vars(job.reason)),
+        "priority": None if found is None else found.priority,
+        "abnormal": None if abnormal is None else AbnormalBody(**vars(abnormal)),
         "created": job.created,
         "updated": job.updated,
     }
@@ -45,15 +61,18 @@ def _item(job: Job) -> dict[str, Any]:
 async def _body(request: Request, studies: StudyService, job_id: str) -> JobBody:
     job = await studies.get(job_id, viewer_of(request, *_SEE))
     await _touch(request, studies, [job])
-    report = job.report if await _reads(request, studies, job_id) else None
+    reads = await _reads(request, studies, job_id)
+    report = job.report if reads else None
+    findings = job.findings.findings if reads and job.findings is not None else ()
     return JobBody(
-        **_item(job),
+        **_item(job, reads=reads),
         attempts=job.attempts,
         steps=[StepBody(**vars(step)) for step in job.steps],
         skipped=[SkippedBody(**vars(item)) for item in job.skipped],
         image=job.image.sop_instance_uid if job.image else None,
         warnings=list(job.warnings),
         report=ReportText(text=report.text, findings=report.findings, impression=report.impression) if report else None,
+        findings=[JobFindingItem.from_stored(finding) for finding in findings],
         doubt=report.doubt if report else None,
         model=report.model if report else None,
         documents=list(job.documents),
@@ -78,7 +97,7 @@ async def _reads(request: Request, studies: StudyService, job_id: str) -> bool:
     return False
 
 
-@router.get("", responses=problems(400, 500, 503), summary="List jobs")
+@router.get("", responses=problems(400, 403, 500, 503), summary="List jobs")
 async def find(
     request: Request,
     studies: Studies,
@@ -86,14 +105,21 @@ async def find(
     study: Annotated[str | None, Query(max_length=64, description="Study Instance UID")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    order: Annotated[Order, Query(description="`priority`: the most urgent and most abnormal first")] = "newest",
 ) -> JobList:
-    """Jobs that the client sees, newest first: its tenant's by `dicom:read` or `jobs:manage`, else those of its own
-    studies.
+    """Jobs that the client sees: its tenant's by `dicom:read` or `jobs:manage`, else those of its own studies.
+
+    By priority: `stat`, `asap`, `urgent`, then the others, each from the highest probability of abnormal to the lowest.
+    A job whose probability is not known stands where 0.5 would. 403 for who may not read reports: the order tells.
     """
-    viewer = viewer_of(request, *_SEE)
-    found, total = await studies.find(states=state or (), study_uid=study, limit=limit, offset=offset, viewer=viewer)
+    viewer, reader = viewer_of(request, *_SEE), reader_of(request)
+    if order == "priority" and reader != viewer:
+        raise Forbidden("The order by priority tells what was found: it takes the scope dicom:read.")
+    found, total = await studies.find(
+        states=state or (), study_uid=study, limit=limit, offset=offset, viewer=viewer, order=order
+    )
     await _touch(request, studies, found)
-    return JobList(data=[JobItem(**_item(job)) for job in found], total=total)
+    return JobList(data=[JobItem(**_item(job, reads=reader == viewer)) for job in found], total=total)
 
 
 @router.get("/{job_id}", responses=_RESPONSES, summary="A job with its steps, report and deliveries")

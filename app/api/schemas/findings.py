@@ -65,6 +65,7 @@ class AbnormalBody(WireModel):
     probability: float = Field(
         description="by the finding that the bundle names for it, or the highest of all findings", examples=[0.94]
     )
+    calibrated: bool = Field(description="whether the findings that it is by are calibrated; else the model's own")
 
 
 class FindingsBody(WireModel):
