@@ -23,17 +23,21 @@ export async function call(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server cannot be reached.");
   }
-  if (!response.ok) throw new Error(await sentence(response));
+  if (!response.ok) throw await refusal(response);
   return response;
 }
 
-async function sentence(response) {
-  let detail = "";
+// An error with the server's sentence, and its code where it has one.
+async function refusal(response) {
+  let detail = "", code = "";
   try {
     const body = await response.json();
     detail = body.error?.message || body.detail || "";
+    code = body.error?.code || body.code || "";
   } catch { /* no body that says more */ }
-  return [401, 429, 503].includes(response.status) || !detail ? WORDS[response.status] || `The server answered ${response.status}.` : detail;
+  const general = [401, 429, 503].includes(response.status) || !detail;
+  const words = general ? WORDS[response.status] || `The server answered ${response.status}.` : detail;
+  return Object.assign(new Error(words), { code });
 }
 
 // Events of a stream, one call each with the parsed data.

@@ -1,5 +1,6 @@
 // Reading: preview with window and level, the report as it is written, questions, what the model sees.
 import { call, form, stream } from "./api.js";
+import { hideFindings, showFindings } from "./findings.js";
 
 const $ = (id) => document.getElementById(id);
 let file = null;
@@ -70,6 +71,7 @@ export function startReading(say) {
     file = chosen;
     say(null);
     warn([]);
+    hideFindings();
     $("answers").replaceChildren();
     $("ask").hidden = $("window").hidden = $("seen").hidden = $("reconstruction-box").hidden = true;
     const report = $("report");
@@ -90,6 +92,8 @@ export function startReading(say) {
         }
       });
       $("ask").hidden = false;
+      // Not waited for: the report is there.
+      showFindings(file, signal).catch((error) => { if (error.name !== "AbortError") say(error); });
     } catch (error) {
       if (error.name === "AbortError") return;
       report.textContent = "No report.";
