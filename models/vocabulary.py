@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders
 
 END = "### End"
 INSTRUCTION = "### Instruction:"
@@ -16,6 +16,16 @@ RESPONSE = "### Response:\n"
 PADDING = "<|endoftext|>"
 SPECIAL_TOKENS = (END, INSTRUCTION, RESPONSE, PADDING)
 IMAGE_WORD = "<image>"
+
+
+def _byte_letters() -> dict[str, int]:
+    """The letters by which tokenizers of bytes write them (GPT-2's table, Radford et al. 2019)."""
+    printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printed]
+    return {chr(byte): byte for byte in printed} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+_BYTES = _byte_letters()
 
 
 class VocabularyError(ValueError):
@@ -98,6 +108,16 @@ class Vocabulary:
         plain = [i for i in ids if i < self.text_size and i not in self.controls]
         text: str = self.tokenizer.decode(plain, skip_special_tokens=True)
         return text
+
+    def token_bytes(self, token: int) -> bytes:
+        """A text token alone, as UTF-8: part of a character where the tokenizer is one of bytes."""
+        added = self.tokenizer.get_added_tokens_decoder().get(token)
+        if added is not None:
+            return str(added.content).encode()
+        written = str(self.tokenizer.id_to_token(token))
+        if isinstance(self.tokenizer.decoder, decoders.ByteLevel):
+            return bytes(_BYTES[letter] for letter in written)
+        return str(self.tokenizer.decode([token])).encode()
 
     def image_ids(self, codes: Sequence[int]) -> list[int]:
         """Token ids of image codes. Raises ValueError naming the first code outside the codebook."""

@@ -3,10 +3,10 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cache
 
-from app.engine.protocol import Delta, Generation, Kind
+from app.engine.protocol import Delta, Generation, Kind, Place
 from app.errors import CxrError, InvalidRequest, Unavailable
 from models.vocabulary import Vocabulary
 
@@ -71,7 +71,7 @@ class FakeEngine:
         if longest + sampling.max_tokens > self._max_model_len:
             raise InvalidRequest("The prompt is too long.", code="prompt_too_long")
         self.generations.append(generation)
-        ids = self._ids(generation)
+        ids, top = self._ids(generation), generation.top_logprobs
         rows = 1 if guidance is None else 2
         self.running += rows
         try:
@@ -86,9 +86,16 @@ class FakeEngine:
                     tuple(ids[start : start + self.chunk]),
                     reason if last else None,  # type: ignore[arg-type]
                     log_likelihoods=tuple(self.first_place(generation.prompt, token) for token in scored),
+                    places=() if top is None else self._places(ids[start : start + self.chunk], top),
                 )
         finally:
             self.running -= rows
+
+    @staticmethod
+    def _places(ids: Sequence[int], top: int) -> tuple[Place, ...]:
+        """Every id is the likeliest, and those behind it follow."""
+        likeliest = (tuple((token + rank, -0.25 - rank) for rank in range(top)) for token in ids)
+        return tuple(Place(-0.25, those) for those in likeliest)
 
     def _ids(self, generation: Generation) -> list[int]:
         sampling, vocabulary = generation.sampling, self._vocabulary

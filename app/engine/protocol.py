@@ -50,7 +50,8 @@ class Marking:
 class Generation:
     """One request to the engine. `cache_salt` keeps the prefix caches of different clients apart; of those that wait,
     the ones of the lowest `priority` begin first. `scored` are ids of which it is asked how likely each was to be the
-    first of the answer.
+    first of the answer; `top_logprobs`, how many of the likeliest ids are to be told of every place, None: nothing of
+    any place.
     """
 
     request_id: str
@@ -62,6 +63,17 @@ class Generation:
     guidance: Guidance | None = None
     marking: Marking | None = None
     scored: tuple[int, ...] = ()
+    top_logprobs: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """How likely the id of one place of an answer was, and which ids were the likeliest there, most likely first: as
+    logarithms of their probability among all ids, at temperature 1.
+    """
+
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,12 +81,14 @@ class Delta:
     """Ids generated since the last delta; the last one carries the reason why generation ended, the first one, where it
     is known, how long the request waited for its turn, and of each of the `scored` ids the logarithm of its probability
     in the first place of the answer, at temperature 1. Mask and `top_p` may change those by one constant for all ids.
+    `places` are those of the ids, where they were asked for.
     """
 
     ids: tuple[int, ...]
     finish_reason: FinishReason | None = None
     queue_seconds: float | None = None
     log_likelihoods: tuple[float, ...] = ()
+    places: tuple[Place, ...] = ()
 
 
 class Engine(Protocol):

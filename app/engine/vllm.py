@@ -16,7 +16,7 @@ import structlog
 from vllm import SamplingParams
 from vllm.exceptions import QueueOverflowError
 from vllm.inputs import TokensPrompt
-from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.outputs import RequestOutput
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -24,6 +24,7 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.metrics.stats import RequestStateStats
 
 from app.engine.environment import engine_environment, socket_folder
+from app.engine.likelihoods import first_place, places
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
 from app.engine.rows import PairRow
 from app.engine.vllm_arguments import engine_arguments, sampling_parameters
@@ -65,13 +66,6 @@ def _tokens(ids: tuple[int, ...], cache_salt: str | None) -> TokensPrompt:
     if cache_salt is not None:
         prompt["cache_salt"] = cache_salt
     return prompt
-
-
-def _first_place(part: CompletionOutput, ids: tuple[int, ...]) -> tuple[float, ...]:
-    found = part.logprobs[0] if part.logprobs else {}
-    if any(token not in found for token in ids):
-        raise WorkerFailed("The language-model engine did not say how likely the answers are.")
-    return tuple(found[token].logprob for token in ids)
 
 
 def _raise_ended(reason: int | str | None) -> NoReturn:
@@ -147,9 +141,10 @@ class VllmEngine:
                     least = self._bundle.vocabulary.image_offset
                     if generation.guidance is not None and min(part.token_ids, default=least) < least:
                         raise WorkerFailed("The engine has lost half of a guided drawing.")
-                    likely = _first_place(part, generation.scored) if first else ()
-                    first = False
-                    yield Delta(tuple(part.token_ids), _FINISH_REASONS.get(part.finish_reason or ""), queued, likely)
+                    likely = first_place(part.logprobs, generation.scored) if first else ()
+                    first, ids, top = False, tuple(part.token_ids), generation.top_logprobs
+                    told = () if top is None else places(part.logprobs, ids, top)
+                    yield Delta(ids, _FINISH_REASONS.get(part.finish_reason or ""), queued, likely, told)
 
     def _request(self, generation: Generation, *, conditional: bool = True) -> tuple[TokensPrompt, SamplingParams]:
         """The request of a generation; not `conditional`, that of the second row of a guided one."""
@@ -157,8 +152,9 @@ class VllmEngine:
         row = None if guidance is None else PairRow(generation.request_id, conditional, guidance.scale)
         ids = generation.prompt if guidance is None or conditional else guidance.prompt
         prompt, vocabulary = _tokens(ids, generation.cache_salt), self._bundle.vocabulary
-        asked, marking, scored = generation.sampling, generation.marking, generation.scored
-        return prompt, sampling_parameters(generation.kind, asked, vocabulary, row, marking, scored)
+        asked, marking = generation.sampling, generation.marking
+        told = (generation.scored, generation.top_logprobs)
+        return prompt, sampling_parameters(generation.kind, asked, vocabulary, row, marking, *told)
 
     @contextlib.asynccontextmanager
     async def _second_row(self, llm: AsyncLLM, generation: Generation) -> AsyncGenerator[None]:

@@ -83,10 +83,11 @@ def sampling_parameters(
     row: PairRow | None = None,
     marking: Marking | None = None,
     scored: Sequence[int] = (),
+    top_logprobs: int | None = None,
 ) -> SamplingParams:
     """The engine's parameters of one generation, or of one `row` of a guided one. On a CPU, and of guided ones
     everywhere, our logits processor draws the ids. Of the ids `scored` vLLM says how likely they are, by the logits
-    before that; unlike for `prompt_logprobs` it reads its prefix cache.
+    before that; unlike for `prompt_logprobs` it reads its prefix cache. `top_logprobs` is as of a generation.
     """
     image = kind is Kind.IMAGE
     mask = masks_of(vocabulary).get(kind)
@@ -109,6 +110,7 @@ def sampling_parameters(
         stop_token_ids=None if image else [vocabulary.end],
         detokenize=False,
         logprob_token_ids=list(scored) or None,
+        logprobs=top_logprobs,
         # Nobody reads what the second row takes: it is what the first takes.
         output_kind=RequestOutputKind.DELTA if row is None or row.conditional else RequestOutputKind.FINAL_ONLY,
         extra_args=extra or None,

@@ -8,16 +8,18 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from app.inference.generation import Usage
+from app.inference.token_logprobs import TokenLogprob
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TextDelta:
-    """The next words of the `index`-th text."""
+    """The next words of the `index`-th text, and their tokens where those are asked for."""
 
     index: int
     text: str
+    tokens: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)

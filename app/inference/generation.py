@@ -46,6 +46,8 @@ class Options:
     guidance_scale: float | None = None
     # How many candidates of each drawing are made.
     best_of: int = 1
+    # Of texts: how many of the likeliest tokens are told of every place; None: nothing is.
+    top_logprobs: int | None = None
 
     def sampling(self, defaults: Decoding, *, tokens: int | None = None, index: int = 0) -> Sampling:
         """Sampling of the `index`-th of several generations; `tokens` fixes their length."""
@@ -88,6 +90,7 @@ async def stream(
     guidance: Guidance | None = None,
     marking: Marking | None = None,
     scored: Sequence[int] = (),
+    top_logprobs: int | None = None,
 ) -> AsyncGenerator[Delta]:
     """Ids as they come. Closing the iterator ends the generation; what was read and written by then is counted:
     `counted` tokens of the prompts, as the usage of the answer has them (unset: all), and what both rows of a guided
@@ -97,7 +100,8 @@ async def stream(
     it ends without a reason, and as the engine does.
     """
     salt, priority = caller.cache_salt, caller.priority
-    generation = Generation(new_id(), tuple(prompt), kind, sampling, salt, priority, guidance, marking, tuple(scored))
+    row = (sampling, salt, priority, guidance, marking, tuple(scored), top_logprobs)
+    generation = Generation(new_id(), tuple(prompt), kind, *row)
     rows = 1 if guidance is None else 2
     read = len(prompt) + (len(guidance.prompt) if guidance else 0) if counted is None else counted
     settle = caller.reserve(read + rows * sampling.max_tokens) if caller.reserve is not None else None

@@ -10,6 +10,7 @@ from app.inference import stops
 from app.inference.backend import Backend
 from app.inference.events import Emit, TextDelta
 from app.inference.generation import Options, Usage, stream
+from app.inference.token_logprobs import TokenLogprob, TokenTrace
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
 
@@ -18,13 +19,16 @@ _UNFINISHED_CHARACTER = "\ufffd"
 
 @dataclass(frozen=True)
 class GeneratedText:
-    """A generated text, and how likely each of the ids that were scored was to begin it, as a logarithm."""
+    """A generated text, how likely each of the ids that were scored was to begin it, as a logarithm, and its tokens
+    where they were asked for.
+    """
 
     text: str
     finish_reason: FinishReason
     seed: int
     usage: Usage
     log_likelihoods: tuple[float, ...] = ()
+    tokens: tuple[TokenLogprob, ...] | None = None
 
 
 async def generate_text(
@@ -45,12 +49,27 @@ async def generate_text(
     ids: list[int] = []
     emitted, reason, ended = "", "length", None
     likely: tuple[float, ...] = ()
-    writing = stream(backend.engine, prompt, kind, sampling, options.caller, timings, scored=scored)
-    async with aclosing(writing) as deltas:
+    top = options.top_logprobs
+    trace = None if top is None else TokenTrace(vocabulary)
+    tokens: list[TokenLogprob] = []
+    told = stream(backend.engine, prompt, kind, sampling, options.caller, timings, scored=scored, top_logprobs=top)
+
+    def tell(text: str) -> None:
+        """Emit what is new of a text, with its tokens."""
+        nonlocal emitted
+        found = () if trace is None else trace.until(text)
+        tokens.extend(found)
+        if emit is not None:
+            emit(TextDelta(index, text[len(emitted) :], found))
+        emitted = text
+
+    async with aclosing(told) as deltas:
         async for delta in deltas:
             ids.extend(delta.ids)
             reason = delta.finish_reason or reason
             likely = delta.log_likelihoods or likely
+            if trace is not None:
+                trace.add(delta.ids, delta.places)
             if emit is None and not options.stop:
                 continue
             # A character may take several tokens, and white space at the end is cut off where nothing follows it.
@@ -60,15 +79,15 @@ async def generate_text(
                 break
             text = stops.certain(text, options.stop)
             if emit is not None and len(text) > len(emitted) and text.startswith(emitted):
-                emit(TextDelta(index, text[len(emitted) :]))
-                emitted = text
+                tell(text)
     metrics.TEXT_TOKENS.inc(len(ids))
     text = vocabulary.decode(ids).strip()
     before = stops.cut(text, options.stop) if ended is None else ended
     if before is not None:
         text, reason = before.rstrip(), "stop"
-    if emit is not None and len(text) > len(emitted):
-        emit(TextDelta(index, text[len(emitted) :]))
+    if len(text) > len(emitted):
+        tell(text)
     images = sum([token >= vocabulary.image_offset for token in prompt])
     usage = Usage(len(prompt), images, len(ids))
-    return GeneratedText(text, reason, sampling.seed, usage, likely)  # type: ignore[arg-type]
+    scores = None if trace is None else tuple(tokens)
+    return GeneratedText(text, reason, sampling.seed, usage, likely, scores)  # type: ignore[arg-type]

@@ -59,6 +59,9 @@ def forget_migration(connection: sa.Connection) -> None:
     connection.exec_driver_sql("DROP TABLE cxr_kept")
     for column in ("character_set", "states"):
         connection.exec_driver_sql(f"ALTER TABLE cxr_instances DROP COLUMN {column}")
+    connection.exec_driver_sql("DROP INDEX cxr_jobs_triage")
+    for column in ("findings", "triage"):
+        connection.exec_driver_sql(f"ALTER TABLE cxr_jobs DROP COLUMN {column}")
 
 
 def _older(name: str, text: str) -> str:

@@ -27,13 +27,16 @@ from app.api.schemas.chat import (
     Choice,
     ImagePart,
     ImageUrl,
+    LogprobsBody,
 )
 from app.api.schemas.common import NearestTrainingImage, ReadingBody
 from app.dicom.secondary_capture import Provenance
+from app.errors import InvalidRequest
 from app.ids import new_id
 from app.inference import pipelines
 from app.inference.events import Drawing, Emit, Event, Result, TextDelta
 from app.inference.generation import Options, Usage
+from app.inference.token_logprobs import TokenLogprob
 from app.inference.writing import generate_text
 from app.telemetry.timings import Timings
 
@@ -73,7 +76,7 @@ class ChatTask:
         else:
             image, text = await pipelines.report(backend, self.image, self.options, timings, emit=emit)
             warnings = image.radiograph.warnings
-        return self._body(text.text, text.finish_reason, text.usage, text.seed, warnings)
+        return self._body(text.text, text.finish_reason, text.usage, text.seed, warnings, tokens=text.tokens)
 
     def _drawn(self, drawing: Drawing) -> ChatBody:
         bundle = self.context.backend.bundle
@@ -98,13 +101,16 @@ class ChatTask:
         seed: int,
         warnings: Sequence[str] = (),
         images: list[ImagePart] | None = None,
+        tokens: Sequence[TokenLogprob] | None = None,
     ) -> ChatBody:
         read, written = usage.prompt_tokens, usage.completion_tokens
+        message = AssistantMessage(content=content, images=images)
+        told = None if tokens is None else LogprobsBody.from_tokens(tokens)
         return ChatBody(
             id=self.id,
             created=self.created,
             model=self.context.backend.bundle.manifest.label,
-            choices=[Choice(message=AssistantMessage(content=content, images=images), finish_reason=reason)],
+            choices=[Choice(message=message, finish_reason=reason, logprobs=told)],
             usage=ChatUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written),
             seed=seed,
             warnings=[*self.turn.warnings, *warnings],
@@ -119,7 +125,9 @@ class ChatTask:
         chunks = [] if self.begun else [self._chunk({"role": "assistant", "content": ""})]
         self.begun.append(True)
         if isinstance(item, TextDelta):
-            return [*chunks, self._chunk({"content": item.text})]
+            asked = self.options.top_logprobs is not None
+            tokens = LogprobsBody.from_tokens(item.tokens).model_dump() if asked else None
+            return [*chunks, self._chunk({"content": item.text}, logprobs=tokens)]
         if not isinstance(item, Result):
             return chunks
         body = item.value
@@ -136,14 +144,31 @@ class ChatTask:
             chunks.append(self._chunk(None, usage=body.usage.model_dump()))
         return [*chunks, _DONE]
 
-    def _chunk(self, delta: dict[str, Any] | None, finish_reason: str | None = None, **members: Any) -> bytes:
+    def _chunk(
+        self,
+        delta: dict[str, Any] | None,
+        finish_reason: str | None = None,
+        logprobs: dict[str, Any] | None = None,
+        **members: Any,
+    ) -> bytes:
         """A `chat.completion.chunk`; without a delta, the one of the usage."""
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}
         # Where usage is asked for, the other chunks have it as null.
         usage = {"usage": None} if self.include_usage else {}
         label = self.context.backend.bundle.manifest.label
         head = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": label}
         return event({**head, "choices": [] if delta is None else [choice], **usage, **members})
+
+
+def _top_logprobs(body: ChatRequest, *, draws: bool) -> int | None:
+    """How many of the likeliest tokens are told of each place; None where no token is. Raises InvalidRequest."""
+    if not body.logprobs:
+        if body.top_logprobs:
+            raise InvalidRequest("top_logprobs: it takes `logprobs: true`")
+        return None
+    if draws:
+        raise InvalidRequest("logprobs: they are told of answers in text; this asks for a drawing")
+    return body.top_logprobs or 0
 
 
 @router.post(
@@ -176,6 +201,7 @@ async def create_completion(body: ChatRequest, request: Request) -> Response:
         stop,
         body.guidance_scale,
         body.best_of or 1,
+        _top_logprobs(body, draws=turn.draws),
     )
     if turn.draws:
         check_best_of(body.best_of, 1, context.limits.max_images)

@@ -1,6 +1,7 @@
 """Wire models of OpenAI's chat completions, as far as a model that reads and draws radiographs has them."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -17,6 +18,7 @@ from app.api.schemas.common import (
     WireModel,
 )
 from app.api.schemas.neutral import ANYTHING, neutral
+from app.inference.token_logprobs import TokenLogprob
 
 
 class TextPart(WireModel):
@@ -118,13 +120,18 @@ class ChatRequest(WireModel):
         default=None, description="the text ends before the first of these"
     )
     user: str | None = None
+    logprobs: bool | None = Field(
+        default=None, description="tell of each token of the answer in text how likely it was; not of a drawing"
+    )
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        default=None, description="with `logprobs`: how many of the likeliest tokens are told of each place"
+    )
 
     audio: Annotated[Any, neutral()] = None
     frequency_penalty: Annotated[Any, neutral(0)] = None
     function_call: Annotated[Any, neutral("none", "auto")] = None
     functions: Annotated[Any, neutral([])] = None
     logit_bias: Annotated[Any, neutral({})] = None
-    logprobs: Annotated[Any, neutral(False)] = None
     metadata: Annotated[Any, neutral(ANYTHING)] = None
     moderation: Annotated[Any, neutral(ANYTHING)] = None
     parallel_tool_calls: Annotated[Any, neutral(ANYTHING)] = None
@@ -140,7 +147,6 @@ class ChatRequest(WireModel):
     store: Annotated[Any, neutral(False)] = None
     tool_choice: Annotated[Any, neutral("none", "auto")] = None
     tools: Annotated[Any, neutral([])] = None
-    top_logprobs: Annotated[Any, neutral(0)] = None
     verbosity: Annotated[Any, neutral(ANYTHING)] = None
     web_search_options: Annotated[Any, neutral()] = None
 
@@ -162,13 +168,50 @@ class AssistantMessage(WireModel):
     images: list[ImagePart] | None = Field(default=None, exclude_if=lambda images: images is None)
 
 
+class TopLogprobBody(WireModel):
+    """A token that could have been in a place, among the likeliest there."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+def _token(token: bytes, logprob: float) -> dict[str, Any]:
+    """A token of these bytes, which may be part of a character."""
+    return {"token": token.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(token)}
+
+
+class TokenLogprobBody(TopLogprobBody):
+    """A token of the answer."""
+
+    top_logprobs: list[TopLogprobBody]
+
+
+class LogprobsBody(WireModel):
+    """The tokens of the answer in text, or of a chunk of it; joined they are the text with its blanks at either end."""
+
+    content: list[TokenLogprobBody]
+    refusal: None = None
+
+    @classmethod
+    def from_tokens(cls, tokens: Sequence[TokenLogprob]) -> Self:
+        """Tokens as OpenAI's clients take them."""
+        content = [
+            TokenLogprobBody(
+                **_token(one.token, one.logprob), top_logprobs=[TopLogprobBody(**_token(*other)) for other in one.top]
+            )
+            for one in tokens
+        ]
+        return cls(content=content)
+
+
 class Choice(WireModel):
     """The one answer."""
 
     index: Literal[0] = 0
     message: AssistantMessage
     finish_reason: Literal["stop", "length"]
-    logprobs: None = None
+    logprobs: LogprobsBody | None = None
 
 
 class ChatBody(WireModel):

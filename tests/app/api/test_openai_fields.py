@@ -54,8 +54,8 @@ NEUTRAL: dict[str, list[Any]] = {
 REFUSED: dict[str, list[Any]] = {
     "frequency_penalty": [0.5, False],
     "presence_penalty": [-1],
-    "logprobs": [True],
-    "top_logprobs": [3],
+    "logprobs": ["x"],
+    "top_logprobs": [3, -1, 21],
     "logit_bias": [{"5": 1}],
     "tools": [[{"type": "function", "function": {"name": "f"}}]],
     "tool_choice": ["required"],

@@ -149,7 +149,7 @@ await test("two images in a message are a BadRequestError with code too_many_ima
 
 await test("what asks for something that is not offered is refused by its name", async () => {
   const tools = [{ type: "function", function: { name: "f", parameters: {} } }];
-  for (const [param, value] of Object.entries({ n: 2, logprobs: true, presence_penalty: 1, tools })) {
+  for (const [param, value] of Object.entries({ n: 2, top_logprobs: 3, presence_penalty: 1, tools })) {
     await assert.rejects(() => complete(question, { [param]: value }), { status: 400, param });
   }
 });
