@@ -7,6 +7,8 @@ from app.engine.protocol import Place
 from models.vocabulary import Vocabulary
 
 _UNFINISHED_CHARACTER = "\ufffd"
+# What vLLM tells at the most. Ids of images may be among them and are none of a text: more are asked for than are told.
+MOST = 20
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,15 @@ class TokenLogprob:
 
 
 class TokenTrace:
-    """The tokens of one text so far. Control tokens are none of the text; what a mask refuses is none of the likeliest.
+    """The tokens of one text so far, each with up to `most` of the likeliest. Control tokens are none of the text; what
+    a mask refuses is none of the likeliest.
 
     Each text is decoded once more a token: what nobody asks for is not traced.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, most: int) -> None:
         self._vocabulary = vocabulary
+        self._most = most
         self._ids: list[int] = []
         self._tokens: list[TokenLogprob] = []
         # Where in the decoded text each token begins, in characters; those of one character begin where it does.
@@ -45,7 +49,7 @@ class TokenTrace:
                 for other, logprob in place.top
                 if other < vocabulary.text_size and (other == vocabulary.end or other not in vocabulary.controls)
             )
-            self._tokens.append(TokenLogprob(vocabulary.token_bytes(token), place.logprob, top))
+            self._tokens.append(TokenLogprob(vocabulary.token_bytes(token), place.logprob, top[: self._most]))
 
     def _decoded(self) -> str:
         return self._vocabulary.decode(self._ids)

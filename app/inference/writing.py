@@ -10,7 +10,7 @@ from app.inference import stops
 from app.inference.backend import Backend
 from app.inference.events import Emit, TextDelta
 from app.inference.generation import Options, Usage, stream
-from app.inference.token_logprobs import TokenLogprob, TokenTrace
+from app.inference.token_logprobs import MOST, TokenLogprob, TokenTrace
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
 
@@ -49,8 +49,9 @@ async def generate_text(
     ids: list[int] = []
     emitted, reason, ended = "", "length", None
     likely: tuple[float, ...] = ()
-    top = options.top_logprobs
-    trace = None if top is None else TokenTrace(vocabulary)
+    most = options.top_logprobs
+    trace = None if most is None else TokenTrace(vocabulary, most)
+    top = MOST if most else most
     tokens: list[TokenLogprob] = []
     told = stream(backend.engine, prompt, kind, sampling, options.caller, timings, scored=scored, top_logprobs=top)
 

@@ -91,6 +91,15 @@ async def test_no_token_stands_among_the_likeliest_that_a_text_cannot_have(servi
     assert [one["token"] for one in token["top_logprobs"]] == ["image", "### End"]
 
 
+async def test_what_a_text_cannot_have_takes_no_place_of_what_it_can(service: Service) -> None:
+    # The control tokens stand between the last of the text's, which is `image`, and the ids of images.
+    service.engine.text = "a"
+    response = await service.client.post(URL, json=request(ASKED, logprobs=True, top_logprobs=2))
+    assert service.engine.generations[-1].top_logprobs == 20
+    (token,) = response.json()["choices"][0]["logprobs"]["content"]
+    assert len(token["top_logprobs"]) == 2
+
+
 @pytest.mark.parametrize("fields", [{}, {"logprobs": False}, {"logprobs": None}, {"top_logprobs": 0}])
 async def test_who_does_not_ask_pays_nothing(service: Service, fields: dict[str, Any]) -> None:
     body = (await service.client.post(URL, json=request(ASKED, **fields))).json()
