@@ -39,14 +39,23 @@ async def test_vllm_finds_codes_and_answers_as_likely_as_the_model_does(tmp_path
             deltas = [delta async for delta in engine.generate(generation)]
             assert not any(delta.log_likelihoods for delta in deltas[1:])
             scored.append(deltas[0].log_likelihoods)
+        generation = Generation(uuid.uuid4().hex, asked, Kind.TEXT, Sampling(0.9, 1.0, 6, 7), top_logprobs=5)
+        told = [delta async for delta in engine.generate(generation)]
     finally:
         await engine.close()
     model = AutoModelForCausalLM.from_pretrained(BUNDLE.llm, dtype=torch.float32)
     with torch.inference_mode():
         logits = model(torch.tensor([prompt])).logits[0, len(head) - 1 : -1].log_softmax(-1)
         answer = model(torch.tensor([asked])).logits[0, -1].log_softmax(-1)
+        drawn = [token for delta in told for token in delta.ids]
+        likely = model(torch.tensor([[*asked, *drawn]])).logits[0, len(asked) - 1 : -1].log_softmax(-1)
     expected = [float(row[token]) for row, token in zip(logits, prompt[len(head) :], strict=True)]
     assert np.allclose(found, expected, atol=0.05)
     assert found == again
     differences = [first - second for first, second in scored]
     assert np.allclose(differences, float(answer[words.yes] - answer[words.no]), atol=0.05)
+    places = [place for delta in told for place in delta.places]
+    assert len(places) == len(drawn)
+    for token, place, row in zip(drawn, places, likely, strict=True):
+        assert np.isclose(place.logprob, float(row[token]), atol=0.05)
+        assert np.allclose([logprob for _, logprob in place.top], row.topk(5).values.tolist(), atol=0.05)

@@ -201,3 +201,20 @@ def test_errors_have_openais_shape(
     assert refused.value.body["code"]  # type: ignore[index]
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="gpt-4", messages=about("x", uri(IMAGE)))
+
+
+def test_the_tokens_of_a_chat_are_told_and_added_up_by_the_client_in_a_stream(client: openai.OpenAI) -> None:
+    asked: Any = {"model": MODEL, "messages": about("Is it normal?", uri(IMAGE)), "logprobs": True, "top_logprobs": 2}
+    (whole,) = client.chat.completions.create(**asked).choices
+    with client.chat.completions.stream(**asked) as stream:
+        told = [event.content for event in stream if event.type == "logprobs.content.done"]
+        (summed,) = stream.get_final_completion().choices
+    for logprobs in (whole.logprobs, summed.logprobs):
+        assert logprobs is not None
+        assert b"".join(bytes(token.bytes) for token in logprobs.content).decode() == REPORT
+    assert told == [summed.logprobs.content]
+    assert summed.message.content == whole.message.content == REPORT
+    with pytest.raises(openai.BadRequestError, match="drawing"):
+        client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "Draw a radiograph."}], logprobs=True
+        )

@@ -154,6 +154,34 @@ async def test_a_step_that_runs_again_after_a_stop_finds_the_same_once(
     assert (job["state"], job["priority"]) == ("done", "asap")
 
 
+async def test_the_age_that_removes_the_reports_text_removes_findings_and_priority(settings: Settings) -> None:
+    changed = quick(settings, retention_hours=0.0, document_retention_days=1e-6, **THRESHOLDS)
+    async with reading(changed) as service:
+        job = await read(service, 0.95)
+        await asyncio.sleep(0.3)
+        await service.app.state.service.studies.remove_due()
+        listed = (await service.client.get("/v1/jobs", params={"order": "priority"})).json()["data"]
+        detail = (await service.client.get(f"/v1/jobs/{job['id']}")).json()
+    assert job["priority"] == "stat"
+    assert (listed[0]["priority"], listed[0]["abnormal"], detail["findings"]) == (None, None, [])
+
+
+async def test_a_retry_without_findings_leaves_none_of_the_run_before(settings: Settings) -> None:
+    data = instance()
+    study = str(parsed(data).StudyInstanceUID)
+    # Its documents cannot be written, so that it fails behind its findings and may be run again.
+    unwritable = quick(settings, **THRESHOLDS)
+    async with reading(unwritable) as service:
+        found(service, 0.95)
+        await stow(service.client, instance(StudyInstanceUID=study, PatientID="12\n34"))
+        failed = await finished(service.client, study)
+    assert (failed["state"], failed["priority"]) == ("failed", "stat")
+    async with reading(quick(settings, findings=False)) as service:
+        assert (await service.client.post(f"/v1/jobs/{failed['id']}/retry")).status_code == 202
+        again = await finished(service.client, study)
+    assert (again["state"], again["priority"], again["findings"]) == ("failed", None, [])
+
+
 async def test_who_may_not_read_reports_sees_no_probability_and_is_refused_the_order(settings: Settings) -> None:
     keys = Keys(settings.keys_file)
     reader, manager = (keys.create(name, (scope,)) for name, scope in [("r", Scope.ADMIN), ("m", Scope.JOBS_MANAGE)])
