@@ -12,11 +12,9 @@ the scheduler and `VllmEngine` end the drawing.
 Both classes mark drawings (`models.watermark`): the green ids of a row's mask get their strength before it is drawn.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from vllm.v1.sample import sampler as vllm_sampler
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
@@ -25,9 +23,9 @@ from vllm.v1.sample.logits_processor.interface import LogitsProcessor as V1Logit
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext, LogitsProcRequestState
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as V2LogitsProcessor
 
-from app.engine.protocol import Marking
-from app.engine.rows import DRAW_ARG, Mask, PairRow, check, draw_of, marking_of
-from app.engine.sampling import TokenDraw, sample
+from app.engine.output_rows import OutputRows
+from app.engine.row_drawing import Drawn, Row, draw, draw_pairs, mark_alone
+from app.engine.rows import DRAW_ARG, Mask, PairRow, check, draw_of
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -51,95 +49,30 @@ class _Rows:
             mask.apply(logits, slice(None) if count == logits.shape[0] else rows)
 
 
-@dataclass
-class _Row:
-    """One request of a batch; `written` grows as ids are generated (V1)."""
-
-    mask: Mask | None
-    draw: TokenDraw | None
-    guided: PairRow | None
-    marked: Marking | None = None
-    written: Sequence[int] = ()
-
-    @classmethod
-    def from_params(cls, params: "SamplingParams", written: Sequence[int] = ()) -> "_Row | None":
-        mask, draw, pair = Mask.from_params(params), draw_of(params), PairRow.from_params(params)
-        row = cls(mask, draw, pair, marking_of(params), written)
-        return None if row.mask is None and row.draw is None and row.guided is None else row
-
-
-def _mark(logits: torch.Tensor, rows: Sequence[_Row], steps: Sequence[int]) -> None:
-    """Add the marks of those of `rows` that have one to logits of their masks' ids (N, W), in place."""
-    marked = [(place, row.marked) for place, row in enumerate(rows) if row.marked is not None]
-    if marked:
-        biases = [mark.watermark.bias([mark.first + steps[place]], logits.shape[1])[0] for place, mark in marked]
-        logits[[place for place, _ in marked]] += torch.from_numpy(np.stack(biases)).to(logits)
-
-
-def _mark_alone(logits: torch.Tensor, rows: Mapping[int, _Row], steps: Mapping[int, int]) -> None:
-    """The same of all rows that belong to no pair, by their number in logits (N, vocabulary), in place."""
-    together: dict[Mask, list[int]] = {}
-    for number, row in rows.items():
-        if row.marked is not None and row.guided is None and row.mask is not None:
-            together.setdefault(row.mask, []).append(number)
-    for mask, numbers in together.items():
-        allowed = logits[numbers, mask.low : mask.high]
-        _mark(allowed, [rows[number] for number in numbers], [steps[number] for number in numbers])
-        logits[numbers, mask.low : mask.high] = allowed
-
-
-def _draw_pairs(logits: torch.Tensor, rows: Mapping[int, _Row], steps: Mapping[int, int]) -> None:
-    """Leave one id in both rows of every pair of logits (N, vocabulary), id 0 in one that is alone, in place.
-
-    `steps` has how many ids each row of `rows` has written.
-    """
-    pairs: dict[str, dict[bool, int]] = {}
-    for number, row in rows.items():
-        if row.guided is not None:
-            pairs.setdefault(row.guided.pair, {})[row.guided.conditional] = number
-    together: dict[Mask, list[tuple[int, int]]] = {}
-    alone: list[int] = []
-    for sides in pairs.values():
-        asked, without = sides.get(True), sides.get(False)
-        mask = None if asked is None else rows[asked].mask
-        if asked is None or without is None or mask is None or steps[asked] != steps[without]:
-            alone += sides.values()
-        else:
-            together.setdefault(mask, []).append((asked, without))
-    for mask, found in together.items():
-        both = torch.tensor(found, device=logits.device)
-        asked_for, base = logits[both, mask.low : mask.high].unbind(1)
-        leading = [rows[asked] for asked, _ in found]
-        scales = torch.tensor([row.guided.scale for row in leading if row.guided is not None], device=logits.device)
-        combined = base + scales[:, None] * (asked_for - base)
-        reached = [steps[asked] for asked, _ in found]
-        _mark(combined, leading, reached)
-        drawn = _drawn(combined, [row.draw for row in leading], reached)
-        logits[both] = _REFUSED
-        logits[both, (drawn + mask.low)[:, None]] = 0.0
-    if alone:
-        logits[alone] = _REFUSED
-        logits[alone, 0] = 0.0
-
-
-def _drawn(logits: torch.Tensor, draws: Sequence[TokenDraw | None], steps: Sequence[int]) -> torch.Tensor:
-    """A column of each row of logits (N, W); the likeliest where it is not to be drawn: int64 (N,)."""
-    taken = logits.argmax(-1)
-    at = [place for place, draw in enumerate(draws) if draw is not None]
-    if at:
-        taken[at] = sample(logits[at], [draw for draw in draws if draw is not None], [steps[place] for place in at])
-    return taken
-
-
 def _ranks(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     return (logits >= values).sum(-1)
+
+
+def _leave_one(logits: torch.Tensor, rows: torch.Tensor | Sequence[int], ids: torch.Tensor) -> None:
+    """Leave only `ids` (R,) in `rows` (R,) of logits (N, vocabulary), in place."""
+    logits[rows] = _REFUSED
+    logits[rows, ids] = 0.0
+
+
+def _leave_pairs(logits: torch.Tensor, drawn: Drawn) -> None:
+    """Leave one id in both rows of every pair of logits (N, vocabulary), id 0 in one that is alone, in place."""
+    if len(drawn.rows):
+        _leave_one(logits, drawn.rows, drawn.ids)
+    if drawn.alone:
+        _leave_one(logits, drawn.alone, torch.zeros(len(drawn.alone), dtype=torch.int64, device=logits.device))
 
 
 class TextImageMaskV1(V1LogitsProcessor):
     """The mask and the sampling behind the V1 model runner's interface: state per row of the persistent batch."""
 
     def __init__(self, vllm_config: "VllmConfig", device: torch.device, is_pin_memory: bool) -> None:
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, Row] = {}
+        self.output_rows = OutputRows()
         # vLLM compiles it at the first request for a probability, and generates nothing meanwhile.
         vllm_sampler.batched_count_greater_than = _ranks
 
@@ -153,25 +86,53 @@ class TextImageMaskV1(V1LogitsProcessor):
         return False
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
-        """Follow requests as they join, leave and move in the batch."""
-        process_dict_updates(self._rows, batch_update, lambda params, _, written: _Row.from_params(params, written))
+        """Follow requests as they join, leave and move in the batch; vLLM calls it before every step."""
+        process_dict_updates(self._rows, batch_update, lambda params, _, written: Row.from_params(params, written))
+        if batch_update is not None:
+            self.output_rows.size = batch_update.batch_size
+        self.output_rows.expect({number: row.mask for number, row in self._rows.items() if row.mask is not None})
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Mask logits (batch, vocabulary) in place, and leave one id where a row is to be drawn here."""
         steps = {number: len(row.written) for number, row in self._rows.items()}
-        _mark_alone(logits, self._rows, steps)
+        mark_alone(logits, self._rows, steps)
+        guided = {number: row for number, row in self._rows.items() if row.guided is not None}
+        for mask, numbers in self._singles().items():
+            self._apply(logits, mask or Mask(0, logits.shape[1]), numbers)
+        if guided:
+            _leave_pairs(logits, draw_pairs(logits, guided, steps))
+        return logits
+
+    def draw(self, logits: torch.Tensor, base: int) -> torch.Tensor:
+        """An id for every row of logits (N, W) whose columns are the ids from `base` on, those of every row's mask.
+
+        int64 (N,); 0, which no such mask allows, where a guided row is alone.
+        """
+        steps = {number: len(row.written) for number, row in self._rows.items()}
+        mark_alone(logits, self._rows, steps, base)
+        singles = self._singles()
+        for mask, rows in singles.items():
+            for token in mask.banned if mask is not None else ():
+                logits[rows, token - base] = _REFUSED
+        numbers = sorted(number for rows in singles.values() for number in rows)
+        allowed = logits if len(numbers) == len(logits) else logits[numbers]
+        ids = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
+        if numbers:
+            draws = [self._rows[number].draw for number in numbers]
+            ids[numbers] = draw(allowed, draws, [steps[number] for number in numbers]) + base
+        if len(numbers) < len(logits):
+            guided = {number: row for number, row in self._rows.items() if row.guided is not None}
+            drawn = draw_pairs(logits, guided, steps, base)
+            ids[drawn.rows] = drawn.ids
+        return ids
+
+    def _singles(self) -> dict[Mask | None, list[int]]:
+        """The numbers of the rows that belong to no pair, in order, by their mask."""
         grouped: dict[Mask | None, list[int]] = {}
-        guided: dict[int, _Row] = {}
-        for number, row in self._rows.items():
+        for number, row in sorted(self._rows.items()):
             if row.guided is None:
                 grouped.setdefault(row.mask, []).append(number)
-            else:
-                guided[number] = row
-        for mask, numbers in grouped.items():
-            self._apply(logits, mask or Mask(0, logits.shape[1]), sorted(numbers))
-        if guided:
-            _draw_pairs(logits, guided, steps)
-        return logits
+        return grouped
 
     def _apply(self, logits: torch.Tensor, mask: Mask, numbers: list[int]) -> None:
         # A slice reads and writes without gathering rows.
@@ -180,13 +141,12 @@ class TextImageMaskV1(V1LogitsProcessor):
         drawn = [number for number in numbers if self._rows[number].draw is not None]
         if not drawn:
             return
-        requests = [self._rows[number] for number in drawn]
         at = torch.tensor(drawn)
-        allowed = logits[:, mask.low : mask.high] if len(drawn) == logits.shape[0] else logits[at, mask.low : mask.high]
-        draws = [request.draw for request in requests if request.draw is not None]
-        taken = sample(allowed, draws, [len(request.written) for request in requests])
-        logits[at] = _REFUSED
-        logits[at, taken + mask.low] = 0.0
+        columns = slice(mask.low, mask.high)
+        allowed = logits[:, columns] if len(drawn) == logits.shape[0] else logits[at, columns]
+        requests = [self._rows[number] for number in drawn]
+        taken = draw(allowed, [request.draw for request in requests], [len(request.written) for request in requests])
+        _leave_one(logits, at, taken + mask.low)
 
 
 class TextImageMaskV2(V2LogitsProcessor):
@@ -200,7 +160,7 @@ class TextImageMaskV2(V2LogitsProcessor):
     def __init__(self, vllm_config: "VllmConfig", req_states: LogitsProcRequestState) -> None:
         self._device = req_states.device
         self._states = req_states
-        self._slots: dict[int, _Row] = {}
+        self._slots: dict[int, Row] = {}
         self._layout: tuple[int, ...] = ()
         self._rows = _Rows((), self._device)
 
@@ -213,7 +173,7 @@ class TextImageMaskV2(V2LogitsProcessor):
 
     def add_request(self, req_idx: int, sampling_params: "SamplingParams") -> bool:
         """Take over a slot; whatever its last occupant left is replaced."""
-        row = _Row.from_params(sampling_params)
+        row = Row.from_params(sampling_params)
         self._slots.pop(req_idx, None)
         if row is not None:
             self._slots[req_idx] = row
@@ -240,8 +200,8 @@ class TextImageMaskV2(V2LogitsProcessor):
         if ours:
             lengths, prompts = ctx.seq_lens_upper_bound_np, self._states.prompt_len.np
             steps = {row: int(lengths[row] - prompts[layout[row]]) for row in ours}
-            _mark_alone(logits, ours, steps)
+            mark_alone(logits, ours, steps)
             guided = {number: row for number, row in ours.items() if row.guided is not None}
             if guided:
-                _draw_pairs(logits, guided, steps)
+                _leave_pairs(logits, draw_pairs(logits, guided, steps))
         return logits

@@ -1,5 +1,5 @@
 """The engine on vLLM's AsyncLLM, in process; its EngineCore is a process of its own. The only module that imports vLLM
-with `vllm_arguments`, and `masking`, `pairs` and `room`, which run in that process.
+with `vllm_arguments`, and what runs in that process: `gpt_neox`, the workers, `masking`, `pairs`, `room`.
 """
 
 import asyncio

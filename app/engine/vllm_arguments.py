@@ -9,6 +9,7 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
+from app.engine import gpt_neox
 from app.engine.protocol import Kind, Marking, Sampling
 from app.engine.rows import Mask, PairRow, draw_args, marking_args
 from app.engine.sampling import TokenDraw
@@ -19,6 +20,9 @@ from models.vocabulary import Vocabulary
 
 def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArgs:
     """The engine's arguments for a bundle, with the mask and the scheduler for the model runner that they lead to."""
+    own = settings.model_class == "own"
+    if own:
+        gpt_neox.register()
     arguments = AsyncEngineArgs(
         model=str(bundle.llm),
         served_model_name=bundle.manifest.label,
@@ -50,6 +54,9 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
         arguments.max_num_batched_tokens = max(
             config.scheduler_config.max_num_batched_tokens, config.model_config.max_model_len
         )
+    if own:
+        worker = "worker.CpuWorker" if current_platform.is_cpu() else "gpu_worker.GpuWorker"
+        arguments.worker_cls = f"app.engine.{worker}"
     runner = "V2" if config.use_v2_model_runner else "V1"
     arguments.logits_processors = [f"app.engine.masking:TextImageMask{runner}"]
     asynchronous = "Async" if config.scheduler_config.async_scheduling else ""

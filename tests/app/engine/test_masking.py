@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.rows import Mask, PairRow, draw_args
+from app.engine.protocol import Marking
+from app.engine.rows import Mask, PairRow, draw_args, marking_args
 from app.engine.sampling import TokenDraw, sample
+from models.watermark import Watermark
 
 pytestmark = pytest.mark.engine
 masking = pytest.importorskip("app.engine.masking", reason="vLLM is not installed", exc_type=ImportError)
@@ -129,6 +131,29 @@ def test_v1_draws_each_pair_once_by_the_formula_in_any_order_of_rows(order: tupl
         assert allowed(logits, a) == allowed(logits, b) == [plain(given[a], given[b], 2.0, 3, step)]
         assert allowed(logits, c) == allowed(logits, d) == [plain(given[d], given[c], 1.5, 8, step)]
         assert allowed(logits, text) == ALLOWED[TEXT]
+        written.append(step)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (3, 0, 4, 2, 1)])
+def test_v1_draws_from_the_image_ids_alone_what_it_draws_from_the_whole_vocabulary(order: tuple[int, ...]) -> None:
+    a, b, drawn, likeliest, alone = order
+    written: list[int] = []
+    own = draw_args(TokenDraw(1.0, 0.9, 5)) | marking_args(Marking(Watermark(b"k" * 32, 2.0), 0))
+    rows = [
+        (a, guided("one", conditional=True), [], written),
+        (b, guided("one", conditional=False), [], written),
+        (drawn, SimpleNamespace(extra_args=IMAGE.extra_args() | own), [], written),
+        (likeliest, params(IMAGE), [], written),
+        (alone, guided("two", conditional=True), [], written),
+    ]
+    processor = masking.TextImageMaskV1(None, torch.device("cpu"), False)
+    processor.update_state(update(batch_size=5, added=rows))
+    for step in range(30):
+        given = torch.randn(5, 12, generator=torch.Generator().manual_seed(step)) * 3.0
+        whole = processor.apply(given.clone()).argmax(-1)
+        narrow = processor.draw(given[:, IMAGE.low : IMAGE.high].clone(), IMAGE.low)
+        assert narrow.tolist() == whole.tolist()
+        assert int(narrow[alone]) == 0
         written.append(step)
 
 
