@@ -38,11 +38,12 @@ class OutputRows:
         row's window.
         """
         masks, self._masks, self.base = self._masks, None, None
-        if masks is None or len(hidden) != self.size or len(masks) != self.size:
+        if not masks or len(hidden) != self.size:
             return None
         windows: dict[tuple[int, int], list[int]] = {}
-        for number, mask in masks.items():
-            windows.setdefault((mask.low, mask.high), []).append(number)
+        for number in range(self.size):
+            mask = masks.get(number)
+            windows.setdefault((0, len(weight)) if mask is None else (mask.low, mask.high), []).append(number)
         if len(windows) == 1:
             ((low, high),) = windows
             self.base = low

@@ -69,7 +69,8 @@ class Generation:
 @dataclass(frozen=True)
 class Place:
     """How likely the id of one place of an answer was, and which ids were the likeliest there, most likely first: as
-    logarithms of their probability among all ids, at temperature 1.
+    logarithms of their probability at temperature 1, among the ids of the generation's kind where the model is run by
+    our own class on a CPU, else among all.
     """
 
     logprob: float

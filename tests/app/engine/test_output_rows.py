@@ -38,10 +38,18 @@ def test_rows_of_several_windows_have_minus_infinity_outside_of_their_own() -> N
         assert int(torch.isfinite(found[row]).sum()) == mask.high - mask.low
 
 
+def test_a_row_without_a_mask_has_the_whole_vocabulary_and_the_others_their_windows() -> None:
+    found, rows = logits({0: TEXT, 2: IMAGE})
+    assert found is not None
+    assert rows.base is None
+    torch.testing.assert_close(found[1], WHOLE[1])
+    assert [int(torch.isfinite(row).sum()) for row in found] == [6, 12, 4]
+
+
 @pytest.mark.parametrize(
     ("masks", "size"),
-    [({0: TEXT, 1: IMAGE}, 3), ({0: TEXT, 1: TEXT, 2: TEXT}, 2), ({}, 3)],
-    ids=["a row without a mask", "a batch of another size", "no masks"],
+    [({0: TEXT, 1: TEXT, 2: TEXT}, 2), ({}, 3)],
+    ids=["a batch of another size", "no masks"],
 )
 def test_what_the_masks_do_not_cover_needs_the_whole_vocabulary(masks: Mapping[int, Mask], size: int) -> None:
     assert logits(masks, size)[0] is None
