@@ -18,6 +18,7 @@ from app.api.routes import (
     codes,
     dicomweb,
     drawings,
+    evidence,
     findings,
     health,
     images,
@@ -218,20 +219,8 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.service = state
-    for router in (
-        reports.router,
-        findings.router,
-        images.router,
-        drawings.router,
-        codes.router,
-        verification.router,
-        chat.router,
-        models.router,
-        usage.router,
-        jobs.router,
-        *dicomweb.routers,
-        health.router,
-    ):
+    ours = (reports, findings, evidence, images, drawings, codes, verification, chat, models, usage, jobs)
+    for router in (*(module.router for module in ours), *dicomweb.routers, health.router):
         app.include_router(router)
     ui.install(app)
     problems.install(app)

@@ -6,6 +6,7 @@ from app.security.identity import Scope
 
 _READING = ("GET", "HEAD")
 _ANY = tuple(Scope)
+_SPENDING = ("report", "answer", "findings", "evidence", "draw", "chat", "dicomweb")
 _STUDIES = (Scope.DICOM_READ, Scope.JOBS_MANAGE, Scope.DICOM_STORE)
 
 
@@ -29,7 +30,7 @@ class Rule:
 
     def spends(self, method: str) -> bool:
         """Whether a request may take tokens: a client that has none left is refused before its body is read."""
-        return method == "POST" and self.task in ("report", "answer", "findings", "draw", "chat", "dicomweb")
+        return method == "POST" and self.task in _SPENDING
 
     @property
     def is_open(self) -> bool:
@@ -52,6 +53,7 @@ RULES = (
     Rule("/v1/reports", (Scope.INFER,), "report"),
     Rule("/v1/answers", (Scope.INFER,), "answer"),
     Rule("/v1/findings", (Scope.INFER,), "findings"),
+    Rule("/v1/evidence", (Scope.INFER,), "evidence"),
     Rule("/v1/images/generations", (Scope.INFER,), "draw"),
     Rule("/v1/images/edits", (Scope.INFER,), "draw"),
     # The signature of a drawing's URL is its key.

@@ -36,17 +36,28 @@ def picture(draft: Draft) -> np.ndarray:
 
 def report_capture(draft: Draft) -> Dataset:
     """The picture as a Secondary Capture Image (PS3.3 A.8.1) in the source's study."""
-    pixels = picture(draft)
-    dataset = document_header(draft, DOCUMENT, str(SecondaryCaptureImageStorage), "OT")
-    dataset.SeriesNumber = 9002
+    return capture(draft, DOCUMENT, picture(draft), 9002)
+
+
+def capture(
+    draft: Draft, document: str, pixels: np.ndarray, series_number: int, description: str | None = None
+) -> Dataset:
+    """A picture, uint8 (rows, columns) grey or (rows, columns, 3) RGB, as a Secondary Capture in the source's study."""
+    dataset = document_header(draft, document, str(SecondaryCaptureImageStorage), "OT")
+    dataset.SeriesNumber = series_number
+    if description is not None:
+        dataset.SeriesDescription = description
     dataset.ConversionType = "WSD"
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.PatientOrientation = dataset.Laterality = ""
     # PS3.3 C.7.6.1: whether the picture holds enough to identify the patient; it holds a report's text only.
     dataset.BurnedInAnnotation = "NO"
-    dataset.SamplesPerPixel = 1
+    dataset.SamplesPerPixel = pixels.shape[2] if pixels.ndim == 3 else 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.Rows, dataset.Columns = pixels.shape
+    if pixels.ndim == 3:
+        dataset.PhotometricInterpretation = "RGB"
+        dataset.PlanarConfiguration = 0
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
     dataset.BitsAllocated = dataset.BitsStored = 8
     dataset.HighBit = 7
     dataset.PixelRepresentation = 0

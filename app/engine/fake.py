@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from app.engine.protocol import Delta, Generation, Kind, Place
@@ -12,6 +13,16 @@ from models.vocabulary import Vocabulary
 
 # Enough for a test to inspect. All of a benchmark's requests would be a heap that the garbage collector walks.
 _REMEMBERED = 64
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A prompt of which was asked how likely its last `count` ids are."""
+
+    prompt: tuple[int, ...]
+    count: int
+    cache_salt: str | None
+    priority: int
 
 
 class FakeEngine:
@@ -40,6 +51,7 @@ class FakeEngine:
         self._max_model_len = max_model_len
         self._failures: list[CxrError] = []
         self.generations: deque[Generation] = deque(maxlen=_REMEMBERED)
+        self.scored: deque[Scored] = deque(maxlen=2 * _REMEMBERED)
         self.running = 0
         self.hangs = False
         # How many deltas a generation has before the engine ends it, as a core does that was stopped; None: all.
@@ -119,11 +131,17 @@ class FakeEngine:
         return [vocabulary.image_open, *vocabulary.image_ids([sampling.seed % 7] * count), vocabulary.image_close]
 
     async def log_likelihoods(
-        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None, priority: int = 0
     ) -> list[float]:
-        """The same for every id: `log_likelihood` of the prompt."""
+        """The same for every id: `log_likelihood` of the prompt, after `step_seconds`."""
         if self._failures:
             raise self._failures.pop(0)
+        self.scored.append(Scored(prompt, count, cache_salt, priority))
+        self.running += 1
+        try:
+            await asyncio.sleep(self.step_seconds)
+        finally:
+            self.running -= 1
         return [self.log_likelihood(prompt)] * count
 
     async def probe(self) -> None:

@@ -114,11 +114,12 @@ class Engine(Protocol):
         """
 
     async def log_likelihoods(
-        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None, priority: int = 0
     ) -> list[float]:
-        """The logarithm of the probability of each of the prompt's last `count` ids behind those before it.
+        """The logarithm of the probability of each of the prompt's last `count` ids behind those before it, at
+        temperature 1 and without a mask. What precedes them is read from the prefix cache where it is there.
 
-        `cache_salt` is as of a generation. Raises as `generate`.
+        `cache_salt` and `priority` are as of a generation. Raises as `generate`.
         """
 
     async def probe(self) -> None:

@@ -1,11 +1,16 @@
-"""What running requests need of the KV cache in a step, asked before vLLM's scheduler finds out."""
+"""What running requests need of the KV cache in a step, asked before vLLM's scheduler finds out, and what they may take
+from the prefix cache.
+"""
 
 from typing import TYPE_CHECKING
 
 from vllm.v1.core.sched.request_queue import SchedulingPolicy
 from vllm.v1.core.sched.scheduler import Scheduler
 
+from app.engine.rows import scored_from
+
 if TYPE_CHECKING:
+    from vllm.v1.core.kv_cache_manager import KVCacheBlocks
     from vllm.v1.request import Request
 
 
@@ -15,7 +20,16 @@ def left(request: "Request") -> int:
 
 
 class RoomScheduler(Scheduler):
-    """vLLM's scheduler, which can say what it would preempt."""
+    """vLLM's scheduler, which can say what it would preempt, and computes every id of a prompt that is scored."""
+
+    def _get_local_prefix_cache_hit(self, request: "Request") -> "tuple[KVCacheBlocks, int, int, bool]":
+        blocks, count, boundary, diverged = super()._get_local_prefix_cache_hit(request)
+        first = scored_from(request.sampling_params)
+        # How likely an id is shows where the one before it is computed.
+        if first is not None and count >= first:
+            count = max(0, first - 1) // self.block_size * self.block_size
+            blocks = self.kv_cache_manager.truncate_computed_blocks(blocks, count)
+        return blocks, count, boundary, diverged
 
     def _blocks(self, request: "Request", tokens: int) -> int:
         """How many more blocks a request needs to hold so many tokens."""

@@ -1,4 +1,6 @@
-"""What a row of the engine's batch is told through its request's `extra_args`: its mask, drawing, pair, watermark."""
+"""What a row of the engine's batch is told through its request's `extra_args`: its mask, drawing, pair, watermark,
+and what of its prompt is scored.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +18,7 @@ MASK_ARG = "cxr_mask"
 DRAW_ARG = "cxr_draw"
 PAIR_ARG = "cxr_guidance"
 WATERMARK_ARG = "cxr_watermark"
+SCORED_ARG = "cxr_scored"
 CONDITIONAL, UNCONDITIONAL = "conditional", "unconditional"
 MOST_GUIDANCE = 10.0
 _REFUSED = float("-inf")
@@ -121,6 +124,16 @@ def _read_draw(value: Mapping[str, Any]) -> TokenDraw:
     return TokenDraw(float(value["temperature"]), float(value["top_p"]), int(value["seed"]))
 
 
+def scored_args(first: int) -> dict[str, Any]:
+    """The value for `SamplingParams.extra_args` that has a prompt's ids scored from the place `first` on."""
+    return {SCORED_ARG: {"first": first}}
+
+
+def scored_from(params: Arguments | None) -> int | None:
+    """The place of a prompt's first id that is scored, None where none is. Raises ValueError where it is malformed."""
+    return None if params is None else _argument(params, SCORED_ARG, lambda value: int(value["first"]), "first")
+
+
 def _argument(params: Arguments, name: str, read: Callable[[Mapping[str, Any]], T], needs: str) -> T | None:
     value = (params.extra_args or {}).get(name)
     if value is None:
@@ -135,7 +148,7 @@ def check(params: Arguments) -> None:
     """Raises ValueError where a request's arguments are malformed, or a pair's or a marked row has no mask: its ids are
     those of the mask.
     """
-    mask, _, row = Mask.from_params(params), draw_of(params), PairRow.from_params(params)
+    mask, row, _ = Mask.from_params(params), PairRow.from_params(params), (draw_of(params), scored_from(params))
     if marking_of(params) is not None and mask is None:
         raise ValueError(f"{WATERMARK_ARG} needs a mask")
     # Id 0 stands for "not drawn", so it must not be one that can be.

@@ -18,7 +18,6 @@ from vllm.exceptions import QueueOverflowError
 from vllm.inputs import TokensPrompt
 from vllm.outputs import RequestOutput
 from vllm.platforms import current_platform
-from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.metrics.stats import RequestStateStats
@@ -27,7 +26,7 @@ from app.engine.environment import engine_environment, socket_folder
 from app.engine.likelihoods import first_place, places
 from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
 from app.engine.rows import PairRow
-from app.engine.vllm_arguments import engine_arguments, sampling_parameters
+from app.engine.vllm_arguments import engine_arguments, sampling_parameters, scoring_parameters
 from app.engine.warmup import warm_up
 from app.errors import EngineDead, GenerationAborted, InvalidRequest, Overloaded, Unavailable, WorkerFailed
 from app.settings import EngineSettings
@@ -177,22 +176,20 @@ class VllmEngine:
             row.close()
 
     async def log_likelihoods(
-        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None, priority: int = 0
     ) -> list[float]:
         """See `Engine.log_likelihoods`."""
         llm = self._running()
         self._check_room(len(prompt), 1)
         found: list[float] = []
-        # The id that follows is of no use, but vLLM wants to generate one.
-        sampling = SamplingParams(
-            temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY
-        )
-        outputs = llm.generate(_tokens(prompt, cache_salt), sampling, request_id)
+        sampling = scoring_parameters(len(prompt) - count)
+        outputs = llm.generate(_tokens(prompt, cache_salt), sampling, request_id, priority=priority)
         with _failures():
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
                     self._last_output = time.monotonic()
-                    likely = list(zip(prompt, output.prompt_logprobs or [], strict=False))[-count:]
+                    # From the end: of what was in the prefix cache the V2 model runner says nothing, the V1 rubbish.
+                    likely = zip(prompt[-count:], (output.prompt_logprobs or [])[-count:], strict=False)
                     found = [entry[token].logprob for token, entry in likely if entry is not None]
         if len(found) != count:
             raise WorkerFailed("The language-model engine did not say how likely the image is.")

@@ -11,7 +11,7 @@ from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from app.engine import gpt_neox
 from app.engine.protocol import Kind, Marking, Sampling
-from app.engine.rows import Mask, PairRow, draw_args, marking_args
+from app.engine.rows import Mask, PairRow, draw_args, marking_args, scored_args
 from app.engine.sampling import TokenDraw
 from app.settings import EngineSettings
 from models.bundle import Bundle
@@ -121,4 +121,22 @@ def sampling_parameters(
         # Nobody reads what the second row takes: it is what the first takes.
         output_kind=RequestOutputKind.DELTA if row is None or row.conditional else RequestOutputKind.FINAL_ONLY,
         extra_args=extra or None,
+    )
+
+
+def scoring_parameters(first: int) -> SamplingParams:
+    """The engine's parameters of a prompt of which is asked how likely its ids are, from the place `first` on.
+
+    vLLM keeps its prefix cache from such requests, since it can say nothing of what is in there. Ours may read it: the
+    scheduler (`app.engine.room`) sees to it that it ends before the first id that is scored.
+    """
+    return SamplingParams(
+        temperature=0.0,
+        # The id that follows is of no use, but vLLM wants to generate one.
+        max_tokens=1,
+        prompt_logprobs=0,
+        detokenize=False,
+        skip_reading_prefix_cache=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        extra_args=scored_args(first),
     )

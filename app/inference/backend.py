@@ -1,5 +1,6 @@
 """The parts that do the model's work, as one value."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -46,6 +47,8 @@ class Backend:
     # Drawings are marked where its strength is above 0; pictures are looked at for it in any case.
     watermark: Watermark = field(default_factory=lambda: Watermark(b"", 0.0))
     copies: CopyCheck | None = None
+    # Held by the one request for evidence whose interventions the engine has.
+    mapping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def probes(self) -> dict[str, Callable[[], Awaitable[object]]]:

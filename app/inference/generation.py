@@ -5,17 +5,20 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from statistics import fmean
+from math import fsum
 from typing import Literal
 
 from app.engine import Delta, Engine, Generation, Guidance, Kind, Marking, Sampling
 from app.engine.protocol import FinishReason
 from app.errors import GenerationAborted
 from app.ids import new_id, new_seed
+from app.inference.concurrency import gather_or_cancel
 from app.telemetry.timings import Timings
 from models.bundle import Decoding
 
 Screening = Literal["on", "off", "unneeded"]
+# Of the many requests of one map, behind interactive ones and before studies.
+EVIDENCE = 5
 BACKGROUND = 10  # vLLM's priority of a study's generation: interactive requests have 0 and are scheduled first
 
 
@@ -132,19 +135,35 @@ async def log_likelihood(engine: Engine, prompt: Sequence[int], ids: Sequence[in
 
     Raises RateLimited, and as the engine does.
     """
-    whole = (*prompt, *ids)
-    settle = caller.reserve(len(whole)) if caller.reserve is not None else None
+    (found,) = await log_likelihoods(engine, [prompt], ids, caller)
+    return found / len(ids)
+
+
+async def log_likelihoods(
+    engine: Engine, prompts: Sequence[Sequence[int]], ids: Sequence[int], caller: Caller, priority: int = 0
+) -> list[float]:
+    """The logarithm of the probability of all of `ids` behind each of `prompts`, which are computed at once, at a
+    `priority` below the caller's. All are counted as read.
+
+    Raises RateLimited, and as the engine does.
+    """
+    wholes = [(*prompt, *ids) for prompt in prompts]
+    tokens = sum(map(len, wholes))
+    settle = caller.reserve(tokens) if caller.reserve is not None else None
     computed = False
+    salt, rank = caller.cache_salt, caller.priority + priority
     try:
-        found = await engine.log_likelihoods(new_id(), whole, len(ids), caller.cache_salt)
+        found = await gather_or_cancel(
+            engine.log_likelihoods(new_id(), whole, len(ids), salt, rank) for whole in wholes
+        )
         computed = True
     except asyncio.CancelledError:
         computed = True
         raise
     finally:
         if settle is not None:
-            settle(len(whole) if computed else 0)
-    return fmean(found)
+            settle(tokens if computed else 0)
+    return [fsum(each) for each in found]
 
 
 async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:

@@ -1,7 +1,7 @@
 """The documents of a report: the one place that makes a `Draft`.
 
-Of a study's job (`build`, `fhir_of`), or of an upload that is answered at once as a document (`upload_document`); and
-the event for the webhook.
+Of a study's job (`build`, `fhir_of`), or of an upload that is answered at once as a document (`upload_document`,
+`evidence_document`); and the event for the webhook.
 """
 
 import datetime
@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from app.dicom.basic_text import basic_text_report
 from app.dicom.document import Draft
+from app.dicom.evidence_capture import Overlay, evidence_capture
 from app.dicom.fhir import diagnostic_report
 from app.dicom.header import NotStorable
 from app.dicom.inherited import NotWritable
@@ -125,7 +126,7 @@ def _found(findings: StoredFindings | None) -> dict[str, Any]:
 def check_source(data: bytes, headers: Headers) -> None:
     """Refuse an upload that no document can refer to, before the model reads it. Raises NotAcceptable, InputError."""
     if sniff(data) != "dicom":
-        raise NotAcceptable("Only a report on a DICOM image is offered as a DICOM or FHIR document.")
+        raise NotAcceptable("Only what is said of a DICOM image is offered as a DICOM or FHIR document.")
     _source(data, headers)
 
 
@@ -138,6 +139,11 @@ def _source(data: bytes, headers: Headers) -> Dataset:
     if not all(headers.takes_uid(str(source.get(keyword) or "")) for keyword in _UIDS):
         raise UnusableImage("The DICOM image has no valid UIDs to refer to.", code="no_uids")
     return source
+
+
+def _key(source: Dataset, bundle: Bundle, what: object, created: str) -> str:
+    """What a document's UIDs follow from. Each request writes a document of its own: the time is part of it."""
+    return hashlib.sha256(f"{source.SOPInstanceUID}/{bundle.sha256}/{what}/{created}".encode()).hexdigest()
 
 
 def upload_document(
@@ -155,11 +161,9 @@ def upload_document(
     """
     source = _source(data, headers)
     created = datetime.datetime.now(datetime.UTC).isoformat()
-    # Each request writes a document of its own: the time is part of the key, from which the UIDs follow.
-    key = hashlib.sha256(f"{source.SOPInstanceUID}/{bundle.sha256}/{text.seed}/{created}".encode()).hexdigest()
     named = sections(text.text)
     report = StoredReport(
-        key=key,
+        key=_key(source, bundle, text.seed, created),
         text=text.text,
         findings=named["findings"],
         impression=named["impression"],
@@ -174,5 +178,33 @@ def upload_document(
         if media_type == DICOM:
             return to_bytes(basic_text_report(draft))
         return json.dumps(diagnostic_report(draft)).encode()
+    except NotWritable as error:
+        raise UnusableImage(error.detail, code=NOT_WRITABLE) from error
+
+
+def evidence_document(
+    data: bytes,
+    overlay: Overlay,
+    warnings: Sequence[str],
+    bundle: Bundle,
+    headers: Headers,
+    zone: datetime.tzinfo | None = None,
+) -> bytes:
+    """A map over an upload as a Secondary Capture in the image's study. Raises UnusableImage as `upload_document`."""
+    source = _source(data, headers)
+    created = datetime.datetime.now(datetime.UTC).isoformat()
+    report = StoredReport(
+        key=_key(source, bundle, overlay.text, created),
+        text=overlay.text,
+        findings=None,
+        impression=None,
+        finish_reason="stop",
+        seed=0,
+        model=bundle.manifest.label,
+        bundle_sha256=bundle.sha256,
+        created=created,
+    )
+    try:
+        return to_bytes(evidence_capture(_draft(report, source, warnings, zone), overlay))
     except NotWritable as error:
         raise UnusableImage(error.detail, code=NOT_WRITABLE) from error

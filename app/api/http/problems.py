@@ -22,7 +22,7 @@ from app.telemetry.metrics import REJECTED
 
 NOT_OFFERED = (
     "Not offered here. This server has /v1/chat/completions, /v1/images/generations, /v1/images/edits, /v1/models, "
-    "/v1/reports, /v1/answers, /v1/findings and /v1/jobs; /docs lists all."
+    "/v1/reports, /v1/answers, /v1/findings, /v1/evidence and /v1/jobs; /docs lists all."
 )
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,7 @@ _OURS = (
     "/v1/reports",
     "/v1/answers",
     "/v1/findings",
+    "/v1/evidence",
     "/v1/jobs",
     "/v1/images/tokens",
     "/v1/images/pixels",

@@ -100,7 +100,9 @@ KINDS: Mapping[Kind, Description] = {
     Kind.DELETED: Description(_STUDY_DELETED, "D", (*_DATA, *_HTTP, *_OPERATOR), "DELETE, `cxr studies delete`"),
     Kind.EXPIRED: Description(_STUDY_DELETED, "D", _DATA, "retention"),
     Kind.JOB_CHANGED: Description(_PROCEDURE_RECORD, "U", (*_DATA, *_HTTP), "cancel, release and retry of a job"),
-    Kind.INFERENCE: Description(_ACCESSED, "E", _HTTP, "`/v1/reports`, `answers`, `findings`, `images`, `chat`"),
+    Kind.INFERENCE: Description(
+        _ACCESSED, "E", _HTTP, "`/v1/reports`, `answers`, `findings`, `evidence`, `images`, `chat`"
+    ),
     Kind.REFUSED: Description(
         _AUTHENTICATION, "E", (*_HTTP, "requests"), "401; many of a second and source are one", Code("110122", "Login")
     ),
