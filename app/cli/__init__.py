@@ -18,6 +18,7 @@ from app.cli import (
     demo,
     doctor,
     evaluation,
+    evidence,
     keys,
     query,
     serve,
@@ -36,6 +37,7 @@ app.command("restore")(backup.restore_)
 app.command()(query.report)
 app.command()(query.ask)
 app.command()(query.findings)
+app.command()(evidence.evidence)
 app.command()(query.draw)
 app.command()(query.watermark)
 app.command()(bundles.verify)

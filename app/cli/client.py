@@ -34,6 +34,14 @@ class Client:
         """The findings of the radiograph in `file`, with a probability each."""
         return self._post("/v1/findings", files={"image": file.read_bytes()})
 
+    def evidence(self, file: Path, accept: str, **fields: Any) -> bytes:
+        """The map of what a statement, or the answer to a question, depends on, as the media type `accept`."""
+        response = self._send("/v1/evidence", accept=accept, files={"image": file.read_bytes()}, data=_given(fields))
+        if response.is_error or not response.headers.get("content-type", "").startswith(accept):
+            self._body(response)
+            raise ServiceError(f"What answers at {self.url} is not this service.")
+        return response.content
+
     def draw(self, prompt: str, output_format: str = "png", **fields: Any) -> tuple[bytes, dict[str, Any]]:
         """A radiograph of what `prompt` describes: the file and the rest of the response."""
         body = {"prompt": prompt, "output_format": output_format, **_given(fields)}
@@ -46,15 +54,22 @@ class Client:
         return self._post("/v1/images/verify", files={"image": file.read_bytes()})
 
     def _post(self, path: str, **arguments: Any) -> dict[str, Any]:
+        return self._body(self._send(path, **arguments))
+
+    def _send(self, path: str, accept: str | None = None, **arguments: Any) -> httpx.Response:
         if self.key and not self.key.isascii():
             raise ServiceError("The API key has characters that no key has.")
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        if accept is not None:
+            headers["Accept"] = accept
         try:
-            headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-            response = httpx.post(self.url.rstrip("/") + path, timeout=TIMEOUT, headers=headers, **arguments)
+            return httpx.post(self.url.rstrip("/") + path, timeout=TIMEOUT, headers=headers, **arguments)
         except httpx.ReadTimeout as error:
             raise ServiceError(f"The service at {self.url} did not answer in time.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ServiceError(f"No service answers at {self.url}: start one with `cxr serve`.") from error
+
+    def _body(self, response: httpx.Response) -> dict[str, Any]:
         try:
             body: dict[str, Any] = response.json()
         except ValueError as error:

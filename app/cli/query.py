@@ -1,7 +1,6 @@
 """`cxr report`, `cxr ask`, `cxr findings`, `cxr draw`: requests to a running service."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from app.cli.client import Client, ServiceError
 from app.cli.console import console, errors, fail
+from app.cli.evidence import check_writable
 from app.cli.options import DEFAULT_URL, KeyOption, SeedOption, UrlOption
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole response.")]
@@ -113,7 +113,7 @@ def draw(
     formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".dcm": "dicom"}
     if out.suffix.lower() not in formats:
         fail(f"{out.name}: the file name must end in {', '.join(formats)}.")
-    _check_writable(out)
+    check_writable(out)
     try:
         with errors.status("Drawing"):
             image, body = Client(url, key).draw(
@@ -151,13 +151,3 @@ def watermark(
     console.print(body["statement"], markup=False)
     if mark := body.get("watermark"):
         console.print(f"{mark['green']} of {mark['codes']} codes are green, p = {mark['p_value']:.2g}", markup=False)
-
-
-def _check_writable(out: Path) -> None:
-    """End the command where `out` cannot be written, before anything is drawn and counted."""
-    if out.is_dir():
-        fail(f"{out}: is a folder; name a file.", 1)
-    if not out.parent.is_dir():
-        fail(f"{out}: there is no folder {out.parent}.", 1)
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        fail(f"{out}: cannot be written.", 1)
