@@ -12,7 +12,9 @@ Region = tuple[int, ...]
 # What stands in for the codes of a region: the code of which the image has most, those of a mid-grey image, or those
 # that the language model finds likeliest there, given the codes before, other than those that are there.
 Replacement = Literal["commonest", "grey", "predicted"]
-REPLACEMENT: Replacement = "commonest"
+REPLACEMENT: Replacement = "predicted"
+# Of the image whose codes stand for nothing in particular.
+GREY = 128
 # Rows and columns of a region.
 SIDE = 2
 

@@ -10,29 +10,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.card import card
 from app.cli.console import console
 from app.cli.options import (
     DEFAULT_CACHE,
+    DEFAULT_RESULTS,
     BundleArgument,
     CacheOption,
     DataArgument,
     DeviceOption,
-    RecipeOption,
+    ResultsOption,
+    SplitOption,
     training_errors,
 )
+from models.evidence import REPLACEMENT, Replacement
 
 if TYPE_CHECKING:
     from models.evaluation.subject import Subject
 
 evaluate_app = typer.Typer(no_args_is_help=True, help="Measure a bundle on a manifest; every command writes JSON.")
 
-ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the JSON files.")]
-SplitOption = Annotated[str, typer.Option("--split", help="train, validation or test.")]
 FeaturesOption = Annotated[
     list[str] | None,
     typer.Option("--features", help="classifier:, xrv:, inception:, rad-dino:PATH or module:attribute; for distances."),
 ]
-DEFAULT_RESULTS = Path("results")
 
 
 def _evaluate(
@@ -140,6 +141,29 @@ def findings(
 
 
 @evaluate_app.command()
+def evidence(
+    bundle: BundleArgument,
+    data: DataArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: SplitOption = "test",
+    cache: CacheOption = DEFAULT_CACHE,
+    device: DeviceOption = "cpu",
+    films: Annotated[int, typer.Option("--films", help="How many.", min=1)] = 100,
+    replacement: Annotated[Replacement, typer.Option(help="What regions are replaced by.")] = REPLACEMENT,
+) -> None:
+    """Evidence: do the regions with most weight, removed first, lower the probability fastest? A plot."""
+
+    def measure(subject: "Subject") -> dict[str, Any]:
+        from models.evaluation.evidence import evaluate_evidence
+
+        figures, curves = evaluate_evidence(subject, films, replacement)
+        curves.save(results / "deletion.png")
+        return figures
+
+    _evaluate("evidence", bundle, data, results, split, cache, device, measure)
+
+
+@evaluate_app.command()
 def drawings(
     bundle: BundleArgument,
     data: DataArgument,
@@ -211,24 +235,4 @@ def screen(
     _evaluate("screen", bundle, data, results, split, cache, device, measure)
 
 
-@evaluate_app.command()
-def card(
-    bundle: BundleArgument,
-    data: DataArgument,
-    results: ResultsOption = DEFAULT_RESULTS,
-    recipe: RecipeOption = "demo",
-    history: Annotated[Path | None, typer.Option(help="Log of runs, Markdown.", exists=True)] = None,
-    split: SplitOption = "test",
-    cache: CacheOption = DEFAULT_CACHE,
-) -> None:
-    """Write MODEL_CARD.md of a bundle from the results of the other commands."""
-    with training_errors():
-        from models.bundle.writer import replace_card
-        from models.evaluation.card import PARTS, model_card, read_results
-        from models.evaluation.subject import Subject
-        from models.training.recipe import load_recipe
-
-        subject = Subject(bundle, data, cache, split)
-        log = history.read_text(encoding="utf-8").strip() if history else "One run, by the commands above."
-        replace_card(bundle, model_card(subject, read_results(results), load_recipe(recipe), recipe, log))
-        console.print(f"Wrote the model card of {subject.bundle.manifest.label} from {', '.join(PARTS)}")
+evaluate_app.command()(card)

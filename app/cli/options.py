@@ -27,7 +27,10 @@ BundleArgument = Annotated[Path, typer.Argument(help="Folder of the bundle.", ex
 CacheOption = Annotated[Path, typer.Option("--cache", help="Keeps preprocessed images and codes.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
 RecipeOption = Annotated[str, typer.Option("--recipe", help="anneal, demo, gpu, paper, tiny, or a TOML file.")]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the JSON files.")]
+SplitOption = Annotated[str, typer.Option("--split", help="train, validation or test.")]
 DEFAULT_CACHE = Path("cache")
+DEFAULT_RESULTS = Path("results")
 
 
 def settings_of(config: Path | None, **overrides: object) -> Settings:

@@ -144,6 +144,14 @@ class FakeEngine:
             self.running -= 1
         return [self.log_likelihood(prompt)] * count
 
+    async def likeliest(
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None, priority: int = 0
+    ) -> list[tuple[int, ...]]:
+        """In every place the id that is there, then the one before it in the vocabulary."""
+        if self._failures:
+            raise self._failures.pop(0)
+        return [(token, token - 1) for token in prompt[-count:]]
+
     async def probe(self) -> None:
         """Fails only after `enqueue_failure`, and while it `hangs`."""
         if self.hangs:

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 from models.watermark import Watermark
 
 FinishReason = Literal["stop", "length"]
+# Of a place in a prompt: one of them is another than the id that is there.
+LIKELIEST = 2
 
 
 class Kind(StrEnum):
@@ -120,6 +122,14 @@ class Engine(Protocol):
         temperature 1 and without a mask. What precedes them is read from the prefix cache where it is there.
 
         `cache_salt` and `priority` are as of a generation. Raises as `generate`.
+        """
+
+    async def likeliest(
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None, priority: int = 0
+    ) -> list[tuple[int, ...]]:
+        """Of each of the prompt's last `count` places, the `LIKELIEST` ids behind those before it, the likeliest first.
+
+        Otherwise as `log_likelihoods`.
         """
 
     async def probe(self) -> None:

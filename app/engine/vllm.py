@@ -1,5 +1,6 @@
 """The engine on vLLM's AsyncLLM, in process; its EngineCore is a process of its own. The only module that imports vLLM
-with `vllm_arguments`, and what runs in that process: `gpt_neox`, the workers, `masking`, `pairs`, `room`.
+with `vllm_arguments` and `vllm_outputs`, and what runs in that process: `gpt_neox`, the workers, `masking`, `pairs`
+and `room`.
 """
 
 import asyncio
@@ -8,27 +9,26 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
 
 import structlog
 from vllm import SamplingParams
 from vllm.exceptions import QueueOverflowError
 from vllm.inputs import TokensPrompt
-from vllm.outputs import RequestOutput
+from vllm.logprobs import Logprob
 from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-from vllm.v1.metrics.stats import RequestStateStats
 
 from app.engine.environment import engine_environment, socket_folder
 from app.engine.likelihoods import first_place, places
-from app.engine.protocol import Delta, FinishReason, Generation, Kind, Sampling
+from app.engine.protocol import LIKELIEST, Delta, FinishReason, Generation, Kind, Sampling
 from app.engine.rows import PairRow
 from app.engine.vllm_arguments import engine_arguments, sampling_parameters, scoring_parameters
+from app.engine.vllm_outputs import last_places, queue_seconds, raise_ended
 from app.engine.warmup import warm_up
-from app.errors import EngineDead, GenerationAborted, InvalidRequest, Overloaded, Unavailable, WorkerFailed
+from app.errors import EngineDead, InvalidRequest, Overloaded, Unavailable, WorkerFailed
 from app.settings import EngineSettings
 from models.bundle import Bundle
 
@@ -37,14 +37,6 @@ log = structlog.get_logger(__name__)
 _STOP_SECONDS = 10.0
 _FRESH_SECONDS = 1.0
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
-
-
-def _queue_seconds(output: RequestOutput) -> float | None:
-    """How long a request waited for its turn, by the engine's own clock."""
-    stats = output.metrics
-    if not isinstance(stats, RequestStateStats) or not stats.scheduled_ts:
-        return None
-    return float(max(0.0, stats.scheduled_ts - stats.queued_ts))
 
 
 @contextlib.contextmanager
@@ -65,15 +57,6 @@ def _tokens(ids: tuple[int, ...], cache_salt: str | None) -> TokensPrompt:
     if cache_salt is not None:
         prompt["cache_salt"] = cache_salt
     return prompt
-
-
-def _raise_ended(reason: int | str | None) -> NoReturn:
-    """Why the engine has ended a generation: our scheduler says so of guided drawings (`app.engine.pairs`)."""
-    if reason == "guidance_too_large":
-        raise InvalidRequest("The KV cache has no room for both rows of a guided drawing.", code="guidance_not_offered")
-    if reason is not None:
-        raise WorkerFailed(f"The engine has ended half of a guided drawing: {reason}.")
-    raise GenerationAborted  # a core that was stopped or has died: `abort`, `error`
 
 
 class VllmEngine:
@@ -134,9 +117,9 @@ class VllmEngine:
                 async for output in outputs:
                     self._last_output = time.monotonic()
                     part = output.outputs[0]
-                    queued = _queue_seconds(output) if first else None
+                    queued = queue_seconds(output) if first else None
                     if part.finish_reason is not None and part.finish_reason not in _FINISH_REASONS:
-                        _raise_ended(part.stop_reason)
+                        raise_ended(part.stop_reason)
                     least = self._bundle.vocabulary.image_offset
                     if generation.guidance is not None and min(part.token_ids, default=least) < least:
                         raise WorkerFailed("The engine has lost half of a guided drawing.")
@@ -179,20 +162,31 @@ class VllmEngine:
         self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None, priority: int = 0
     ) -> list[float]:
         """See `Engine.log_likelihoods`."""
+        places = await self._score(request_id, prompt, count, 0, cache_salt, priority)
+        return [place[token].logprob for token, place in zip(prompt[-count:], places, strict=True)]
+
+    async def likeliest(
+        self, request_id: str, prompt: tuple[int, ...], count: int, cache_salt: str | None = None, priority: int = 0
+    ) -> list[tuple[int, ...]]:
+        """See `Engine.likeliest`."""
+        places = await self._score(request_id, prompt, count, LIKELIEST, cache_salt, priority)
+        ranked = [sorted(place, key=lambda token: -place[token].logprob) for place in places]
+        return [tuple(tokens[:LIKELIEST]) for tokens in ranked]
+
+    async def _score(
+        self, request_id: str, prompt: tuple[int, ...], count: int, others: int, salt: str | None, priority: int
+    ) -> list[Mapping[int, Logprob]]:
+        """What is known of the last `count` ids of a prompt and the `others` that are the likeliest in their place."""
         llm = self._running()
         self._check_room(len(prompt), 1)
-        found: list[float] = []
-        sampling = scoring_parameters(len(prompt) - count)
-        outputs = llm.generate(_tokens(prompt, cache_salt), sampling, request_id, priority=priority)
+        sampling = scoring_parameters(len(prompt) - count, others)
+        found: list[Mapping[int, Logprob]] = []
+        outputs = llm.generate(_tokens(prompt, salt), sampling, request_id, priority=priority)
         with _failures():
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
                     self._last_output = time.monotonic()
-                    # From the end: of what was in the prefix cache the V2 model runner says nothing, the V1 rubbish.
-                    likely = zip(prompt[-count:], (output.prompt_logprobs or [])[-count:], strict=False)
-                    found = [entry[token].logprob for token, entry in likely if entry is not None]
-        if len(found) != count:
-            raise WorkerFailed("The language-model engine did not say how likely the image is.")
+                    found = last_places(output, count)
         return found
 
     async def probe(self) -> None:

@@ -124,8 +124,9 @@ def sampling_parameters(
     )
 
 
-def scoring_parameters(first: int) -> SamplingParams:
-    """The engine's parameters of a prompt of which is asked how likely its ids are, from the place `first` on.
+def scoring_parameters(first: int, others: int = 0) -> SamplingParams:
+    """The engine's parameters of a prompt of which is asked how likely its ids are, from the place `first` on, and the
+    `others` that are the likeliest there.
 
     vLLM keeps its prefix cache from such requests, since it can say nothing of what is in there. Ours may read it: the
     scheduler (`app.engine.room`) sees to it that it ends before the first id that is scored.
@@ -134,7 +135,7 @@ def scoring_parameters(first: int) -> SamplingParams:
         temperature=0.0,
         # The id that follows is of no use, but vLLM wants to generate one.
         max_tokens=1,
-        prompt_logprobs=0,
+        prompt_logprobs=others,
         detokenize=False,
         skip_reading_prefix_cache=False,
         output_kind=RequestOutputKind.FINAL_ONLY,

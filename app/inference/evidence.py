@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from app.errors import InvalidRequest
 from app.inference.backend import Backend, EncodedImage
-from app.inference.generation import EVIDENCE, Caller, Options, Usage, log_likelihoods
+from app.inference.generation import EVIDENCE, Caller, Options, Usage, likeliest, log_likelihoods
 from app.inference.pipelines import encode
 from app.inference.probability import is_closed
 from app.inference.writing import generate_text
 from app.telemetry.timings import Timings
-from models.evidence import REPLACEMENT, Region, Replacement, commonest, regions, replaced, spread
+from models.evidence import GREY, REPLACEMENT, Region, Replacement, commonest, regions, replaced, spread
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Asked:
 
     text: str
     is_question: bool = False
+    # What the report says before the statement; it is read, not scored.
+    context: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,14 @@ def check_asked(backend: Backend, asked: Asked) -> None:
             detail = "question: only a question that asks for yes or no has one answer to look for; ask a closed one"
             raise InvalidRequest(detail, code="not_closed")
         return
-    count, most = len(backend.bundle.vocabulary.encode(asked.text)), backend.bundle.manifest.decoding.report.max_tokens
+    count, most = sum(map(len, _split(backend, asked.context, asked.text))), _longest(backend)
     if count > most:
-        detail = f"statement: {count} tokens are more than the {most} of the longest report"
+        detail = f"statement: with its context it has {count} tokens; a report has {most} at most"
         raise InvalidRequest(detail, code="statement_too_long")
+
+
+def _longest(backend: Backend) -> int:
+    return backend.bundle.manifest.decoding.report.max_tokens
 
 
 async def evidence(
@@ -68,23 +76,36 @@ async def evidence(
     """
     check_asked(backend, asked)
     image = await encode(backend, data, timings, caller)
-    prompts, vocabulary, usage = backend.bundle.prompts, backend.bundle.vocabulary, Usage(0, 0, 0)
+    prompts, usage = backend.bundle.prompts, Usage(0, 0, 0)
     text = asked.text
     if asked.is_question:
         with timings.stage("generate"):
             text, usage = await _answer(backend, image.codes, asked.text, timings, caller)
-    ids = vocabulary.encode(text)
+
+    def prompt(codes: Sequence[int]) -> list[int]:
+        return prompts.answer(codes, asked.text) if asked.is_question else [*prompts.report(codes), *before]
+
+    before, ids = _split(backend, asked.context, text)
     covered = regions(backend.bundle.manifest.image.grid)
-    stand_in = await _stand_in(backend, image.codes, replacement)
-    variants = [image.codes, *(replaced(image.codes, region, stand_in) for region in covered)]
-    asking = [prompts.answer(codes, asked.text) if asked.is_question else prompts.report(codes) for codes in variants]
     async with backend.mapping:
         with timings.stage("score"):
+            whole_image = prompt(image.codes)
+            stand_in, read = await _stand_in(backend, whole_image, image.codes, replacement, caller)
+            asking = [whole_image, *(prompt(replaced(image.codes, region, stand_in)) for region in covered)]
             whole, *without = await log_likelihoods(backend.engine, asking, ids, caller, EVIDENCE)
-    read = sum(map(len, asking)) + len(asking) * len(ids)
-    usage += Usage(read, len(asking) * len(image.codes), 0)
+    usage += read + Usage(sum(map(len, asking)) + len(asking) * len(ids), len(asking) * len(image.codes), 0)
     weights = spread(backend.bundle.manifest.image.grid, covered, [whole - found for found in without])
     return image, Evidence(text, whole, weights, replacement, covered, usage)
+
+
+def _split(backend: Backend, context: str, text: str) -> tuple[list[int], list[int]]:
+    """The ids of a context, and those of the text behind it, as they are together."""
+    vocabulary = backend.bundle.vocabulary
+    between = "" if not context or context[-1].isspace() else " "
+    whole, before = vocabulary.encode(context + between + text), vocabulary.encode(context)
+    pairs = zip(before, whole, strict=False)
+    shared = next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(before), len(whole)))
+    return whole[:shared], whole[shared:]
 
 
 async def _answer(
@@ -99,6 +120,25 @@ async def _answer(
     return given.text, given.usage
 
 
-async def _stand_in(backend: Backend, codes: Sequence[int], replacement: Replacement) -> Sequence[int]:
-    """What stands in for the codes of an image, one for each."""
-    return [commonest(codes)] * len(codes)
+async def _stand_in(
+    backend: Backend, prompt: Sequence[int], codes: Sequence[int], replacement: Replacement, caller: Caller
+) -> tuple[Sequence[int], Usage]:
+    """What stands in for the codes of an image, one for each, and the tokens that were read to find it.
+
+    `prompt` is the one that holds the image.
+    """
+    most = commonest(codes)
+    if replacement == "grey":
+        size = backend.bundle.manifest.image.size
+        return await backend.codec.encode(np.full((size, size), GREY, np.uint8)), Usage(0, 0, 0)
+    if replacement == "commonest":
+        return [most] * len(codes), Usage(0, 0, 0)
+    vocabulary = backend.bundle.vocabulary
+    end = next(place for place, token in enumerate(prompt) if token >= vocabulary.image_offset) + len(codes)
+    places = await likeliest(backend.engine, prompt[:end], len(codes), caller, EVIDENCE)
+    offset = vocabulary.image_offset
+    drawn = [
+        next((token - offset for token in place if token >= offset and token - offset != code), most)
+        for place, code in zip(places, codes, strict=True)
+    ]
+    return drawn, Usage(end, len(codes), 0)

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from math import fsum
 from typing import Literal
@@ -148,14 +148,32 @@ async def log_likelihoods(
     Raises RateLimited, and as the engine does.
     """
     wholes = [(*prompt, *ids) for prompt in prompts]
-    tokens = sum(map(len, wholes))
-    settle = caller.reserve(tokens) if caller.reserve is not None else None
-    computed = False
     salt, rank = caller.cache_salt, caller.priority + priority
-    try:
+    with _counted(caller, sum(map(len, wholes))):
         found = await gather_or_cancel(
             engine.log_likelihoods(new_id(), whole, len(ids), salt, rank) for whole in wholes
         )
+    return [fsum(each) for each in found]
+
+
+async def likeliest(
+    engine: Engine, prompt: Sequence[int], count: int, caller: Caller, priority: int = 0
+) -> list[tuple[int, ...]]:
+    """The likeliest ids in each of the prompt's last `count` places; otherwise as `log_likelihoods`."""
+    with _counted(caller, len(prompt)):
+        rank = caller.priority + priority
+        return await engine.likeliest(new_id(), tuple(prompt), count, caller.cache_salt, rank)
+
+
+@contextmanager
+def _counted(caller: Caller, tokens: int) -> Iterator[None]:
+    """Sets the tokens aside that the block reads, and counts them: who gives up has been computed for, whom the engine
+    refuses has not. Raises RateLimited.
+    """
+    settle = caller.reserve(tokens) if caller.reserve is not None else None
+    computed = False
+    try:
+        yield
         computed = True
     except asyncio.CancelledError:
         computed = True
@@ -163,7 +181,6 @@ async def log_likelihoods(
     finally:
         if settle is not None:
             settle(tokens if computed else 0)
-    return [fsum(each) for each in found]
 
 
 async def collect(deltas: AsyncIterator[Delta]) -> tuple[list[int], FinishReason]:

@@ -40,7 +40,9 @@ def asked_of(form: EvidenceForm) -> Asked:
     if form.statement is not None and form.question is not None:
         raise InvalidRequest("statement: a map is of a statement or of a question; send one of them", code="two_asked")
     if form.statement is not None:
-        return Asked(form.statement)
+        return Asked(form.statement, context=form.context or "")
+    if form.context is not None:
+        raise InvalidRequest("context: it stands before a statement, and none was sent", code="context_of_nothing")
     if form.question is not None:
         return Asked(form.question, is_question=True)
     raise InvalidRequest("statement: say of what the map is: send a statement or a question", code="nothing_asked")
@@ -125,7 +127,7 @@ async def create_evidence(request: Request) -> Response:
     form = await read_form(request, EvidenceForm)
     media_type = negotiate(request, ("application/json", PNG, DICOM))
     asked = asked_of(form)
-    check_prompt("question" if asked.is_question else "statement", asked.text, context.limits)
+    check_prompt("question" if asked.is_question else "statement", asked.context + asked.text, context.limits)
     evidence.check_asked(context.backend, asked)
     if media_type == DICOM:
         await asyncio.to_thread(check_source, form.image, headers)

@@ -13,7 +13,12 @@ class EvidenceForm(ScreenedForm):
     """Ask where in one radiograph a statement, or the answer to a question, comes from: exactly one of the two."""
 
     statement: _Sentence | None = Field(
-        default=None, description="of a report; taken as the report's whole text", examples=["Focal consolidation."]
+        default=None, description="of a report; scored as the report's text, behind `context`", examples=["Pneumonia."]
+    )
+    context: str | None = Field(
+        default=None,
+        description="what the report says before the statement; it is read, not scored; unset: nothing",
+        examples=["FINDINGS: AP chest radiograph of a child."],
     )
     question: _Sentence | None = Field(
         default=None,

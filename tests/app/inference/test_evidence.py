@@ -9,6 +9,7 @@ from app.errors import RateLimited
 from app.inference.evidence import Asked, evidence
 from app.inference.generation import Caller
 from app.telemetry.timings import Timings
+from models.evidence import Replacement, commonest
 from tests.support.choices import Models, Quota
 from tests.support.service import encoded, gradient
 
@@ -64,6 +65,31 @@ async def test_every_intervention_is_set_aside_before_and_counted(models: Models
     with pytest.raises(RateLimited):
         await begun(models, Caller(reserve=Quota(found.usage.prompt_tokens - 1).reserve))
     assert len(image.codes) == 256
+
+
+@pytest.mark.parametrize("replacement", ["commonest", "grey", "predicted"])
+async def test_every_replacement_stands_in_for_all_codes_of_a_region(models: Models, replacement: Replacement) -> None:
+    data = encoded(gradient())
+    image, found = await evidence(models.backend, data, STATEMENT, Timings(), Caller(), replacement)
+    assert found.replacement == replacement
+    offset = models.backend.bundle.vocabulary.image_offset
+    last = [token - offset for token in models.engine.scored[-1].prompt if token >= offset]
+    changed = {place for place, (one, other) in enumerate(zip(image.codes, last, strict=True)) if one != other}
+    assert changed <= {238, 239, 254, 255}
+    assert changed
+    assert models.codec.encoded == (2 if replacement == "grey" else 1)
+
+
+async def test_what_the_model_expects_is_an_image_code_or_else_the_commonest(models: Models) -> None:
+    offset = models.backend.bundle.vocabulary.image_offset
+
+    async def words(*arguments: object, **named: object) -> list[tuple[int, ...]]:
+        return [(3, 4)] * 256
+
+    models.engine.likeliest = words  # type: ignore[method-assign, assignment]
+    image, _ = await begun(models)  # type: ignore[misc]
+    first = [token - offset for token in models.engine.scored[1].prompt if token >= offset]
+    assert {first[place] for place in (0, 1, 16, 17)} == {commonest(image.codes)}
 
 
 async def test_interventions_are_in_the_prefix_cache_of_their_client(models: Models) -> None:

@@ -52,7 +52,7 @@ async def test_what_the_statement_loses_without_a_region_is_the_regions_weight(t
     assert np.allclose(weights, expected)
     assert body["log_probability"] == pytest.approx(-0.125 * tokens)
     assert (body["object"], body["model"], body["statement"]) == ("evidence", "fake-1", STATEMENT["statement"])
-    assert body["replaced"] == {"regions": 64, "rows": 2, "columns": 2, "by": "commonest"}
+    assert body["replaced"] == {"regions": 64, "rows": 2, "columns": 2, "by": "predicted"}
     assert "question" not in body
     assert "answer" not in body
     assert body["image"]["warnings"] == []
@@ -72,11 +72,33 @@ async def test_a_statement_is_taken_as_the_text_of_a_report_and_all_intervention
     assert len(scored) == 65
     assert telling.codec.encoded == 1
     assert not telling.engine.generations
+    # Once more to find what the model expects in each place.
+    first_text = telling.bundle.vocabulary.image_offset
+    looked = max(place for place, token in enumerate(scored[0].prompt) if token >= first_text) + 1
     assert body["usage"] == {
-        "prompt_tokens": sum(len(one.prompt) for one in scored),
-        "image_tokens": 65 * 256,
+        "prompt_tokens": sum(len(one.prompt) for one in scored) + looked,
+        "image_tokens": 66 * 256,
         "completion_tokens": 0,
     }
+
+
+async def test_regions_are_replaced_by_what_the_model_expects_there(telling: Service) -> None:
+    await telling.client.post(URL, files={"image": PNG}, data=STATEMENT)
+    offset = telling.bundle.vocabulary.image_offset
+    whole, first, *_ = [[t for t in one.prompt if t >= offset] for one in telling.engine.scored]
+    places = [place for place, (one, other) in enumerate(zip(whole, first, strict=True)) if one != other]
+    assert places == [0, 1, 16, 17]
+    # The fake finds the id before the one that is there likeliest besides it.
+    assert [first[place] for place in places] == [whole[place] - 1 for place in places]
+
+
+async def test_a_context_is_read_before_the_statement_and_not_scored(telling: Service) -> None:
+    context = "FINDINGS: Frontal view."
+    await telling.client.post(URL, files={"image": PNG}, data={**STATEMENT, "context": context})
+    vocabulary, one = telling.bundle.vocabulary, telling.engine.scored[0]
+    text = f"{context} {STATEMENT['statement']}"
+    assert list(one.prompt[-len(vocabulary.encode(text)) :]) == vocabulary.encode(text)
+    assert vocabulary.decode(one.prompt[-one.count :]) == f" {STATEMENT['statement']}"
 
 
 async def test_the_map_of_a_question_is_of_the_answer_that_the_model_gives(telling: Service) -> None:
@@ -88,7 +110,7 @@ async def test_the_map_of_a_question_is_of_the_answer_that_the_model_gives(telli
     assert asked.sampling.temperature == 0.0
     first = telling.engine.scored[0]
     assert first.prompt == (*asked.prompt, *telling.bundle.vocabulary.encode(telling.engine.text))
-    assert body["usage"]["image_tokens"] == 66 * 256
+    assert body["usage"]["image_tokens"] == 67 * 256
 
 
 async def test_interventions_wait_behind_other_requests_and_before_studies(telling: Service) -> None:
@@ -105,11 +127,13 @@ async def test_interventions_wait_behind_other_requests_and_before_studies(telli
         ({"statement": "   "}, "invalid_request"),
         ({"question": "What is there?"}, "not_closed"),
         ({"question": "Draw a normal chest."}, "not_closed"),
+        ({**QUESTION, "context": "FINDINGS:"}, "context_of_nothing"),
         ({"statement": "x" * 200}, "statement_too_long"),
+        ({"statement": "x", "context": "x" * 200}, "statement_too_long"),
         ({"statement": "x" * 100_000}, "prompt_too_long"),
         ({**STATEMENT, "temperature": "1"}, "invalid_request"),
     ],
-    ids=["nothing", "empty", "both", "blank", "open", "a drawing", "too long", "far too long", "unknown field"],
+    ids=["none", "empty", "both", "blank", "open", "drawing", "context", "long", "long context", "far", "unknown"],
 )
 async def test_what_no_map_can_be_of_is_refused_in_words(telling: Service, fields: dict[str, str], code: str) -> None:
     response = await telling.client.post(URL, files={"image": PNG}, data=fields)
