@@ -4,8 +4,15 @@ As in `training`, the training stack is imported inside the command.
 """
 
 from app.cli.console import console
-from app.cli.evaluation import SplitOption
-from app.cli.options import DEFAULT_CACHE, BundleArgument, CacheOption, DataArgument, DeviceOption, training_errors
+from app.cli.options import (
+    DEFAULT_CACHE,
+    BundleArgument,
+    CacheOption,
+    DataArgument,
+    DeviceOption,
+    SplitOption,
+    training_errors,
+)
 
 
 def calibrate(

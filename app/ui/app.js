@@ -3,6 +3,7 @@ import { at, call, setKey } from "./api.js";
 import { startReading } from "./read.js";
 import { startDrawing } from "./draw.js";
 import { startJobs } from "./jobs.js";
+import { startEvidence } from "./evidence.js";
 
 const $ = (id) => document.getElementById(id);
 const tabs = [...document.querySelectorAll("[role=tab]")];
@@ -54,6 +55,7 @@ async function refreshStrip() {
 
 $("key").addEventListener("input", (event) => { setKey(event.target.value.trim()); say(null); });
 startReading(say);
+startEvidence(say);
 startDrawing(say);
 shown.set("tab-jobs", startJobs(say, () => $("tab-jobs").getAttribute("aria-selected") === "true"));
 refreshStrip();

@@ -6,6 +6,7 @@ from typing import Any
 from benchmarks.measure import Result
 from benchmarks.scenarios.codec import codec
 from benchmarks.scenarios.drawing import drawing
+from benchmarks.scenarios.evidence import evidence
 from benchmarks.scenarios.gateway import gateway
 from benchmarks.scenarios.growth import concurrency, held_studies, prompt_length
 from benchmarks.scenarios.guidance import guidance
@@ -40,6 +41,7 @@ SCENARIOS: dict[str, Scenario] = {
         mixed,
         second_question,
         samples,
+        evidence,
         screening,
         prompt_length,
         concurrency,

@@ -12,7 +12,7 @@ from models.evaluation.subject import Subject
 from models.training.recipe import Recipe
 
 PARTS = ("images", "reports", "vqa", "drawings")
-FINDINGS, SCREEN = "findings", "screen"
+FINDINGS, SCREEN, EVIDENCE = "findings", "screen", "evidence"
 _ABOUT = {"kind": "bacterial or viral", "presence": "pneumonia or normal"}
 HISTORY_FILE = "HISTORY.md"
 
@@ -57,12 +57,12 @@ race and comorbidity are not known for most images, so bias was not measured.
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """The evaluation's JSON files by part; those of findings and of the screen only where there are such.
+    """The evaluation's JSON files by part; those of findings, screen and evidence only where there are such.
 
     Raises DataError naming the first that is missing or not JSON.
     """
     found = {}
-    for part in (*PARTS, *(part for part in (FINDINGS, SCREEN) if (folder / f"{part}.json").exists())):
+    for part in (*PARTS, *(part for part in (FINDINGS, SCREEN, EVIDENCE) if (folder / f"{part}.json").exists())):
         file = folder / f"{part}.json"
         try:
             found[part] = json.loads(file.read_text(encoding="utf-8"))
@@ -101,6 +101,7 @@ def _figures(results: dict[str, dict[str, Any]]) -> str:
             for line in _scored(f"questions about: {_ABOUT.get(kind, kind)}", figure)
         ),
         *_findings(results.get(FINDINGS)),
+        *_evidence(results.get(EVIDENCE)),
         *_scored("drawings: show what was asked, by the judge", drawings["label_agreement"]),
         *_scored("the judge itself on real images, balanced accuracy", judge),
         *_scored(
@@ -130,6 +131,15 @@ def _findings(results: dict[str, Any] | None) -> list[str]:
             if point in found:
                 for what in ("sensitivity", "specificity"):
                     rows += _scored(f"probability of {name}, {what} at {point}", found[point][what])
+    return rows
+
+
+def _evidence(results: dict[str, Any] | None) -> list[str]:
+    rows = []
+    for kind, found in results["deletion"].items() if results else ():
+        for other in ("random", "centre"):
+            name = f"evidence for a {kind}: area under the deletion curve, {other} order less that of the map"
+            rows += _scored(name, found[f"{other}_minus_map"])
     return rows
 
 

@@ -13,7 +13,9 @@ from models.evidence import Grid, Region
 _POINTS = 8
 
 
-def orders(grid: Grid, covered: Sequence[Region], weights: Sequence[float], seed: int, draws: int) -> dict[str, list]:
+def orders(
+    grid: Grid, covered: Sequence[Region], weights: Sequence[float], seed: int, draws: int
+) -> dict[str, list[np.ndarray]]:
     """Orders of the regions, the first one to be removed first: by `map`, the nearest to the `centre` first, and
     `draws` of `random`.
     """

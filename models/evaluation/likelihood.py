@@ -23,7 +23,7 @@ def log_likelihoods(model: PreTrainedModel, prompts: Sequence[Sequence[int]], co
     found[:1] = _of_last(whole.logits, ids[:1], count)
     differ = (ids != ids[0]).long()
     firsts = torch.where(differ.any(1), differ.argmax(1), ids.shape[1] - count - 1) // _STEP * _STEP
-    for first in firsts[1:].unique().tolist():
+    for first in sorted(set(firsts[1:].tolist())):
         rows = [row for row in range(1, len(ids)) if int(firsts[row]) == first]
         for begin in range(0, len(rows), _BATCH):
             part = rows[begin : begin + _BATCH]
