@@ -31,7 +31,7 @@ def orders(
 
 
 def removed(
-    order: Sequence[int], covered: Sequence[Region], codes: Sequence[int], by: Sequence[int]
+    order: Sequence[int] | np.ndarray, covered: Sequence[Region], codes: Sequence[int], by: Sequence[int]
 ) -> list[list[int]]:
     """The image with more and more of the regions replaced, from none to all."""
     found = []
