@@ -119,7 +119,7 @@ def evaluate_findings(subject: Subject) -> tuple[dict[str, Any], Image.Image]:
     known = {name: figures for name, figures in found.items() if figures is not None}
     if not known:
         raise DataError(f"the split {subject.split} does not hold both answers to any finding")
-    return {"findings": known, "not_measured": sorted(set(found) - set(known))}, plot(known)
+    return {**subject.about(), "findings": known, "not_measured": sorted(set(found) - set(known))}, plot(known)
 
 
 def plot(by_finding: dict[str, dict[str, Any]]) -> Image.Image:

@@ -68,6 +68,8 @@ def test_the_command_writes_figures_and_a_plot(folder: Path, tmp_path: Path) -> 
     result = CliRunner().invoke(app, [str(word) for word in (*words, "--cache", folder / "cache")])
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "out" / "findings.json").read_text())
+    # The card takes figures of its own bundle's weights and split alone.
+    assert {"bundle", "weights_sha256", "split"} <= set(found)
     assert {name: one["calibrated"] for name, one in found["findings"].items()} == {"pneumonia": True, "normal": False}
     for one in found["findings"].values():
         assert one["positive"] + one["negative"] == one["auroc"]["count"] == 6
