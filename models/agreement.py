@@ -58,7 +58,7 @@ def agreement(report: str, samples: Sequence[str]) -> Agreement:
     worded = [{_words(sentence) for _, sentence in sentences(sample)} for sample in samples]
     found = []
     for section, text in sentences(report):
-        claims = _claims(text)
+        claims = claims_of(text)
         if claims:
             support = fmean(claims <= known for known in implied)
         else:
@@ -67,7 +67,7 @@ def agreement(report: str, samples: Sequence[str]) -> Agreement:
     return Agreement(tuple(found), len(samples))
 
 
-def _claims(sentence: str) -> set[Claim]:
+def claims_of(sentence: str) -> set[Claim]:
     """What a sentence states of labels."""
     present, absent = mentioned_labels(sentence)
     # "No pneumonia" alone says that of pneumonia, not that the chest is normal.

@@ -99,20 +99,28 @@ def continue_prompts(
 
 
 def write(
-    model: PreTrainedModel, vocabulary: Vocabulary, prompts: Sequence[Sequence[int]], max_tokens: int = 48
+    model: PreTrainedModel,
+    vocabulary: Vocabulary,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int = 48,
+    sampled: int | None = None,
 ) -> list[str]:
-    """Greedy texts of the prompts."""
+    """Texts of the prompts: greedy, or where `sampled` is a seed, sampled at temperature 1 with nothing cut off."""
     beyond = range(vocabulary.image_offset, model.config.vocab_size)
     refused = torch.tensor([*beyond, *sorted(vocabulary.controls - {vocabulary.end})], device=model.device)
 
-    def likeliest(logits: Tensor, step: int) -> Tensor:
+    generator = None if sampled is None else torch.Generator(model.device).manual_seed(sampled)
+
+    def choose(logits: Tensor, step: int) -> Tensor:
         logits[:, refused] = -torch.inf
-        return logits.argmax(1)
+        if generator is None:
+            return logits.argmax(1)
+        return torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
 
     texts: list[str] = []
     for rows in _batches(len(prompts), model.device, "Writing"):
         found = continue_prompts(
-            model, prompts[rows], likeliest, max_tokens, padding=vocabulary.padding, end=vocabulary.end
+            model, prompts[rows], choose, max_tokens, padding=vocabulary.padding, end=vocabulary.end
         )
         texts += [vocabulary.decode(_until(answer, vocabulary.end)).strip() for answer in found.tolist()]
     return texts

@@ -3,15 +3,13 @@
 As in `training`, the training stack is imported inside the commands.
 """
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.card import card
-from app.cli.console import console
+from app.cli.certainty import doubt, evidence, findings
 from app.cli.options import (
     DEFAULT_CACHE,
     DEFAULT_RESULTS,
@@ -21,9 +19,8 @@ from app.cli.options import (
     DeviceOption,
     ResultsOption,
     SplitOption,
-    training_errors,
 )
-from models.evidence import REPLACEMENT, Replacement
+from app.cli.results import evaluate_part
 
 if TYPE_CHECKING:
     from models.evaluation.subject import Subject
@@ -34,27 +31,6 @@ FeaturesOption = Annotated[
     list[str] | None,
     typer.Option("--features", help="classifier:, xrv:, inception:, rad-dino:PATH or module:attribute; for distances."),
 ]
-
-
-def _evaluate(
-    part: str,
-    bundle: Path,
-    data: Path,
-    results: Path,
-    split: str,
-    cache: Path,
-    device: str,
-    measure: Callable[["Subject"], dict[str, Any]],
-) -> None:
-    """Print what `measure` finds out about the bundle, and write it to `results/PART.json`."""
-    with training_errors():
-        from models.evaluation.subject import Subject
-
-        subject = Subject(bundle, data, cache, split, device)
-        results.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(measure(subject), indent=2)
-        (results / f"{part}.json").write_text(text + "\n", encoding="utf-8")
-        console.print_json(text)
 
 
 @evaluate_app.command()
@@ -74,7 +50,7 @@ def images(
 
         return evaluate_images(subject, features or [])
 
-    _evaluate("images", bundle, data, results, split, cache, device, measure)
+    evaluate_part("images", bundle, data, results, split, cache, device, measure)
 
 
 @evaluate_app.command()
@@ -97,7 +73,7 @@ def reports(
         named = [(name, Path(weights)) for name, _, weights in (one.partition(":") for one in score or [])]
         return evaluate_reports(subject, named)
 
-    _evaluate("reports", bundle, data, results, split, cache, device, measure)
+    evaluate_part("reports", bundle, data, results, split, cache, device, measure)
 
 
 @evaluate_app.command()
@@ -116,51 +92,7 @@ def vqa(
 
         return evaluate_vqa(subject)
 
-    _evaluate("vqa", bundle, data, results, split, cache, device, measure)
-
-
-@evaluate_app.command()
-def findings(
-    bundle: BundleArgument,
-    data: DataArgument,
-    results: ResultsOption = DEFAULT_RESULTS,
-    split: SplitOption = "test",
-    cache: CacheOption = DEFAULT_CACHE,
-    device: DeviceOption = "cpu",
-) -> None:
-    """Findings: AUROC, AUPRC, sensitivity and specificity, Brier score, calibration error; a reliability plot."""
-
-    def measure(subject: "Subject") -> dict[str, Any]:
-        from models.evaluation.finding_figures import evaluate_findings
-
-        figures, curves = evaluate_findings(subject)
-        curves.save(results / "reliability.png")
-        return figures
-
-    _evaluate("findings", bundle, data, results, split, cache, device, measure)
-
-
-@evaluate_app.command()
-def evidence(
-    bundle: BundleArgument,
-    data: DataArgument,
-    results: ResultsOption = DEFAULT_RESULTS,
-    split: SplitOption = "test",
-    cache: CacheOption = DEFAULT_CACHE,
-    device: DeviceOption = "cpu",
-    films: Annotated[int, typer.Option("--films", help="How many.", min=1)] = 100,
-    replacement: Annotated[Replacement, typer.Option(help="What regions are replaced by.")] = REPLACEMENT,
-) -> None:
-    """Evidence: do the regions with most weight, removed first, lower the probability fastest? A plot."""
-
-    def measure(subject: "Subject") -> dict[str, Any]:
-        from models.evaluation.evidence import evaluate_evidence
-
-        figures, curves = evaluate_evidence(subject, films, replacement)
-        curves.save(results / "deletion.png")
-        return figures
-
-    _evaluate("evidence", bundle, data, results, split, cache, device, measure)
+    evaluate_part("vqa", bundle, data, results, split, cache, device, measure)
 
 
 @evaluate_app.command()
@@ -189,7 +121,7 @@ def drawings(
             sheet.save(results / f"{name}.png")
         return figures
 
-    _evaluate("drawings", bundle, data, results, split, cache, device, measure)
+    evaluate_part("drawings", bundle, data, results, split, cache, device, measure)
 
 
 @evaluate_app.command()
@@ -210,7 +142,7 @@ def watermark(
 
         return evaluate_watermark(subject, strength or [1.0], each)
 
-    _evaluate("watermark", bundle, data, results, split, cache, device, measure)
+    evaluate_part("watermark", bundle, data, results, split, cache, device, measure)
 
 
 @evaluate_app.command()
@@ -232,7 +164,8 @@ def screen(
 
         return evaluate_screen(subject, strangers)
 
-    _evaluate("screen", bundle, data, results, split, cache, device, measure)
+    evaluate_part("screen", bundle, data, results, split, cache, device, measure)
 
 
-evaluate_app.command()(card)
+for command in (findings, doubt, evidence, card):
+    evaluate_app.command()(command)
