@@ -82,6 +82,7 @@ def resolving(fresh: Path, version: str, files: tuple[str, ...], report: Path) -
     return subprocess.Popen(command, env=plain, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize("files", [ALL, ("gpu.txt",), ("clients.txt",)], ids=["cpu", "gpu", "clients"])
 def test_the_locks_resolve_from_plain_pypi_alone_to_files_whose_hashes_they_hold(

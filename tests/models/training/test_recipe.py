@@ -104,6 +104,7 @@ def test_a_recipe_that_goes_on_from_nothing_is_explained(trained: Path, tmp_path
     assert "name a bundle to start from" in result.output.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_the_bundle_is_measured_and_gets_its_card(trained: Path) -> None:
     results, manifest, bundle = trained / "results", trained / "data" / "manifest.csv", trained / "bundle"
     common = ("--results", results, "--cache", trained / "cache")
