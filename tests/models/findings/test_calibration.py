@@ -13,6 +13,7 @@ from models.bundle import BundleError, file_entries, load, read_manifest, write_
 from models.findings.calibration import FEWEST, FINDINGS_FILE, FindingCalibration, platt, scaled
 from models.findings.operating_points import OperatingPoints, reliability
 from tests.support.findings import PNEUMONIA, calibration_of, with_findings
+from tests.support.service import ROOT
 
 
 def films(count: int, slope: float, intercept: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -113,3 +114,11 @@ def test_a_calibration_of_something_else_is_refused(tmp_path: Path, changes: dic
     with pytest.raises(CxrError, match=r"findings\.json") as refused:
         _load(Settings(state_dir=tmp_path, bundle=tmp_path / "bundle"))
     assert refused.value.code == "bundle_refused"
+
+
+def test_the_embedded_bundle_has_all_its_findings_calibrated() -> None:
+    bundle = load(ROOT / "models" / "bundles" / "demo")
+    names = ["pneumonia", "bacterial pneumonia", "viral pneumonia", "normal"]
+    assert [finding.name for finding in bundle.manifest.findings] == names
+    assert bundle.findings_calibration is not None
+    assert set(bundle.findings_calibration.findings) == set(names)
