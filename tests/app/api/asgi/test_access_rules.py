@@ -19,7 +19,7 @@ OPEN_TREES = ("/static-offline-docs", "/ui", "/docs", "/v1/images/files")
 STUDIES = {Scope.DICOM, Scope.DICOM_STORE, Scope.DICOM_READ, Scope.JOBS_MANAGE}
 # What each role may do, as docs/security.md says: by method and path, the scopes that let in (`admin` always does).
 LETS_IN = [
-    ("*", r"/v1/(reports|answers|findings|images/|chat/|models)", {Scope.INFER}),
+    ("*", r"/v1/(reports|answers|findings|evidence|images/|chat/|models)", {Scope.INFER}),
     ("*", r"/v1/usage", set(Scope)),
     ("GET", r"/v1/jobs", STUDIES),
     ("*", r"/v1/jobs", {Scope.DICOM, Scope.JOBS_MANAGE}),
