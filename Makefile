@@ -47,8 +47,9 @@ lint: setup-dev  ## style, types, directions of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A thread each: two processes with two threads each wait for one another on two processors.
 test: lint  ## style, types, every test
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-fast: setup-dev  ## unit tests only: no engine, no network
 	$(BIN)/pytest -m "not slow and not engine and not network"
