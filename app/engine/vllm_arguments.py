@@ -20,7 +20,7 @@ from models.vocabulary import Vocabulary
 
 def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArgs:
     """The engine's arguments for a bundle, with the mask and the scheduler for the model runner that they lead to."""
-    own = settings.model_class == "own"
+    own = settings.model_class == "own" or (settings.model_class == "auto" and current_platform.is_cpu())
     if own:
         gpt_neox.register()
     arguments = AsyncEngineArgs(

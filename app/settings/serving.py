@@ -97,9 +97,10 @@ class EngineSettings(Group):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: on a CPU the model's own, on a GPU what vLLM makes of it"
     )
-    model_class: Literal["own", "transformers"] = Field(
-        default="own",
-        description="of a GPT-NeoX model: `own` also leaves out what cannot be drawn, `transformers` is vLLM's way",
+    model_class: Literal["auto", "own", "transformers"] = Field(
+        default="auto",
+        description="of a GPT-NeoX model: `own` also leaves out what cannot be drawn, `transformers` is vLLM's way;"
+        " auto: own on a CPU, vLLM's on a GPU, where own has not been run",
     )
     enforce_eager: bool = Field(default=False, description="skip compilation: a faster start, slower tokens")
     max_num_seqs: PositiveInt = Field(default=64, description="sequences generated at once")
