@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.support.browser import accessible, needs_chromium, opened_page, shot, upload
-from tests.support.findings import with_findings
+from tests.support.findings import with_findings, without_findings
 from tests.support.process import ServiceProcess
 from tests.support.service import encoded, gradient
 from tests.support.studies import instance, multipart
@@ -57,13 +58,18 @@ def test_the_findings_of_a_radiograph_are_bars_that_say_what_they_are_worth(tria
     shot(triaged, "findings")
 
 
-def test_a_bundle_without_findings_shows_none_and_says_nothing(page: Page) -> None:
-    with page.expect_response("**/v1/findings") as asked:
-        upload(page, encoded(gradient()), "a.png")
-    assert asked.value.status == 400
-    expect(page.locator("#report")).to_have_attribute("aria-busy", "false")
-    expect(page.locator("#findings")).to_be_hidden()
-    expect(page.get_by_role("alert")).to_be_hidden()
+def test_a_bundle_without_findings_shows_none_and_says_nothing(chromium: Browser, tmp_path: Path) -> None:
+    settings = {"CXR_BUNDLE": str(without_findings(tmp_path))}
+    with (
+        ServiceProcess(tmp_path / "state", **settings) as declaring_none,
+        opened_page(chromium, declaring_none.url) as page,
+    ):
+        with page.expect_response("**/v1/findings") as asked:
+            upload(page, encoded(gradient()), "a.png")
+        assert asked.value.status == 400
+        expect(page.locator("#report")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#findings")).to_be_hidden()
+        expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_studies_show_their_priority_and_are_listed_by_it(triaged: Page, declaring: ServiceProcess) -> None:

@@ -71,3 +71,10 @@ def with_findings(tmp_path: Path, **changes: Any) -> Path:
     declared = read_manifest(folder).model_copy(update={"findings": FINDINGS, "files": file_entries(folder)})
     write_manifest(folder, declared)
     return folder
+
+
+def without_findings(tmp_path: Path) -> Path:
+    """A copy of the embedded bundle that declares none."""
+    folder = Path(shutil.copytree(ROOT / "models" / "bundles" / "demo", tmp_path / "bundle"))
+    write_manifest(folder, read_manifest(folder).model_copy(update={"findings": (), "abnormal": None}))
+    return folder

@@ -20,7 +20,7 @@ from models.evaluation.finding_figures import (
 )
 from models.evaluation.subject import Subject
 from models.findings.operating_points import OperatingPoint, OperatingPoints
-from tests.support.findings import with_findings
+from tests.support.findings import with_findings, without_findings
 from tests.support.training import write_data
 
 TRUTH = [True, True, False, False]
@@ -81,10 +81,6 @@ def test_the_command_writes_figures_and_a_plot(folder: Path, tmp_path: Path) -> 
 
 
 def test_a_bundle_without_findings_is_refused(folder: Path, tmp_path: Path) -> None:
-    bundle = with_findings(tmp_path)
-    content = json.loads((bundle / "bundle.json").read_text())
-    content |= {"findings": [], "abnormal": None}
-    (bundle / "bundle.json").write_text(json.dumps(content))
-    subject = Subject(bundle, folder / "data" / "manifest.csv", folder / "cache")
+    subject = Subject(without_findings(tmp_path), folder / "data" / "manifest.csv", folder / "cache")
     with pytest.raises(DataError, match="declares no findings"):
         evaluate_findings(subject)
