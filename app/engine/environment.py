@@ -1,7 +1,10 @@
 """The environment of the engine's process: libraries, threads, folders. Knows vLLM's variables, not vLLM."""
 
 import contextlib
+import hashlib
 import os
+import platform
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +20,10 @@ log = structlog.get_logger(__name__)
 # Libraries that vLLM's CPU kernels gain from when they are preloaded: Intel's OpenMP, tcmalloc.
 _PRELOADS = ("libiomp5.so", "libtcmalloc_minimal.so.4")
 _LIBRARY_FOLDERS = (Path(sys.prefix) / "lib", Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib64"), Path("/usr/lib"))
+# What the processor is and can do, by the names of x86 and of ARM. Compilers use it all, so that code that was compiled
+# on another machine of the same state folder may end the process.
+_PROCESSOR = re.compile(r"^(?:model name|flags|Features|CPU part)\s*:\s*(.*)$", re.MULTILINE)
+_CPUINFO = Path("/proc/cpuinfo")
 # Bytes of a Unix socket's path without its end, and what vLLM appends: a slash and a UUID.
 _SOCKET_PATH = 107
 _SOCKET_NAME = 37
@@ -27,6 +34,13 @@ def preloads() -> list[Path]:
     candidates = ([folder / name for folder in _LIBRARY_FOLDERS] for name in _PRELOADS)
     found = (next((path for path in paths if path.exists()), None) for paths in candidates)
     return [path for path in found if path is not None]
+
+
+def processor() -> str:
+    """A name of this machine's kind of processor: 12 hexadecimal digits, the same where compiled code may be shared."""
+    text = _CPUINFO.read_text(errors="replace") if _CPUINFO.exists() else platform.processor()
+    facts = sorted({" ".join(sorted(fact.split())) for fact in _PROCESSOR.findall(text)} or {text})
+    return hashlib.sha256("\n".join([platform.machine(), *facts]).encode()).hexdigest()[:12]
 
 
 def socket_folder(preferred: Path) -> Path:
@@ -40,6 +54,7 @@ def socket_folder(preferred: Path) -> Path:
 def engine_environment(settings: EngineSettings, cache: Path, sockets: Path) -> Iterator[None]:
     """Environment of the engine's process, taken back afterwards. What the user has set is kept."""
     libraries = [str(path) for path in preloads()]
+    compiled = cache / processor()
     values = {
         GATEWAY: str(os.getpid()),
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
@@ -50,11 +65,11 @@ def engine_environment(settings: EngineSettings, cache: Path, sockets: Path) -> 
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "TORCH_LOGS": "-torch._library.triton",
         "VLLM_RPC_BASE_PATH": str(sockets),
-        "VLLM_CACHE_ROOT": str(cache / "vllm"),
+        "VLLM_CACHE_ROOT": str(compiled / "vllm"),
         "VLLM_CONFIG_ROOT": str(cache / "vllm"),
-        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
-        "TRITON_CACHE_DIR": str(cache / "triton"),
-        "FLASHINFER_WORKSPACE_BASE": str(cache / "flashinfer"),
+        "TORCHINDUCTOR_CACHE_DIR": str(compiled / "inductor"),
+        "TRITON_CACHE_DIR": str(compiled / "triton"),
+        "FLASHINFER_WORKSPACE_BASE": str(compiled / "flashinfer"),
         "HF_HOME": str(cache / "huggingface"),
     }
     added = {name: value for name, value in values.items() if value and not os.environ.get(name)}

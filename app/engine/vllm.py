@@ -135,7 +135,7 @@ class VllmEngine:
         ids = generation.prompt if guidance is None or conditional else guidance.prompt
         prompt, vocabulary = _tokens(ids, generation.cache_salt), self._bundle.vocabulary
         asked, marking = generation.sampling, generation.marking
-        told = (generation.scored, generation.top_logprobs)
+        told = (generation.scored, generation.top_logprobs, self._bundle.manifest.image.grid[1])
         return prompt, sampling_parameters(generation.kind, asked, vocabulary, row, marking, *told)
 
     @contextlib.asynccontextmanager

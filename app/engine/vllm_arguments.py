@@ -91,10 +91,12 @@ def sampling_parameters(
     marking: Marking | None = None,
     scored: Sequence[int] = (),
     top_logprobs: int | None = None,
+    columns: int = 1,
 ) -> SamplingParams:
     """The engine's parameters of one generation, or of one `row` of a guided one. On a CPU, and of guided ones
     everywhere, our logits processor draws the ids. Of the ids `scored` vLLM says how likely they are, by the logits
     before that; unlike for `prompt_logprobs` it reads its prefix cache. `top_logprobs` is as of a generation.
+    Of an image, ids come by rows of `columns`, behind the first: nothing is done with less than a row.
     """
     image = kind is Kind.IMAGE
     mask = masks_of(vocabulary).get(kind)
@@ -118,6 +120,7 @@ def sampling_parameters(
         detokenize=False,
         logprob_token_ids=list(scored) or None,
         logprobs=top_logprobs,
+        stream_interval=columns if image else None,
         # Nobody reads what the second row takes: it is what the first takes.
         output_kind=RequestOutputKind.DELTA if row is None or row.conditional else RequestOutputKind.FINAL_ONLY,
         extra_args=extra or None,

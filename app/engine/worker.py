@@ -8,6 +8,7 @@ from vllm.v1.sample.sampler import Sampler
 from vllm.v1.worker.cpu_worker import CPUWorker
 
 from app.engine import gpt_neox
+from app.engine.compiled import load_what_was_compiled
 from app.engine.masking import TextImageMaskV1
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # In the engine's process and in each of a tensor-parallel one, before the model is looked up.
 gpt_neox.register()
+load_what_was_compiled()
 
 
 class WindowSampler(Sampler):

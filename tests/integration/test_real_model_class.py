@@ -44,11 +44,13 @@ def likeliest(kind: Kind) -> list[int]:
     return ids[len(PROMPT) :]
 
 
-async def generated(engine: Any, kind: Kind, temperature: float) -> list[int]:
+async def deltas(engine: Any, kind: Kind, temperature: float) -> list[tuple[int, ...]]:
     sampling = Sampling(temperature=temperature, top_p=0.92, max_tokens=TOKENS, seed=5)
-    return [
-        token async for delta in engine.generate(Generation(new_id(), PROMPT, kind, sampling)) for token in delta.ids
-    ]
+    return [delta.ids async for delta in engine.generate(Generation(new_id(), PROMPT, kind, sampling))]
+
+
+async def generated(engine: Any, kind: Kind, temperature: float) -> list[int]:
+    return [token for ids in await deltas(engine, kind, temperature) for token in ids]
 
 
 @pytest.mark.parametrize("model_class", ["own", "transformers"])
@@ -61,7 +63,25 @@ async def test_ids_are_those_of_a_plain_loop_whatever_else_is_in_the_batch(
         alone = {kind: await generated(engine, kind, 0.9) for kind in WINDOWS}
         mixed = await asyncio.gather(*(generated(engine, kind, 0.9) for kind in WINDOWS))
         greedy = {kind: await generated(engine, kind, 0.0) for kind in WINDOWS}
+        rows = [len(ids) for ids in await deltas(engine, Kind.IMAGE, 0.9)]
     finally:
         await engine.close()
+    # The first id says that it has begun; then come whole rows.
+    assert rows == [1, 16, TOKENS - 17]
     assert dict(zip(WINDOWS, mixed, strict=True)) == alone
     assert {kind: ids[:TOKENS] for kind, ids in greedy.items()} == {kind: likeliest(kind) for kind in WINDOWS}
+
+
+async def test_a_later_start_loads_what_the_first_compiled(tmp_path: Path) -> None:
+    found = []
+    for _ in range(2):
+        engine = vllm.VllmEngine(BUNDLE, EngineSettings(model_class="own"), tmp_path)
+        await engine.start()
+        try:
+            ids = await generated(engine, Kind.IMAGE, 0.9)
+        finally:
+            await engine.close()
+        # vLLM writes it again when it cannot load it.
+        (model,) = tmp_path.glob("*/vllm/torch_compile_cache/torch_aot_compile/*/rank_0_0/model")
+        found.append((ids, model.stat().st_mtime_ns))
+    assert found[0] == found[1]

@@ -71,3 +71,10 @@ def test_only_the_ids_that_are_scored_are_asked_for_and_the_prefix_cache_is_read
     assert found.logprob_token_ids == (list(scored) or None)
     assert found.num_logprobs == (len(scored) or None)
     assert not found.skip_reading_prefix_cache
+
+
+@pytest.mark.parametrize(("kind", "interval"), [(Kind.IMAGE, 16), (Kind.TEXT, None), (Kind.ANY, None)])
+def test_ids_of_an_image_come_by_the_row(kind: Kind, interval: int | None) -> None:
+    vocabulary = load(ROOT / "models" / "bundles" / "demo").vocabulary
+    found = vllm.sampling_parameters(kind, Sampling(0.9, 0.9, 8, 7), vocabulary, columns=16)
+    assert found.stream_interval == interval
