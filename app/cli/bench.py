@@ -3,20 +3,20 @@
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from app.cli.console import fail
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
+bench_command = typer.Typer(add_completion=False)
+
+
 # Everything behind `cxr bench`, `--help` too, is for the benchmarks' own command line.
-OPTIONS: dict[str, Any] = {
-    "add_help_option": False,
-    "context_settings": {"allow_extra_args": True, "allow_interspersed_args": False, "ignore_unknown_options": True},
-}
-
-
+@bench_command.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "allow_interspersed_args": False, "ignore_unknown_options": True},
+)
 def bench(context: typer.Context) -> None:
     """Measure the service beside its contenders; the same as `python -m benchmarks` in a checkout."""
     # An editable installation makes `app` importable from its checkout, but not the benchmarks beside it.
