@@ -26,7 +26,7 @@ DataArgument = Annotated[Path, typer.Argument(help="Manifest (.csv, .parquet) or
 BundleArgument = Annotated[Path, typer.Argument(help="Folder of the bundle.", exists=True, file_okay=False)]
 CacheOption = Annotated[Path, typer.Option("--cache", help="Keeps preprocessed images and codes.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
-RecipeOption = Annotated[str, typer.Option("--recipe", help="anneal, demo, gpu, paper, tiny, or a TOML file.")]
+RecipeOption = Annotated[str, typer.Option("--recipe", help="anneal, demo, distil, gpu, paper, tiny, or a TOML file.")]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the JSON files.")]
 SplitOption = Annotated[str, typer.Option("--split", help="train, validation or test.")]
 DEFAULT_CACHE = Path("cache")

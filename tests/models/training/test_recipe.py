@@ -50,7 +50,7 @@ def test_a_recipe_with_a_mistake_is_explained(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("name = 1\n[vqgan]\nstep = 3\n")
     with pytest.raises(DataError, match=r"vqgan\.step: Extra inputs"):
         load_recipe(str(tmp_path / "a.toml"))
-    with pytest.raises(DataError, match="there are anneal, demo, gpu, paper, tiny"):
+    with pytest.raises(DataError, match="there are anneal, demo, distil, gpu, paper, tiny"):
         load_recipe("nano")
 
 
