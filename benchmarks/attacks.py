@@ -23,6 +23,7 @@ from benchmarks.attack_dicomweb import DICOMWEB_ATTACKS
 from benchmarks.attack_dimse import DIMSE_ATTACKS
 from benchmarks.attack_http import HTTP_ATTACKS
 from benchmarks.attack_target import Attack, Target
+from benchmarks.contenders.process import ended_with_us
 from benchmarks.ports import free_port
 from benchmarks.service import FakeService
 
@@ -165,7 +166,7 @@ def main() -> int:
 
 def _costs(attacks: Sequence[Attack]) -> list[Cost]:
     costs = []
-    with tempfile.TemporaryDirectory() as folder:
+    with ended_with_us(), tempfile.TemporaryDirectory() as folder:
         dimse = free_port()
         with FakeService(Path(folder), flags=("--decoders",), CXR_DIMSE__PORT=str(dimse)) as service:
             target = Target(service.url, dimse)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from app.dicom.sample import sample_dicom
+from benchmarks.contenders.process import ended_with_us
 from benchmarks.machine import machine
 from benchmarks.measure import Spread
 from benchmarks.service import Service
@@ -62,7 +63,7 @@ def main() -> int:
     parser.add_argument("after", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with ended_with_us(), tempfile.TemporaryDirectory() as folder:
         found = compared(wanted.before, wanted.after, wanted.rounds, Path(folder))
     print(machine())
     for what, times in found.items():

@@ -40,6 +40,7 @@ def bench(
     if device not in ("cpu", "cuda"):
         fail(f"--device {device}: give cpu or cuda")
     try:
+        from benchmarks.contenders.process import ended_with_us
         from benchmarks.machine import machine
         from benchmarks.scenarios import SCENARIOS
         from benchmarks.suite import Suite
@@ -67,6 +68,7 @@ def bench(
         "command": "cxr bench " + " ".join([*(f"--scenario {name}" for name in scenario or ())]),
     }
     with (
+        ended_with_us(),
         tempfile.TemporaryDirectory(prefix="cxr-bench-") as folder,
         Suite(path, device, rounds, Path(folder), (WORK / "cache").resolve()) as suite,
     ):

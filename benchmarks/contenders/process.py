@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from types import FrameType, TracebackType
+from typing import NoReturn, Self
 
 _ROOT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 30.0
@@ -19,6 +19,29 @@ _TAIL_BYTES = 3000
 
 class ContenderError(RuntimeError):
     """A contender that did not start, died, took too long or refused its work; the message ends with its log's tail."""
+
+
+@contextlib.contextmanager
+def ended_with_us() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as an interrupt does, so that what it has started is ended as well.
+
+    The process then exits with 128 and the signal's number, as a shell has it.
+    """
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        # A second one must not break off what the first one ends.
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def contender_command(name: str, bundle: Path, device: str, threads: int, *flags: str) -> list[str]:

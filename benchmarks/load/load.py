@@ -21,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders.process import ended_with_us
 from benchmarks.load.memory import WARM_MINUTES, Memory
 from benchmarks.load.overload import NICE, pressed
 from benchmarks.load.overload import render as overload_lines
@@ -63,7 +64,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.minutes < _LEAST_MINUTES:
         parser.error(f"--minutes: a slope needs {_LEAST_MINUTES} at least")
-    with tempfile.TemporaryDirectory() as folder, Service(Path(folder) / "service") as service:
+    with ended_with_us(), tempfile.TemporaryDirectory() as folder, Service(Path(folder) / "service") as service:
         with ProcessPoolExecutor(1, get_context("spawn"), os.nice, (NICE,)) as pool:
             overloaded = pool.submit(pressed, service.url, given.clients).result()
         if given.only_overload:

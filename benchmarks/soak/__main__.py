@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders.process import ended_with_us
 from benchmarks.machine import machine
 from benchmarks.soak.faults import usual
 from benchmarks.soak.run import Outcome, soak
@@ -83,7 +84,7 @@ def main() -> int:
     for number, (name, options) in enumerate(rounds):
         random.seed(wanted.seed)
         studies = wanted.studies if number == 0 else min(wanted.studies, 60)
-        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        with ended_with_us(), tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
             place = Path(folder)
             if number == 0:
                 if not stack.enter_context(_small_disk(place / "disk" / "state", 200 + _DISK_MB * studies)):
