@@ -45,8 +45,8 @@ async def guidance(suite: Suite) -> Result:
             Ratio(
                 f"drawings/s at {_COUNT}: guided / plain",
                 by_round(seconds["plain"], seconds["guided"]),
-                0.45,
-                0.55,
+                0.5,
+                0.6,
             ),
         ),
         "A guided drawing is two sequences of the engine's batch.",
