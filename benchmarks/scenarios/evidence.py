@@ -1,11 +1,11 @@
-"""A map of evidence beside a report on the same image: what 65 interventions cost."""
+"""A map of evidence beside a report on the same image: what 37 interventions cost."""
 
 from app.dicom.sample import sample_dicom
 from benchmarks.clients.http import Body, Client
 from benchmarks.measure import Ratio, Result, Run, Spread, by_round, in_turn, timed
 from benchmarks.suite import Suite
 
-# Of about 65 prompts of 300 tokens each, a third of which the prefix cache has.
+# Of about 37 prompts of 300 tokens each, nearly half of which the prefix cache has.
 _MOST_REPORTS = 30.0
 
 

@@ -6,7 +6,9 @@ import pytest
 from models.evidence import commonest, regions, replaced, spread
 
 
-@pytest.mark.parametrize(("grid", "side", "count"), [((16, 16), 2, 64), ((16, 16), 1, 256), ((5, 7), 2, 12)])
+@pytest.mark.parametrize(
+    ("grid", "side", "count"), [((16, 16), 2, 64), ((16, 16), 1, 256), ((5, 7), 2, 12), ((16, 16), 3, 36)]
+)
 def test_regions_cover_every_code_once(grid: tuple[int, int], side: int, count: int) -> None:
     found = regions(grid, side)
     assert len(found) == count
@@ -15,6 +17,14 @@ def test_regions_cover_every_code_once(grid: tuple[int, int], side: int, count: 
 
 def test_a_region_is_a_square_of_neighbours() -> None:
     assert regions((4, 4), 2)[1] == (2, 3, 6, 7)
+
+
+@pytest.mark.parametrize("length", range(1, 20))
+@pytest.mark.parametrize("side", [1, 2, 3, 5])
+def test_regions_differ_by_one_row_at_most_and_the_first_is_among_the_largest(length: int, side: int) -> None:
+    sizes = [len(region) for region in regions((length, 1), side)]
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes[0] == max(sizes) <= side
 
 
 def test_only_the_codes_of_the_region_are_replaced() -> None:

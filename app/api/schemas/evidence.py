@@ -30,9 +30,9 @@ class EvidenceForm(ScreenedForm):
 class ReplacedBody(WireModel):
     """What was replaced by what, one region after another."""
 
-    regions: int = Field(description="how many, which cover the image without overlap", examples=[64])
-    rows: int = Field(description="of codes in a region", examples=[2])
-    columns: int = Field(description="of codes in a region", examples=[2])
+    regions: int = Field(description="how many, which cover the image without overlap", examples=[36])
+    rows: int = Field(description="of codes in a region, at most", examples=[3])
+    columns: int = Field(description="of codes in a region, at most", examples=[3])
     by: Literal["commonest", "grey", "predicted"] = Field(
         description="the code of which the image has most; the codes of a mid-grey image; those that the model finds"
         " likeliest there"

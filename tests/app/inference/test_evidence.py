@@ -14,7 +14,7 @@ from tests.support.choices import Models, Quota
 from tests.support.service import encoded, gradient
 
 STATEMENT = Asked("Focal consolidation.")
-INTERVENTIONS = 65
+INTERVENTIONS = 37
 
 
 @pytest.fixture

@@ -48,11 +48,11 @@ async def test_what_the_statement_loses_without_a_region_is_the_regions_weight(t
     weights = np.array(body["map"])
     assert weights.shape == (16, 16)
     expected = np.zeros((16, 16))
-    expected[:2, :2], expected[-2:, -2:] = 0.5 * tokens, 0.25 * tokens
+    expected[:3, :3], expected[-2:, -2:] = 0.5 * tokens, 0.25 * tokens
     assert np.allclose(weights, expected)
     assert body["log_probability"] == pytest.approx(-0.125 * tokens)
     assert (body["object"], body["model"], body["statement"]) == ("evidence", "fake-1", STATEMENT["statement"])
-    assert body["replaced"] == {"regions": 64, "rows": 2, "columns": 2, "by": "predicted"}
+    assert body["replaced"] == {"regions": 36, "rows": 3, "columns": 3, "by": "predicted"}
     assert "question" not in body
     assert "answer" not in body
     assert body["image"]["warnings"] == []
@@ -69,7 +69,7 @@ async def test_a_statement_is_taken_as_the_text_of_a_report_and_all_intervention
     )
     assert scored[0].prompt == (*telling.bundle.prompts.report(codes), *ids)
     assert {one.count for one in scored} == {len(ids)}
-    assert len(scored) == 65
+    assert len(scored) == 37
     assert telling.codec.encoded == 1
     assert not telling.engine.generations
     # Once more to find what the model expects in each place.
@@ -77,7 +77,7 @@ async def test_a_statement_is_taken_as_the_text_of_a_report_and_all_intervention
     looked = max(place for place, token in enumerate(scored[0].prompt) if token >= first_text) + 1
     assert body["usage"] == {
         "prompt_tokens": sum(len(one.prompt) for one in scored) + looked,
-        "image_tokens": 66 * 256,
+        "image_tokens": 38 * 256,
         "completion_tokens": 0,
     }
 
@@ -87,7 +87,7 @@ async def test_regions_are_replaced_by_what_the_model_expects_there(telling: Ser
     offset = telling.bundle.vocabulary.image_offset
     whole, first, *_ = [[t for t in one.prompt if t >= offset] for one in telling.engine.scored]
     places = [place for place, (one, other) in enumerate(zip(whole, first, strict=True)) if one != other]
-    assert places == [0, 1, 16, 17]
+    assert places == [0, 1, 2, 16, 17, 18, 32, 33, 34]
     # The fake finds the id before the one that is there likeliest besides it.
     assert [first[place] for place in places] == [whole[place] - 1 for place in places]
 
@@ -110,7 +110,7 @@ async def test_the_map_of_a_question_is_of_the_answer_that_the_model_gives(telli
     assert asked.sampling.temperature == 0.0
     first = telling.engine.scored[0]
     assert first.prompt == (*asked.prompt, *telling.bundle.vocabulary.encode(telling.engine.text))
-    assert body["usage"]["image_tokens"] == 67 * 256
+    assert body["usage"]["image_tokens"] == 39 * 256
 
 
 async def test_interventions_wait_behind_other_requests_and_before_studies(telling: Service) -> None:
