@@ -51,7 +51,8 @@ async def test_vllm_finds_codes_and_answers_as_likely_as_the_model_does(tmp_path
         likely = model(torch.tensor([[*asked, *drawn]])).logits[0, len(asked) - 1 : -1].log_softmax(-1)
     expected = [float(row[token]) for row, token in zip(logits, prompt[len(head) :], strict=True)]
     assert np.allclose(found, expected, atol=0.05)
-    assert found == again
+    # The second time the prompt's first block is read from the prefix cache, and the rest computed in another shape.
+    assert np.allclose(found, again, atol=1e-3)
     differences = [first - second for first, second in scored]
     assert np.allclose(differences, float(answer[words.yes] - answer[words.no]), atol=0.05)
     places = [place for delta in told for place in delta.places]
