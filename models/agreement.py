@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from models.conditions import NORMAL
-from models.labels import LABELS, is_kind_of, mentioned_labels, stated_labels
+from models.conditions import NORMAL, PNEUMONIA, stated_condition, states_abnormal
+from models.labels import LABELS, implies, mentioned_labels, stated_labels
 from models.report_text import sentences
 
 LOW_AGREEMENT = "Low agreement between samples of the report."
 
+_NORMAL = re.compile(rf"\b{NORMAL}\b", re.IGNORECASE)
 # A label, and whether it is present.
 Claim = tuple[str, bool]
 
@@ -67,26 +68,46 @@ def agreement(report: str, samples: Sequence[str]) -> Agreement:
     return Agreement(tuple(found), len(samples))
 
 
+def agrees(asked: str, read: str) -> bool | None:
+    """Whether a report states what a request asks for: the same condition where both state one, else all that the
+    request states of labels. None where neither tells.
+    """
+    conditions = (stated_condition(asked), stated_condition(read))
+    if None not in conditions:
+        return conditions[0] == conditions[1]
+    claims, known = claims_of(asked), _implied(read)
+    if any((label, not there) in known for label, there in claims):
+        return False
+    return True if claims and claims <= known else None
+
+
 def claims_of(sentence: str) -> set[Claim]:
     """What a sentence states of labels."""
     present, absent = mentioned_labels(sentence)
     # "No pneumonia" alone says that of pneumonia, not that the chest is normal.
-    normal = stated_labels(sentence) == {NORMAL} and (not absent or NORMAL in sentence.lower())
-    return {(label, True) for label in (*present, *((NORMAL,) if normal else ()))} | {
-        (label, False) for label in absent
-    }
+    normal = stated_labels(sentence) == {NORMAL} and (not absent or _NORMAL.search(sentence) is not None)
+    claims = {(label, True) for label in present} | {(label, False) for label in absent}
+    if normal:
+        claims.add((NORMAL, True))
+    elif states_abnormal(sentence):
+        claims.add((NORMAL, False))
+    return claims
 
 
 def _implied(report: str) -> set[Claim]:
-    """What a whole report states of labels, and what follows from it: bacterial pneumonia is pneumonia, where there is
-    no pneumonia there is no bacterial one, and in a normal chest there is nothing.
+    """What a whole report states of labels, and what follows: bacterial pneumonia is pneumonia and no viral one, where
+    there is no pneumonia there is no bacterial one, and in a normal chest there is nothing.
     """
     present, absent = mentioned_labels(report)
     if stated_labels(report) == {NORMAL}:
         return {(NORMAL, True), *((label, False) for label in LABELS if label != NORMAL)}
-    general = {label for label in LABELS for stated in present if is_kind_of(stated, label)}
-    special = {label for label in LABELS for stated in absent if is_kind_of(label, stated)}
-    return {(label, True) for label in present | general} | {(label, False) for label in absent | special}
+    there = present | {label for label in LABELS for stated in present if implies(stated, label)}
+    # The kinds of pneumonia exclude each other, as in the data's labels.
+    excluded = set(PNEUMONIA) - present if present & set(PNEUMONIA) else set()
+    special = {label for label in LABELS for stated in absent if implies(label, stated)}
+    gone = (absent | special | excluded) - there
+    abnormal = {(NORMAL, False)} if present or states_abnormal(report) else set()
+    return {(label, True) for label in there} | {(label, False) for label in gone} | abnormal
 
 
 def _words(sentence: str) -> tuple[str, ...]:

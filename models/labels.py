@@ -1,8 +1,10 @@
 """The findings that labels of open data name, and which of them a text states, read from its words."""
 
 import re
+from collections.abc import Iterable
 
-from models.conditions import BACTERIAL, COVID, NORMAL, PNEUMONIA, VIRAL, stated_condition
+from models.conditions import BACTERIAL, COVID, NORMAL, PNEUMONIA, VIRAL, WORDS, stated_condition
+from models.negation import affirmed_and_negated
 
 # The kinds of the open data, then the 14 findings each of ChestX-ray14 and CheXpert.
 LABELS = (
@@ -32,10 +34,36 @@ LABELS = (
     "pneumothorax",
     "support devices",
 )
-_SENTENCE = re.compile(r"[.;\n]")
-_NEGATION = re.compile(r"\b(no|not|without|negative for|free of|absence of|resolved)\b")
-# Words of one sentence up to here after a negation are negated, unless a contrast ends its scope (NegEx, Chapman 2001).
-_CONTRAST = re.compile(r"\b(but|however|except|although)\b")
+# Where reports use other words than the label's own. CheXpert's labeler (Irvin et al. 2019) knows more of them.
+_WORDS = {
+    **WORDS,
+    "atelectasis": r"\batelecta(?:sis|ses|tic)\b",
+    "cardiomegaly": r"\bcardiomegaly\b|\benlarged (?:heart|cardiac silhouette)\b|\benlargement of the heart\b"
+    r"|\b(?:heart|cardiac silhouette)(?: size)? is (?:\w+ly )?enlarged\b",
+    "consolidation": r"\bconsolidat(?:ions?|ed)\b",
+    "edema": r"\bo?edema\b",
+    "effusion": r"\beffusions?\b|\bpleural fluid\b",
+    "emphysema": r"\bemphysema(?:tous)?\b",
+    "fibrosis": r"\bfibro(?:sis|tic)\b",
+    "infiltration": r"\binfiltrat(?:ions?|es?)\b",
+    "lung opacity": r"\bopacit(?:y|ies)\b|\bopacifications?\b",
+    "mass": r"\bmass(?:es)?\b",
+    "nodule": r"\bnodul(?:es?|ar)\b",
+    "pneumothorax": r"\bpneumothora(?:x|ces)\b",
+    "support devices": r"\bsupport devices?\b|\b(?:endotracheal|nasogastric|chest|feeding|tracheostomy) tubes?\b"
+    r"|\b(?:catheter|pacemaker)s?\b",
+}
+# Affirmed, they say that a finding is absent.
+_ABSENT = {
+    "lung opacity": re.compile(r"\blungs?(?: fields?)? (?:is|are|remain|appear)(?: \w+){0,3} clear\b|\bclear lungs?\b"),
+    "cardiomegaly": re.compile(
+        r"\bnormal(?:[- ]sized)? (?:heart|cardiac silhouette)\b"
+        r"|\b(?:heart|cardiac silhouette)(?: size)? is (?:\w+ly |within )?normal\b"
+    ),
+}
+_NOT_ENLARGED = re.compile(r"\b(?:heart|cardiac silhouette)(?: size)? is(?: not|n't)(?: \w+ly)? enlarged\b")
+# The parenchymal findings that CheXpert's hierarchy has below lung opacity.
+_OPACITIES = frozenset(("atelectasis", "consolidation", "edema", "lung lesion", "pneumonia", *PNEUMONIA))
 
 
 def stated_labels(text: str) -> frozenset[str]:
@@ -48,23 +76,26 @@ def stated_labels(text: str) -> frozenset[str]:
 
 def mentioned_labels(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """The names of `LABELS` but `normal` that the text states as present, and those that it states as absent."""
-    present: set[str] = set()
-    absent: set[str] = set()
-    for sentence in _SENTENCE.split(text.lower()):
-        for clause in _CONTRAST.split(sentence):
-            negation = _NEGATION.search(clause)
-            present |= _named(clause[: negation.start()] if negation else clause)
-            absent |= _named(clause[negation.end() :]) if negation else set()
+    affirmed, negated = affirmed_and_negated(text)
+    present, absent = _named(affirmed), _named(negated)
+    absent |= {label for label, words in _ABSENT.items() if any(words.search(passage) for passage in affirmed)}
+    if _NOT_ENLARGED.search(text.lower()):
+        absent.add("cardiomegaly")
     return _most_specific(present), _most_specific(absent)
 
 
 def is_kind_of(special: str, general: str) -> bool:
-    """Whether one label is a special case of another: `bacterial pneumonia` of `pneumonia`."""
+    """Whether one label is a special case of another by its name: `bacterial pneumonia` of `pneumonia`."""
     return special != general and (special.endswith(f" {general}") or (general == "pneumonia" and special in PNEUMONIA))
 
 
-def _named(words: str) -> set[str]:
-    return {label for label in LABELS if label != NORMAL and _word(label).search(words)}
+def implies(special: str, general: str) -> bool:
+    """Whether a finding is another as well: its special case, or an opacity of the lung."""
+    return is_kind_of(special, general) or (general == "lung opacity" and special in _OPACITIES)
+
+
+def _named(passages: Iterable[str]) -> set[str]:
+    return {label for label, words in _PATTERNS.items() if any(words.search(passage) for passage in passages)}
 
 
 def _most_specific(found: set[str]) -> frozenset[str]:
@@ -72,5 +103,6 @@ def _most_specific(found: set[str]) -> frozenset[str]:
     return frozenset(found - {general for general in found for special in found if is_kind_of(special, general)})
 
 
-def _word(label: str) -> re.Pattern[str]:
-    return re.compile(rf"\b{re.escape(label.lower())}s?\b")
+_PATTERNS = {
+    label: re.compile(_WORDS.get(label, rf"\b{re.escape(label.lower())}s?\b")) for label in LABELS if label != NORMAL
+}

@@ -17,7 +17,7 @@ from app.inference.generation import Caller, Options, Usage, log_likelihood
 from app.inference.writing import generate_text
 from app.telemetry import metrics
 from app.telemetry.timings import Timings
-from models.conditions import stated_condition
+from models.agreement import agrees
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,6 @@ class Choice:
     def _asked(self) -> list[int]:
         # What ends a report is left out: it says how long reports are, nothing about the image.
         return self.backend.bundle.vocabulary.encode(self.text)
-
-
-def agrees(asked: str, read: str) -> bool | None:
-    """Whether two texts state the same condition, None where either states none."""
-    first, second = stated_condition(asked), stated_condition(read)
-    return None if first is None or second is None else first == second
 
 
 def rank(reading: Reading | None) -> tuple[bool, float]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.agreement import agreement
+from models.agreement import agreement, agrees
 
 NORMAL, BACTERIAL, VIRAL = (
     "IMPRESSION: Normal chest radiograph.",
@@ -67,3 +67,55 @@ def test_a_report_without_a_sentence_is_doubted() -> None:
 def test_without_samples_there_is_no_agreement() -> None:
     with pytest.raises(ValueError, match="sample"):
         agreement(NORMAL, [])
+
+
+@pytest.mark.parametrize(
+    ("statement", "other"),
+    [
+        ("Abnormal chest radiograph.", "Normal chest radiograph."),
+        ("Not a normal chest.", "Normal chest radiograph."),
+        ("Pneumonia is absent.", "Pneumonia."),
+        ("Cardiomegaly, no pneumonia.", "Pneumonia without cardiomegaly."),
+        ("There is airspace opacity.", "The lungs are clear. Normal chest radiograph."),
+        ("Viral pneumonia.", "Bacterial pneumonia."),
+    ],
+)
+def test_what_contradicts_a_sentence_does_not_support_it(statement: str, other: str) -> None:
+    for one, against in ((statement, other), (other, statement)):
+        assert agreement(f"IMPRESSION: {one}", [f"IMPRESSION: {against}"] * 3).doubt == 1.0
+
+
+@pytest.mark.parametrize(
+    ("statement", "other"),
+    [
+        ("There is airspace opacity.", "Focal consolidation is present."),
+        ("Lung opacity.", "Bacterial pneumonia."),
+        ("Abnormal chest radiograph.", "Bacterial pneumonia."),
+        ("No viral pneumonia.", "Bacterial pneumonia."),
+        ("The lungs are clear.", "Normal chest radiograph."),
+    ],
+)
+def test_what_implies_a_sentence_supports_it(statement: str, other: str) -> None:
+    assert agreement(f"IMPRESSION: {statement}", [f"IMPRESSION: {other}"] * 3).doubt == 0.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "read", "told"),
+    [
+        ("Abnormal chest radiograph.", "IMPRESSION: Normal chest radiograph.", False),
+        ("Abnormal chest radiograph.", "IMPRESSION: Viral pneumonia.", True),
+        ("Normal.", "IMPRESSION: Normal chest radiograph.", True),
+        ("Normal.", "IMPRESSION: COVID-19 pneumonia.", False),
+        ("No evidence of viral pneumonia.", "IMPRESSION: Normal chest radiograph.", True),
+        ("No evidence of viral pneumonia.", "IMPRESSION: Viral pneumonia.", False),
+        ("Pneumonia.", "IMPRESSION: Viral pneumonia.", True),
+        ("Bacterial pneumonia.", "IMPRESSION: Viral pneumonia.", False),
+        ("Cardiomegaly.", "IMPRESSION: Cardiomegaly and effusion.", True),
+        ("Cardiomegaly.", "IMPRESSION: Viral pneumonia.", None),
+        ("A chest film.", "IMPRESSION: Viral pneumonia.", None),
+    ],
+)
+def test_a_report_agrees_with_a_request_where_it_states_what_was_asked_for(
+    asked: str, read: str, told: bool | None
+) -> None:
+    assert agrees(asked, read) is told

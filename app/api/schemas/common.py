@@ -132,7 +132,7 @@ class ReadingBody(WireModel):
 
     text: str = Field(description="its report on the drawing")
     agrees: bool | None = Field(
-        description="whether it states the condition that the prompt states; null where either states none"
+        description="whether it states the condition, or else all findings, that the prompt states; null: not told"
     )
     log_likelihood: float = Field(
         description="of the prompt as the drawing's report: mean natural logarithm of a token's probability"

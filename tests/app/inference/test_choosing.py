@@ -10,10 +10,11 @@ import pytest
 from app.engine import Guidance, Kind
 from app.errors import InvalidRequest, RateLimited, WorkerFailed
 from app.inference import pipelines
-from app.inference.choosing import agrees, rank
+from app.inference.choosing import rank
 from app.inference.events import Drawing, Event, Reading, Result, stream_events
 from app.inference.generation import Caller, Options, Usage
 from app.telemetry.timings import Timings
+from models.agreement import agrees
 from tests.support.choices import ASKED, BUNDLE, FOUR, Models, Quota
 
 VIRAL, NORMAL, SILENT = "IMPRESSION: Viral pneumonia.", "IMPRESSION: Normal chest.", "The heart is large."
