@@ -8,6 +8,7 @@ is in the index, and a picture is searched for it at several sizes and places, a
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -71,9 +72,35 @@ def grey_cells(picture: np.ndarray, windows: Sequence[Window]) -> np.ndarray:
     Each window's have mean 0 and spread 1, so that other brightness or contrast is the same.
     """
     image = Image.fromarray(picture)
-    image = image.reduce(max(1, image.width // _CUT_FROM))
-    size = (SIDE, SIDE)
-    cut = [image.resize(size, Image.Resampling.BOX, window.box(image.width)) for window in windows]
-    cells = np.stack([np.asarray(one, np.float32).ravel() for one in cut])
+    grey = np.asarray(image.reduce(max(1, image.width // _CUT_FROM)), np.float32)
+    down, across, row, column = _grid(tuple(windows), len(grey))
+    means = (down @ grey @ across.T).reshape(len(down) // SIDE, SIDE, len(across) // SIDE, SIDE)
+    cells = means[row, :, column, :].reshape(len(windows), SIDE * SIDE)
     cells -= cells.mean(1, keepdims=True)
     return np.asarray(cells / (cells.std(1, keepdims=True) + _LEAST_SPREAD), np.float32)
+
+
+def mirrored(cells: np.ndarray) -> np.ndarray:
+    """Cells (N, 256) as the same windows of the mirrored picture have them."""
+    return cells.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(cells.shape)
+
+
+@lru_cache(maxsize=8)
+def _grid(windows: tuple[Window, ...], pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Shares of the pixels in cells down and across, each span of the windows once, and each window's row and column.
+
+    Many windows have their left or their top edge in common. Kept for the windows of `scan`, which every picture needs.
+    """
+    boxes = np.array([window.box(pixels) for window in windows])
+    down, row = np.unique(boxes[:, (1, 3)], axis=0, return_inverse=True)
+    across, column = np.unique(boxes[:, (0, 2)], axis=0, return_inverse=True)
+    return _shares(down, pixels), _shares(across, pixels), row, column
+
+
+def _shares(spans: np.ndarray, pixels: int) -> np.ndarray:
+    """The share that each pixel of a line has in the mean of each cell of spans (N, 2): float32 (N * 16, pixels)."""
+    begin, end = spans[:, :1], spans[:, 1:]
+    edges = begin + (end - begin) * np.linspace(0, 1, SIDE + 1)
+    place = np.arange(pixels)
+    within = np.minimum(edges[:, 1:, None], place + 1) - np.maximum(edges[:, :-1, None], place)
+    return np.asarray(within.clip(0) * SIDE / (end - begin)[:, :, None], np.float32).reshape(-1, pixels)
