@@ -19,6 +19,8 @@ from app.errors import CxrError
 from app.private_file import made_once
 
 _YEARS = 10
+# C2PA 2.2 14.5.1.1: one of the purposes that it admits; a self-signed certificate is not admitted.
+_PURPOSE = ExtendedKeyUsageOID.EMAIL_PROTECTION
 _ORGANIZATION = "LLM-CXR server"
 _FILE = "content-credentials.pem"
 # C2PA 2.2 13.2.1: what its signatures may be made with, by the key.
@@ -83,8 +85,7 @@ def _make() -> bytes:
         _certificate(names[1], names[0], signer)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        # C2PA 2.2 14.5.1.1: one of the purposes that it admits; a self-signed certificate is not.
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([_PURPOSE]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
         .sign(authority, hashes.SHA256())
     )

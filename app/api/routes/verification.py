@@ -28,10 +28,8 @@ _NEITHER = (
     "The watermark was not found. That is no proof of a real radiograph: it is lost in strong changes of grey levels "
     "and in crops, and another installation's drawings do not have it."
 )
-_UNREAD = (
-    "The file says of itself that a model made it. Its pixels were not looked at: {} Export them as PNG, and the "
-    "watermark is looked for."
-)
+_UNREAD = "The file says of itself that a model made it. Its pixels were not looked at: {}"
+_EXPORT = " Export them as PNG, and the watermark is looked for."
 
 
 @router.post(
@@ -57,7 +55,9 @@ async def verify_image(request: Request) -> VerificationBody:
     except UnusableImage as refused:
         if not metadata.synthetic:
             raise
-        return VerificationBody(statement=_UNREAD.format(refused.detail), metadata=metadata)
+        # A drawing in DICOM is refused for what its header says, and its pixels may be good.
+        advice = _EXPORT if sniff(form.image) == "dicom" else ""
+        return VerificationBody(statement=_UNREAD.format(refused.detail) + advice, metadata=metadata)
     detection = context.backend.watermark.detect(image.codes, context.backend.bundle.vocabulary.codebook_size)
     found = detection.p_value < MARKED_BELOW
     return VerificationBody(

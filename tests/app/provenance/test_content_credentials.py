@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from PIL import Image
 from pydantic import ValidationError
 
@@ -102,8 +103,14 @@ def test_the_operators_certificate_is_used(tmp_path: Path) -> None:
     assert not (tmp_path / "content-credentials.pem").exists()
 
 
-@pytest.mark.parametrize("fault", ["missing", "rubbish", "another key"])
-def test_a_certificate_that_cannot_sign_stops_the_start_in_words(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["missing", "rubbish", "another key", "expired", "another purpose"])
+def test_a_certificate_that_cannot_sign_stops_the_start_in_words(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fault == "expired":
+        monkeypatch.setattr("app.provenance.credentials._YEARS", 0)
+    if fault == "another purpose":
+        monkeypatch.setattr("app.provenance.credentials._PURPOSE", ExtendedKeyUsageOID.SERVER_AUTH)
     own = Credentials.self_made(tmp_path / "elsewhere")
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     chain.write_bytes(own.certificates)
@@ -112,7 +119,7 @@ def test_a_certificate_that_cannot_sign_stops_the_start_in_words(tmp_path: Path,
     if fault == "another key":
         other = ec.generate_private_key(ec.SECP256R1())
         key.write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    with pytest.raises(CxrError, match=r"CXR_DRAW__CERTIFICATE|signed with this certificate"):
+    with pytest.raises(CxrError, match=r"CXR_DRAW__CERTIFICATE|signed with this certificate\. "):
         ContentCredentials.from_settings(DrawSettings(certificate=chain, key=key), tmp_path)
 
 

@@ -76,6 +76,15 @@ async def test_of_a_drawing_in_dicom_the_header_alone_is_looked_at(tmp_path: Pat
     assert "PNG" in body["statement"]
 
 
+@pytest.mark.parametrize("side", [32, 256])
+async def test_a_picture_whose_pixels_cannot_be_read_is_told_why(tmp_path: Path, side: int) -> None:
+    black = render(np.zeros((side, side), np.uint8), "png", SYNTHETIC)
+    body = await verified(tmp_path, 220, black)
+    assert body["metadata"]["synthetic"] is True
+    assert "not looked at: " in body["statement"]
+    assert "PNG" not in body["statement"]
+
+
 @pytest.mark.parametrize("data", [b"no image", b"", encoded(np.zeros((16, 16), np.uint8))])
 async def test_what_is_no_image_that_is_read_is_refused_as_everywhere(service: Service, data: bytes) -> None:
     answers = [await service.client.post(url, files={"image": data}) for url in (URL, "/v1/images/tokens")]
