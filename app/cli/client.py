@@ -64,6 +64,9 @@ class Client:
             headers["Accept"] = accept
         try:
             return httpx.post(self.url.rstrip("/") + path, timeout=TIMEOUT, headers=headers, **arguments)
+        except UnicodeEncodeError as error:
+            # The shell's bytes, as Python keeps what it cannot decode.
+            raise ServiceError("A text holds bytes that are not UTF-8.") from error
         except httpx.ReadTimeout as error:
             raise ServiceError(f"The service at {self.url} did not answer in time.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -19,6 +19,9 @@ def evidence(
     statement: Annotated[
         str, typer.Argument(help="Sentence of a report; or a question that asks for yes or no and ends in '?'.")
     ],
+    context: Annotated[
+        str | None, typer.Option(help="What the report says before the statement: it is read, not scored.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .png, .dcm or .json.")] = Path("map.png"),
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
@@ -30,7 +33,7 @@ def evidence(
     kind = "question" if statement.rstrip().endswith("?") else "statement"
     try:
         with errors.status("Looking for evidence"):
-            data = Client(url, key).evidence(file, _FORMATS[out.suffix.lower()], **{kind: statement})
+            data = Client(url, key).evidence(file, _FORMATS[out.suffix.lower()], context=context, **{kind: statement})
     except ServiceError as error:
         fail(str(error), 1)
     except OSError as error:

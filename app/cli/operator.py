@@ -13,10 +13,7 @@ from app.security.audit.export import send_now
 from app.security.audit.lines import Head
 from app.security.identity import Pseudonyms
 from app.settings import Settings
-from app.store.audit_heads import AuditHeads, noted_head
-from app.store.database import Database, database_url, opened
 from app.store.private_folder import close
-from app.store.tables import audit_heads
 
 
 def account() -> str:
@@ -51,11 +48,7 @@ def note(
     _send(settings, pseudonyms, {**one, "number": head.number, "hash": head.hash})
     try:
         if _has_database(settings):
-            database = Database(database_url(settings.database_url, settings.state_dir))
-            try:
-                AuditHeads(database, pseudonyms(LOG)).note(head.number, head.hash)
-            finally:
-                database.close()
+            _note_head(settings, pseudonyms(LOG), head)
     except Exception as error:  # the event is written; the service notes the head with its next one
         errors.print(f"The audit log's head could not be noted in the database: {type(error).__name__}.", style="dim")
 
@@ -76,12 +69,28 @@ def heads(settings: Settings) -> list[Head]:
     """What the database notes of the audit log. Raises CxrError where it does not answer."""
     if not _has_database(settings):
         return []
+    # As in _note_head: SQLAlchemy takes half a second to import, and listing keys needs no database.
+    from app.store.audit_heads import noted_head
+    from app.store.database import database_url, opened
+    from app.store.tables import audit_heads
+
     name = Pseudonyms.from_state_dir(settings.state_dir)(LOG)
     with opened(database_url(settings.database_url, settings.state_dir)) as engine, engine.connect() as connection:
         if not engine.dialect.has_table(connection, audit_heads.name):
             return []
         found = noted_head(connection, name)
     return [Head(*found)] if found else []
+
+
+def _note_head(settings: Settings, log: str, head: Head) -> None:
+    from app.store.audit_heads import AuditHeads
+    from app.store.database import Database, database_url
+
+    database = Database(database_url(settings.database_url, settings.state_dir))
+    try:
+        AuditHeads(database, log).note(head.number, head.hash)
+    finally:
+        database.close()
 
 
 def _known(settings: Settings) -> list[Head]:

@@ -54,7 +54,7 @@ def ask(
     asked = probabilities or None
     body = _show_progress(lambda: Client(url, key).answer(file, question, seed=seed, probabilities=asked), as_json)
     for item in body["answers"]:
-        sure = "" if item.get("probability") is None else f"  (yes: {item['probability']:.0%}, uncalibrated)"
+        sure = "" if item.get("probability") is None else f"  (yes: {item['probability']:.1%}, uncalibrated)"
         console.print(f"{item['question']}  {item['answer']}{sure}", markup=False)
     errors.print(body["notice"], style="dim")
 

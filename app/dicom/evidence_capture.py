@@ -20,6 +20,8 @@ DOCUMENT = "evidence"
 STATEMENT = "AI MAP OF WHAT THE MODEL DEPENDS ON - NOT A FINDING - NOT FOR CLINICAL USE"
 _DESCRIPTION = "AI map of model dependence - no finding"
 _SIDE, _MARGIN, _SIZE, _LINE, _COLUMNS, _LINES = 768, 12, 16, 22, 88, 6
+# PS3.5 6.2: the most characters of LT.
+_LONG_TEXT = 10_240
 # Of the colour where the weight is greatest.
 _OPACITY = 0.55
 _COLOUR = (255, 140, 0)
@@ -27,12 +29,24 @@ _COLOUR = (255, 140, 0)
 
 @dataclass(frozen=True)
 class Overlay:
-    """A radiograph as the model read it, uint8 (size, size), the weights of its codes, and whose text they are of."""
+    """A radiograph as the model read it, uint8 (size, size), the weights of its codes, the text that they are of, and
+    the log-probability of that by the whole image, in nats. `question` is what the text answers.
+    """
 
     pixels: np.ndarray
     weights: Sequence[Sequence[float]]
     text: str
+    log_probability: float
     model: str
+    question: str = ""
+
+    @property
+    def said(self) -> str:
+        """What the map is of, in words."""
+        text = " ".join(self.text.split())
+        asked = " ".join(self.question.split())
+        answered = f' The answer to: "{asked}"' if asked else ""
+        return f'Of: "{text}", log-probability {self.log_probability:.2f}.{answered}'
 
 
 def picture(overlay: Overlay) -> np.ndarray:
@@ -48,7 +62,7 @@ def picture(overlay: Overlay) -> np.ndarray:
     grey = np.asarray(Image.fromarray(overlay.pixels).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), np.float32)
     mixed = (1.0 - alpha) * grey[..., None] + alpha * np.array(_COLOUR, np.float32)
     above = _strip([STATEMENT])
-    said = textwrap.wrap(f'Of: "{" ".join(overlay.text.split())}"', _COLUMNS)[:_LINES]
+    said = textwrap.wrap(overlay.said, _COLUMNS)[:_LINES]
     strongest = f"strongest colour: {most:.2f} nats less log-probability" if most > 0.0 else "no region adds to it"
     below = _strip([*said, f"{overlay.model}; {strongest}"])
     return np.concatenate([above, np.rint(mixed).astype(np.uint8), below])
@@ -66,7 +80,7 @@ def _strip(lines: Sequence[str]) -> np.ndarray:
 def as_png(overlay: Overlay, notice: str) -> bytes:
     """The picture as PNG, which says in its metadata what it is."""
     told = PngInfo()
-    told.add_itxt("Description", f"{STATEMENT}. Of: {overlay.text}")
+    told.add_itxt("Description", f"{STATEMENT}. {overlay.said}")
     told.add_itxt("Disclaimer", notice)
     told.add_itxt("Software", overlay.model)
     buffer = io.BytesIO()
@@ -78,6 +92,8 @@ def evidence_capture(draft: Draft, overlay: Overlay) -> Dataset:
     """The picture as a Secondary Capture Image (PS3.3 A.8.1) in the source's study. Raises NotWritable."""
     dataset = capture(draft, DOCUMENT, picture(overlay), 9003, _DESCRIPTION)
     dataset.DerivationDescription = f"{STATEMENT}. Regions of the image were replaced one after another."
+    # The letters of all languages, which the picture's font has not.
+    dataset.ImageComments = overlay.said[:_LONG_TEXT]
     dataset.ContributingEquipmentSequence[0].ContributionDescription = "Map of the model's dependence on the image"
     # The radiograph's pixels are in it: what is burned into them is in it, too.
     burned = draft.source.get("BurnedInAnnotation")

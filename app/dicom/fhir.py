@@ -77,7 +77,7 @@ def diagnostic_report(draft: Draft) -> dict[str, Any]:
     report["extension"] += [
         {
             "url": "http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note",
-            "valueAnnotation": {"text": f"Warning about the image: {warning}"},
+            "valueAnnotation": {"text": f"Warning: {warning}"},
         }
         for warning in draft.warnings
     ]

@@ -72,7 +72,7 @@ def measurement_report(draft: Draft) -> Dataset:
     for warning in draft.warnings:
         group[0].ContentSequence.append(
             TextContentItem(
-                name=CodedConcept("LLMCXR2", "99LLMCXR", "Warning about the image"),
+                name=CodedConcept("LLMCXR2", "99LLMCXR", "Warning about image or report"),
                 value=warning,
                 relationship_type=RelationshipTypeValues.CONTAINS,
             )

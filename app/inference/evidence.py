@@ -47,12 +47,13 @@ def check_asked(backend: Backend, asked: Asked) -> None:
     """Raises InvalidRequest where a question is not closed, or a statement longer than the longest report."""
     if asked.is_question:
         if not is_closed(asked.text):
-            detail = "question: only a question that asks for yes or no has one answer to look for; ask a closed one"
+            detail = "question: only one that asks for yes or no, and denies nothing, has one answer to look for"
             raise InvalidRequest(detail, code="not_closed")
         return
     count, most = sum(map(len, _split(backend, asked.context, asked.text))), _longest(backend)
     if count > most:
-        detail = f"statement: with its context it has {count} tokens; a report has {most} at most"
+        named = "context and statement" if asked.context else "statement"
+        detail = f"{named}: {count} tokens; a report has {most} at most"
         raise InvalidRequest(detail, code="statement_too_long")
 
 

@@ -1,20 +1,21 @@
 """How long the stages of one request took: in its response, in the metrics and as spans."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from app.telemetry import metrics, tracing
 
+# A begin and an end, in seconds of the performance counter.
+_Span = tuple[float, float]
+
 
 class Timings:
-    """Wall-clock time by stage, in milliseconds. A stage that runs several times at once counts from its first
-    start to its last end.
-    """
+    """Wall-clock time by stage, in milliseconds: while it ran at least once, where several times."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
-        self._spans: dict[str, tuple[float, float]] = {}
+        self._spans: dict[str, list[_Span]] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -26,16 +27,23 @@ class Timings:
         finally:
             end = time.perf_counter()
             metrics.STAGE_SECONDS.labels(stage=name).observe(end - start)
-            first, last = self._spans.get(name, (start, end))
-            self._spans[name] = (min(first, start), max(last, end))
+            self._spans.setdefault(name, []).append((start, end))
 
     def note(self, name: str, seconds: float) -> None:
         """A stage that was timed elsewhere and has just ended; the first of several counts."""
         end = time.perf_counter()
         metrics.STAGE_SECONDS.labels(stage=name).observe(seconds)
-        self._spans.setdefault(name, (end - seconds, end))
+        self._spans.setdefault(name, [(end - seconds, end)])
 
     def milliseconds(self) -> dict[str, float]:
         """Every stage so far, and `total` since the request began."""
-        spans = {name: round((end - start) * 1000.0, 1) for name, (start, end) in self._spans.items()}
-        return {**spans, "total": round((time.perf_counter() - self._started) * 1000.0, 1)}
+        stages = {name: round(_covered(spans) * 1000.0, 1) for name, spans in self._spans.items()}
+        return {**stages, "total": round((time.perf_counter() - self._started) * 1000.0, 1)}
+
+
+def _covered(spans: Sequence[_Span]) -> float:
+    covered, until = 0.0, 0.0
+    for start, end in sorted(spans):
+        covered += max(end - max(start, until), 0.0)
+        until = max(until, end)
+    return covered

@@ -136,7 +136,9 @@ class ChatTask:
             images = [part.model_dump(exclude_none=True) for part in message.images]
             compared: dict[str, Any] = {} if body.nearest is None else {"nearest": body.nearest.model_dump()}
             chunks.append(self._chunk({"content": message.content, "images": images}, **compared))
-        told: dict[str, Any] = {"warnings": body.warnings} if body.warnings else {}
+        told: dict[str, Any] = {"seed": body.seed}
+        if body.warnings:
+            told["warnings"] = body.warnings
         if body.reading is not None:
             told["reading"] = body.reading.model_dump()
         chunks.append(self._chunk({}, body.choices[0].finish_reason, **told))

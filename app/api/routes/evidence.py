@@ -74,7 +74,9 @@ class EvidenceTask:
         if self.media_type == "application/json":
             return respond_json(self._body(image, found), exclude_none=True)
         bundle = self.context.backend.bundle
-        overlay = Overlay(image.radiograph.pixels, found.map, found.scored, bundle.manifest.label)
+        asked = self.asked.text if self.asked.is_question else ""
+        pixels, label = image.radiograph.pixels, bundle.manifest.label
+        overlay = Overlay(pixels, found.map, found.scored, found.log_probability, label, asked)
         if self.media_type == PNG:
             return Response(await asyncio.to_thread(as_png, overlay, NOTICE), media_type=PNG)
         zone = state_of(self.context.request).settings.zone
@@ -127,7 +129,8 @@ async def create_evidence(request: Request) -> Response:
     form = await read_form(request, EvidenceForm)
     media_type = negotiate(request, ("application/json", PNG, DICOM))
     asked = asked_of(form)
-    check_prompt("question" if asked.is_question else "statement", asked.context + asked.text, context.limits)
+    named = "question" if asked.is_question else "context and statement" if asked.context else "statement"
+    check_prompt(named, asked.context + asked.text, context.limits)
     evidence.check_asked(context.backend, asked)
     if media_type == DICOM:
         await asyncio.to_thread(check_source, form.image, headers)

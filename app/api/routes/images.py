@@ -97,7 +97,8 @@ class ImagesTask:
     def _file(self, drawing: Drawing | PartialImage, output_format: OutputFormat) -> bytes:
         bundle = self.context.backend.bundle
         # What is not finished is no drawing yet, and comes often.
-        sign, scale = (self.context.sign, drawing.guidance) if isinstance(drawing, Drawing) else (None, 1.0)
+        sign = self.context.sign if isinstance(drawing, Drawing) else None
+        scale = pipelines.guidance_scale(self.context.backend, self._options)
         pseudonym = self.context.pseudonym(self.body.prompt)
         provenance = Provenance(bundle.manifest.label, bundle.sha256, drawing.seed, pseudonym, scale)
         return render(drawing.pixels, output_format, provenance, sign)

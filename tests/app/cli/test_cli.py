@@ -33,6 +33,16 @@ def test_without_a_service_the_command_says_how_to_start_one(tmp_path: Path) -> 
     assert "cxr serve" in result.output
 
 
+@pytest.mark.parametrize("arguments", [("draw", "\udcff", "-o", "a.png"), ("ask", "FILE", "a\udcff")])
+def test_a_text_that_is_not_utf_8_is_refused_in_words(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    file = tmp_path / "a.dcm"
+    file.write_bytes(sample_dicom())
+    given = [str(file) if argument == "FILE" else argument for argument in arguments]
+    result = RUN.invoke(app, [*given, "--url", "http://127.0.0.1:9"])
+    assert result.exit_code == 1
+    assert "UTF-8" in result.output
+
+
 def test_a_drawing_needs_a_known_file_name_ending() -> None:
     result = RUN.invoke(app, ["draw", "Normal.", "-o", "drawing.gif"])
     assert result.exit_code == 2

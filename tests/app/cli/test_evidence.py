@@ -61,6 +61,12 @@ def test_what_ends_in_a_question_mark_is_asked(sent: list[dict[str, Any]], film:
     assert "Note: turned" in result.output
 
 
+def test_what_the_report_says_before_is_sent_as_context(sent: list[dict[str, Any]], film: Path) -> None:
+    out = film.with_name("map.json")
+    RUN.invoke(app, ["evidence", str(film), "Focal consolidation.", "--context", "AP film.", "-o", str(out)])
+    assert sent[0]["data"] == {"context": "AP film.", "statement": "Focal consolidation."}
+
+
 @pytest.mark.parametrize("name", ["map.jpg", "nowhere/map.png"])
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
     sent: list[dict[str, Any]], film: Path, name: str

@@ -56,6 +56,11 @@ def test_help_of_a_command_needs_no_model(arguments: tuple[str, ...]) -> None:
     assert not imported(*arguments) & MODELS
 
 
+@pytest.mark.parametrize("arguments", [("keys", "list", "--help"), ("keys", "make", "--help"), ("manifest", "--help")])
+def test_a_command_without_a_database_imports_none(arguments: tuple[str, ...]) -> None:
+    assert "sqlalchemy" not in imported(*arguments)
+
+
 def test_a_call_loads_the_command_and_only_that() -> None:
     group: Any = typer.main.get_command(app)
     context = group.make_context("cxr", ["db", "--help"], resilient_parsing=True)

@@ -26,7 +26,7 @@ def test_the_probability_of_yes_is_printed_where_it_is_asked_for(
     monkeypatch.setattr(Client, "answer", answer)
     result = RUN.invoke(app, ["ask", str(file), "Is there pneumonia?", *options])
     assert (result.exit_code, seen) == (0, [sent])
-    assert ("Yes.  (yes: 93%, uncalibrated)" in result.output) == bool(sent)
+    assert ("Yes.  (yes: 93.4%, uncalibrated)" in result.output) == bool(sent)
 
 
 @pytest.mark.parametrize(("options", "sent"), [([], None), (["--samples", "8"], 8)])

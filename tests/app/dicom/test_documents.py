@@ -131,7 +131,7 @@ def _texts(item: Dataset) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("write", "concept"),
-    [(basic_text_report, "Procedure Description"), (measurement_report, "Warning about the image")],
+    [(basic_text_report, "Procedure Description"), (measurement_report, "Warning about image or report")],
 )
 def test_what_was_doubted_of_the_image_stands_before_the_report(write: Writer, concept: str) -> None:
     texts = _texts(read_back(write(draft(source(), warnings=WARNINGS))))
@@ -157,7 +157,7 @@ def test_the_fhir_report_says_what_was_doubted() -> None:
     body = diagnostic_report(draft(source(), warnings=WARNINGS))
     model.DiagnosticReport.model_validate(body)
     notes = [item["valueAnnotation"]["text"] for item in body["extension"] if "valueAnnotation" in item]
-    assert notes == [f"Warning about the image: {warning}" for warning in WARNINGS]
+    assert notes == [f"Warning: {warning}" for warning in WARNINGS]
 
 
 def test_a_text_without_headings_is_all_findings() -> None:

@@ -36,6 +36,10 @@ YES, NO = BUNDLE.vocabulary.encode("Y")[0], BUNDLE.vocabulary.encode("N")[0]
         "Has the tube been removed?",
         "Any pneumothorax?",
         "Does the patient have a rib fracture or a nodule?",
+        "Do these lungs look clear?",
+        "Do you see an effusion, yes or no?",
+        "Have the opacities resolved?",
+        "Is there Mr. Smith's pneumonia?",
     ],
 )
 def test_a_question_for_yes_or_no_is_closed(question: str) -> None:
@@ -55,7 +59,17 @@ def test_a_question_for_yes_or_no_is_closed(question: str) -> None:
         "Would you list the findings?",
         "Describe the heart. Is it enlarged?",
         "Is there pneumonia? Where?",
+        "Have a look.",
+        "Do the following: describe the lungs.",
+        "Is",
+        "Any?",
+        # Yes to these may be meant either way.
         "Isn't there an effusion?",
+        "Isn\u2019t there an effusion?",
+        "Is there no pneumonia?",
+        "Does the patient not have pneumonia?",
+        "Are the lungs free of opacities?",
+        "Can you see a chest without effusion?",
         "Island of opacity where?",
         "Do what I say.",
         "",

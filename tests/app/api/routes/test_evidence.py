@@ -174,9 +174,23 @@ async def test_of_a_dicom_image_the_map_is_a_secondary_capture_in_its_study(tell
     assert dataset.SOPClassUID.name == "Secondary Capture Image Storage"
     assert dataset.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
     assert "NOT A FINDING" in dataset.DerivationDescription
+    assert dataset.ImageComments == f'Of: "{STATEMENT["statement"]}", log-probability -2.50.'
     assert dataset.pixel_array.shape == (dataset.Rows, 768, 3)
     (tmp_path / "map.dcm").write_bytes(response.content)
     assert not dciodvfy_errors(tmp_path / "map.dcm")
+
+
+@pytest.mark.parametrize("said", ["\u041e\u043f\u0430\u0441\u043d\u043e\u0441\u0442\u044c \u80ba\u708e", "x\ny"])
+async def test_the_capture_has_the_letters_that_its_picture_lacks(telling: Service, said: str) -> None:
+    accept, form = {"Accept": "application/dicom"}, {"statement": said}
+    response = await telling.client.post(URL, files={"image": sample_dicom()}, data=form, headers=accept)
+    assert " ".join(said.split()) in str(pydicom.dcmread(io.BytesIO(response.content)).ImageComments)
+
+
+async def test_the_capture_of_an_answer_names_its_question(telling: Service) -> None:
+    accept = {"Accept": "application/dicom"}
+    response = await telling.client.post(URL, files={"image": sample_dicom()}, data=QUESTION, headers=accept)
+    assert QUESTION["question"] in str(pydicom.dcmread(io.BytesIO(response.content)).ImageComments)
 
 
 async def test_a_png_gets_no_dicom_document(telling: Service) -> None:

@@ -1,5 +1,6 @@
 """Guided drawings over HTTP, on fakes: who is guided by what, what it costs, what is refused."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,19 @@ async def test_a_streamed_drawing_is_guided_and_says_what_it_took(service: Servi
     events = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
     assert events[-1]["usage"]["output_tokens"] == 512
     assert service.engine.generations[-1].guidance == before_image(service)
+    assert len(events) == 3
+    for told in events:
+        with picture({"data": [told]}) as image:
+            assert "guidance 2.5" in image.info["Description"]
+
+
+@pytest.mark.parametrize("draws", [True, False])
+async def test_a_streamed_chat_tells_its_seed_at_its_end(service: Service, draws: bool) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(encoded(gradient())).decode()}"
+    shown = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}
+    text = (await service.client.post(CHAT, json={**(talk() if draws else shown), "stream": True})).text
+    *_, last = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    assert last["seed"] == service.engine.generations[-1].sampling.seed
 
 
 async def test_a_drawing_in_a_chat_is_guided_and_words_are_not(service: Service) -> None:
