@@ -18,6 +18,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     contenders = parser.add_subparsers(dest="contender", required=True)
     raw = contenders.add_parser("raw", parents=[common], help="vLLM's offline LLM.generate, one batched decode")
+    raw.add_argument("--plain", action="store_true", help="vLLM's own class of the model, sampler and mask")
     raw.add_argument("--eager", action="store_true", help="do not compile")
     raw.add_argument("--max-num-seqs", type=int, default=64)
     raw.add_argument("--gpu-memory-utilization", type=float, default=0.85)
@@ -68,7 +69,7 @@ def _load(options: argparse.Namespace) -> protocol.Opened:
             max_num_seqs=options.max_num_seqs,
             gpu_memory_utilization=options.gpu_memory_utilization,
         )
-        return raw.opened(bundle, options.device, settings, options.cache)
+        return raw.opened(bundle, options.device, settings, options.cache, plain=options.plain)
     from benchmarks.contenders import reference
 
     return reference.opened(bundle, options.device, unmasked=options.unmasked)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vllm import LLM
+from vllm import LLM, SamplingParams
 from vllm.engine.arg_utils import EngineArgs
 from vllm.inputs import TokensPrompt
 
@@ -39,15 +39,14 @@ class Ceiling:
         arguments = engine_arguments(self._bundle, settings)
         return {field.name: getattr(arguments, field.name) for field in dataclasses.fields(EngineArgs)}
 
+    def _sampling(self, work: Work, count: int, seed: int) -> SamplingParams:
+        sampling = Sampling(work.temperature, work.top_p, count, seed)
+        return sampling_parameters(Kind.IMAGE, sampling, self._bundle.vocabulary)
+
     def codes(self, work: Work) -> list[list[int]]:
         """Generate; codes of each prompt, checked to be image ids and nothing else. Raises ValueError, RuntimeError."""
         count = work.tokens_of_image(self._bundle.image_tokens)
-        sampling = [
-            sampling_parameters(
-                Kind.IMAGE, Sampling(work.temperature, work.top_p, count, seed), self._bundle.vocabulary
-            )
-            for seed in work.seeds
-        ]
+        sampling = [self._sampling(work, count, seed) for seed in work.seeds]
         prompts = [TokensPrompt(prompt_token_ids=ids) for ids in work.prompts]
         outputs = self._llm.generate(prompts, sampling, use_tqdm=False)
         drawn = [self._bundle.vocabulary.codes(output.outputs[0].token_ids) for output in outputs]
@@ -74,10 +73,39 @@ class Ceiling:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
 
+class PlainVllm(Ceiling):
+    """vLLM by its own class of the model, its own sampler, mask, executor and scheduler, as whoever calls it has it.
+
+    It is given what keeps it alive and fast on a CPU: the type of the weights, and prompts that are read whole.
+    """
+
+    def _arguments(self, settings: EngineSettings) -> dict[str, Any]:
+        ours = super()._arguments(settings.model_copy(update={"model_class": "transformers"}))
+        kept = ("model", "skip_tokenizer_init", "dtype", "enforce_eager", "max_num_seqs", "max_model_len")
+        return {
+            **{name: ours[name] for name in (*kept, "gpu_memory_utilization", "max_num_batched_tokens")},
+            "enable_chunked_prefill": ours["enable_chunked_prefill"],
+        }
+
+    def _sampling(self, work: Work, count: int, seed: int) -> SamplingParams:
+        first = self._bundle.vocabulary.image_offset
+        return SamplingParams(
+            temperature=work.temperature,
+            top_p=work.top_p,
+            max_tokens=count,
+            seed=seed,
+            ignore_eos=True,
+            detokenize=False,
+            allowed_token_ids=list(range(first, self._bundle.vocabulary.size)),
+        )
+
+
 @contextlib.contextmanager
-def opened(bundle: Bundle, device: str, settings: EngineSettings, cache: Path) -> Iterator[Handler]:
-    """A loaded ceiling, for `protocol.serve`."""
-    ceiling = Ceiling(bundle, device, settings, cache)
+def opened(
+    bundle: Bundle, device: str, settings: EngineSettings, cache: Path, *, plain: bool = False
+) -> Iterator[Handler]:
+    """A loaded ceiling, for `protocol.serve`; `plain`, vLLM as it comes."""
+    ceiling = (PlainVllm if plain else Ceiling)(bundle, device, settings, cache)
     try:
         yield ceiling
     finally:

@@ -1,4 +1,6 @@
-"""Drawings at 1, 8 and 32 at once: the service beside the raw pipeline, static batching and the reference loop."""
+"""Drawings at 1, 8 and 32 at once: the service beside the raw pipeline, vLLM as it comes, static batching and the
+reference loop.
+"""
 
 import asyncio
 import os
@@ -46,10 +48,11 @@ async def drawing(suite: Suite) -> Result:
     libraries = {"LD_PRELOAD": ":".join(str(path) for path in preloads())} if suite.device == "cpu" else {}
     with ExitStack() as stack:
         raw = Contender(_command(suite, "raw"), suite.folder / "raw.log")
+        plain = Contender(_command(suite, "raw", "--plain"), suite.folder / "vllm.log", environment=libraries)
         reference = Contender(_command(suite, "reference"), suite.folder / "reference.log", environment=libraries)
         static = ServedContender(_command(suite, "static-batching"), suite.folder / "static.log", environment=libraries)
         _start(
-            [suite.service, partial(stack.enter_context, raw)],
+            [suite.service, partial(stack.enter_context, raw), partial(stack.enter_context, plain)],
             [partial(stack.enter_context, reference), partial(stack.enter_context, static)],
             # An engine measures the GPU's free memory as it starts: no other process may allocate any meanwhile.
             together=suite.device == "cpu",
@@ -73,13 +76,15 @@ async def drawing(suite: Suite) -> Result:
                 return await timed(asyncio.gather(*(static_client.post(body) for body in bodies)))
 
             await of_service(2, 999)
-            await of_contender(raw, 2, 999)
+            for contender in (raw, plain):
+                await of_contender(contender, 2, 999)
             await of_static(1, 999)
             seconds: dict[str, dict[int, list[float]]] = {}
             for count in CONCURRENCY:
                 contenders: dict[str, Run] = {
                     "service": partial(of_service, count),
                     "raw pipeline": partial(of_contender, raw, count),
+                    "vLLM as it comes": partial(of_contender, plain, count),
                 }
                 if count == _MOST:
                     contenders["static batching"] = partial(of_static, _STATIC)
@@ -116,7 +121,13 @@ async def drawing(suite: Suite) -> Result:
                 0.90,
                 0.97,
             ),
-            Ratio(f"drawings/s at {_MOST}: service / reference loop", by_round(loop, service_most), 9.0, 11.0),
+            Ratio(
+                f"drawings/s at {_MOST}: service / vLLM as it comes",
+                by_round(seconds["vLLM as it comes"][_MOST], service_most),
+                1.35,
+                1.6,
+            ),
+            Ratio(f"drawings/s at {_MOST}: service / reference loop", by_round(loop, service_most), 14.0, 18.0),
             Ratio(
                 f"drawings/s at {_MOST}: service / static batching",
                 by_round(static_batches, service_most),
@@ -130,9 +141,17 @@ async def drawing(suite: Suite) -> Result:
                 1.03,
                 at_most=True,
             ),
+            Ratio(
+                "one drawing alone: latency of service / vLLM as it comes",
+                by_round(seconds["service"][1], seconds["vLLM as it comes"][1]),
+                0.80,
+                0.60,
+                at_most=True,
+            ),
         ),
         "The reference loop draws one image after the other, masked, so that none is lost; one tells the time of all. "
-        f"Static batching draws {_STATIC}.",
+        f"Static batching draws {_STATIC}. The raw pipeline is the service's engine without the service; vLLM "
+        "as it comes has its own class of the model, its own sampler, and the mask as `allowed_token_ids`.",
     )
 
 
@@ -147,10 +166,10 @@ def _start(*rows: Sequence[Callable[[], object]], together: bool) -> None:
         list(starting.map(one_by_one, rows))
 
 
-def _command(suite: Suite, name: str) -> list[str]:
+def _command(suite: Suite, name: str, *more: str) -> list[str]:
     decoding = suite.bundle.manifest.decoding.draw
     flags = {
         "raw": ("--cache", str(suite.cache), "--gpu-memory-utilization", str(suite.engine_share)),
         "static-batching": ("--temperature", str(decoding.temperature), "--top-p", str(decoding.top_p)),
     }
-    return contender_command(name, suite.path, suite.device, os.cpu_count() or 1, *flags.get(name, ()))
+    return contender_command(name, suite.path, suite.device, os.cpu_count() or 1, *flags.get(name, ()), *more)
