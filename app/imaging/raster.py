@@ -15,6 +15,7 @@ from app.third_parties import set_up_pillow
 set_up_pillow()
 
 _ORIENTATION = 0x0112
+_FULL = 65_535.0
 
 
 def read_raster(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, list[str]]:
@@ -34,7 +35,7 @@ def read_raster(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, list[
                     raise UnusableImage("The image is animated; a radiograph has one frame.", code="multi_frame")
                 if image.getexif().get(_ORIENTATION, 1) != 1:
                     warnings.append("The image was turned as its EXIF orientation says.")
-                grey = _grey(ImageOps.exif_transpose(image))
+                grey = _grey(ImageOps.exif_transpose(image), warnings)
         except (InputError, MemoryError):
             raise
         except Exception as error:  # Pillow raises many kinds on damaged files
@@ -44,11 +45,16 @@ def read_raster(data: bytes, limits: ImagingSettings) -> tuple[np.ndarray, list[
     return grey, warnings
 
 
-def _grey(image: Image.Image) -> np.ndarray:
+def _grey(image: Image.Image, warnings: list[str]) -> np.ndarray:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image).astype(np.float32)
         # 10, 12 and 14 bit pixels are stored in 16: the range is the image's own, not the container's.
         low, high = float(values.min()), float(values.max())
+        if (low, high) != (0.0, _FULL):
+            warnings.append(
+                f"The image has more than 8 bits and no window: its grey values from {low:g} to {high:g} were taken as "
+                "black to white."
+            )
         return np.rint((values - low) * (255.0 / max(high - low, 1.0))).astype(np.uint8)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))

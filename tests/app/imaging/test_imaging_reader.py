@@ -132,6 +132,15 @@ def test_sixteen_bit_png_keeps_its_contrast() -> None:
     assert (pixels[0, 0], pixels[-1, -1]) == (0, 255)
 
 
+@pytest.mark.parametrize(("low", "high", "warned"), [(0, 4095, True), (20, 65_535, True), (0, 65_535, False)])
+def test_sixteen_bits_of_another_range_are_stretched_with_a_warning(low: int, high: int, warned: bool) -> None:
+    ramp = np.tile(np.linspace(low, high, 256), (256, 1)).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "PNG")
+    found = read_radiograph(buffer.getvalue(), LIMITS, 200)
+    assert [f"from {low} to {high}" in warning for warning in found.warnings] == [True] * warned
+
+
 def test_an_exif_orientation_is_followed_with_a_warning() -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
