@@ -55,6 +55,10 @@ class _Commands(LazyGroup):
             "app.cli.bench:bench_command",
             "Measure the service beside its contenders; the same as `python -m benchmarks` in a checkout.",
         ),
+        "tune": Place(
+            "app.cli.tune:tune",
+            "Time the attention kernels of this machine's GPU with a bundle's heads, and keep the fastest.",
+        ),
         "calibrate": Place(
             "app.cli.calibration:calibrate",
             "Find out how the bundle's own models see films, and write calibration.json into the bundle, and"

@@ -1,6 +1,6 @@
 """The engine on vLLM's AsyncLLM, in process; its EngineCore is a process of its own. The only module that imports vLLM
-with `vllm_arguments` and `vllm_outputs`, and what runs in that process: `gpt_neox`, the workers, `masking`, `pairs`
-and `room`.
+with `vllm_arguments`, `vllm_outputs` and `attention_timing`, and what runs in that process: `gpt_neox`, the workers,
+`masking`, `pairs` and `room`.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
+from app.engine.attention import chosen
+from app.engine.attention_timing import geometry_of
 from app.engine.environment import engine_environment, socket_folder
 from app.engine.likelihoods import first_place, places
 from app.engine.protocol import LIKELIEST, Delta, FinishReason, Generation, Kind, Sampling
@@ -100,7 +102,14 @@ class VllmEngine:
         log.info("engine ready", seconds=round(time.monotonic() - started, 1), max_model_len=self._max_model_len)
 
     def _construct(self) -> AsyncLLM:
-        config = engine_arguments(self._bundle, self._settings).create_engine_config()
+        arguments = engine_arguments(self._bundle, self._settings)
+        config = arguments.create_engine_config()
+        if self._settings.attention == "auto" and not current_platform.is_cpu():
+            kernel = chosen(self._cache, geometry_of(config))
+            if kernel is not None:
+                log.info("attention kernel", name=kernel)
+                arguments.attention_backend = kernel
+                config = arguments.create_engine_config()
         self._max_model_len = int(config.model_config.max_model_len)
         return AsyncLLM.from_vllm_config(config)
 

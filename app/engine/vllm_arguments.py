@@ -37,6 +37,7 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
         tensor_parallel_size=settings.tensor_parallel_size,
         enable_prefix_caching=settings.prefix_caching,
         quantization=settings.quantization,
+        attention_backend=None if settings.attention == "auto" else settings.attention,
         **({} if settings.cuda_graphs else {"compilation_config": {"cudagraph_mode": "NONE"}}),
         disable_log_stats=False,
         enable_log_requests=False,

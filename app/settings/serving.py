@@ -102,6 +102,12 @@ class EngineSettings(Group):
         description="of a GPT-NeoX model: `own` also leaves out what cannot be drawn, `transformers` is vLLM's way;"
         " auto: own on a CPU, vLLM's on a GPU, where own has not been run",
     )
+    attention: str = Field(
+        default="auto",
+        pattern=r"^(auto|[A-Z][A-Z0-9_]*)$",
+        description="attention kernel by vLLM's name, such as `TRITON_ATTN`; auto: on a GPU the fastest that `cxr tune`"
+        " has timed on this card, else vLLM's choice",
+    )
     enforce_eager: bool = Field(default=False, description="skip compilation: a faster start, slower tokens")
     max_num_seqs: PositiveInt = Field(default=64, description="sequences generated at once")
     max_model_len: PositiveInt | None = Field(default=None, description="longest prompt and answer in tokens")

@@ -1,0 +1,76 @@
+"""`cxr tune`: which attention kernel is the fastest on this machine's GPU."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.table import Table
+
+from app.cli.console import console, errors, fail
+from app.cli.options import BundleOption, StateOption, settings_of
+from app.engine.attention import BATCHES, CANDIDATES, VLLMS_CHOICE, Choice, Timing, fastest, keep
+from app.engine.environment import engine_environment, socket_folder
+from app.settings import EngineSettings
+from models import bundle as bundles
+from models.bundle import BundleError
+
+_SECONDS = 600.0
+KernelOption = Annotated[
+    list[str] | None, typer.Option("--kernel", help="By vLLM's name, repeatable; unset: all that a GPU may have.")
+]
+
+
+def tune(bundle: BundleOption = None, state_dir: StateOption = None, kernel: KernelOption = None) -> None:
+    """Time the attention kernels of this machine's GPU with a bundle's heads, and keep the fastest.
+
+    The engine uses it from the next start on (CXR_ENGINE__ATTENTION=auto). It takes about a minute a kernel. Stop the
+    service before: each timing takes the GPU's memory.
+    """
+    settings = settings_of(bundle, state_dir=state_dir)
+    try:
+        model = bundles.load(settings.bundle).llm
+    except BundleError as error:
+        fail(str(error))
+    cache = settings.state_dir.resolve() / "cache"
+    timings: dict[str, Timing] = {}
+    for name in (VLLMS_CHOICE, *(kernel or CANDIDATES)):
+        with errors.status(f"Timing {name}"):
+            found = timing(model, settings.engine, cache, None if name == VLLMS_CHOICE else name)
+        if isinstance(found, str):
+            errors.print(f"{name} does not run here: {found}", style="yellow", markup=False)
+        else:
+            timings[name] = found
+    if VLLMS_CHOICE not in timings:
+        fail("vLLM does not run here with this bundle, so there is nothing to compare with.", 1)
+    seconds = {name: found.seconds for name, found in timings.items()}
+    best = fastest(seconds)
+    keep(cache, Choice(geometry=timings[VLLMS_CHOICE].geometry, seconds=seconds, kernel=best))
+    _print(seconds, best)
+
+
+def timing(model: Path, settings: EngineSettings, cache: Path, kernel: str | None) -> Timing | str:
+    """What a kernel takes, from a process of its own; in words, why it does not run."""
+    command = [sys.executable, "-m", "app.engine.attention_timing", str(model), "--dtype", settings.dtype]
+    command += ["--kernel", kernel] if kernel is not None else []
+    with engine_environment(settings, cache, socket_folder(Path(tempfile.gettempdir()))):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603
+        except subprocess.TimeoutExpired:
+            return f"it has not ended within {_SECONDS:.0f} seconds"
+    try:
+        return Timing.model_validate(json.loads(done.stdout.splitlines()[-1]))
+    except (IndexError, ValueError, ValidationError):
+        return next((line for line in reversed(done.stderr.splitlines()) if line.strip()), f"status {done.returncode}")
+
+
+def _print(seconds: dict[str, dict[int, float]], best: str | None) -> None:
+    table = Table("attention kernel", *(f"ms a token, {count} at once" for count in BATCHES))
+    for name, found in seconds.items():
+        table.add_row(name, *(f"{1e3 * found[count]:.2f}" for count in BATCHES))
+    console.print(table)
+    console.print(f"The engine uses {best or VLLMS_CHOICE} from its next start on.")

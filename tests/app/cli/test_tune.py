@@ -1,0 +1,61 @@
+"""`cxr tune`: kernels are timed one after the other, each in a process of its own."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.engine.attention import Geometry, chosen
+from tests.support.service import ROOT
+
+RUN = CliRunner()
+BUNDLE = ROOT / "models" / "bundles" / "demo"
+HEADS = Geometry(card="NVIDIA H200", vllm="0.32.0", head_size=80, heads=32, key_value_heads=32, dtype="bfloat16")
+# By kernel; None is vLLM's choice.
+SECONDS: dict[str | None, float] = {None: 0.03, "TRITON_ATTN": 0.02, "FLASH_ATTN": 0.03}
+
+
+def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    """A timing of the kernels of SECONDS; others end with an error."""
+    kernel = command[command.index("--kernel") + 1] if "--kernel" in command else None
+    if kernel not in SECONDS:
+        return subprocess.CompletedProcess(command, 1, "", "Traceback\nValueError: head size 80 is not supported\n\n")
+    seconds = dict.fromkeys((1, 32, 64), SECONDS[kernel])
+    told = json.dumps({"geometry": HEADS.model_dump(), "seconds": seconds})
+    return subprocess.CompletedProcess(command, 0, f"a line of vLLM's\n{told}\n", "")
+
+
+def test_the_fastest_kernel_is_kept_and_those_that_do_not_run_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", run)
+    result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "uses TRITON_ATTN from its next start" in result.output
+    assert "FLASHINFER does not run here: ValueError: head size 80" in " ".join(result.output.split())
+    assert chosen(tmp_path / "cache", HEADS) == "TRITON_ATTN"
+
+
+def test_where_vllm_does_not_run_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", ""))
+    result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path), "--kernel", "X"])
+    assert result.exit_code == 1
+    assert "does not run here: status 1" in " ".join(result.output.split())
+    assert not (tmp_path / "cache" / "attention.json").exists()
+
+
+def test_a_timing_that_does_not_end_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(command: list[str], **fields: Any) -> subprocess.CompletedProcess[str]:
+        if "--kernel" in command:
+            raise subprocess.TimeoutExpired(command, fields["timeout"])
+        return run(command)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path), "--kernel", "X"])
+    assert result.exit_code == 0
+    assert "has not ended" in result.output
+    assert "vLLM's choice from its next start" in " ".join(result.output.split())
