@@ -86,7 +86,7 @@ def _seed(value: int) -> int | None:
 
 Seed = Annotated[
     int,
-    Field(ge=-1, lt=2**63, description="the same seed alone gives the same output; -1: a random one"),
+    Field(ge=-1, lt=2**63, description="modulo 2^31; the same seed alone gives the same output; -1: a random one"),
     AfterValidator(_seed),
 ]
 
