@@ -45,6 +45,8 @@ def tune(bundle: BundleOption = None, state_dir: StateOption = None, kernel: Ker
             errors.print(f"{name} does not run here: {found}", style="yellow", markup=False)
         else:
             timings[name] = found
+            if found.geometry.card == "cpu":
+                fail("vLLM has one attention kernel for a CPU: there is nothing to choose.", 1)
     if VLLMS_CHOICE not in timings:
         fail("vLLM does not run here with this bundle, so there is nothing to compare with.", 1)
     seconds = {name: found.seconds for name, found in timings.items()}

@@ -40,6 +40,16 @@ def test_the_fastest_kernel_is_kept_and_those_that_do_not_run_are_named(
     assert chosen(tmp_path / "cache", HEADS) == "TRITON_ATTN"
 
 
+def test_on_a_cpu_there_is_nothing_to_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"geometry": {**HEADS.model_dump(), "card": "cpu"}, "seconds": {1: 0.1}}
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, json.dumps(told), "")
+    )
+    result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path)])
+    assert (result.exit_code, "one attention kernel" in result.output) == (1, True)
+    assert not (tmp_path / "cache" / "attention.json").exists()
+
+
 def test_where_vllm_does_not_run_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", ""))
     result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path), "--kernel", "X"])
