@@ -140,7 +140,8 @@ def draw_speculatively(
         same = int((drawn == guessed).long().cumprod(0).sum())
         drawn = torch.cat([drawn, coupling.first(after[-1:], places[-1:])])
         found += drawn[: same + 1].tolist()
-        past.crop(past.get_seq_length() - (len(guessed) - same))
+        if same < len(guessed):
+            past.crop(same - len(guessed))
         reading = [offset + found[-1]]
         # Behind what is certain: guesses for the places that the model has said something of, then for as many more.
         before, drawn, places = after[same + 1 :], drawn[same + 1 :], places[same + 1 :]
