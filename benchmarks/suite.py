@@ -44,10 +44,10 @@ class Suite:
 
     @property
     def engine_share(self) -> float:
-        """Share of a GPU's memory for an engine (vLLM's `gpu_memory_utilization`): two hold a GPU together, and beside
+        """Share of a GPU's memory for an engine (vLLM's `gpu_memory_utilization`): three hold a GPU together, and beside
         them there are two models of Hugging Face's and each contender's VQ-GAN.
         """
-        return EngineSettings().gpu_memory_utilization if self.device == "cpu" else 0.3
+        return EngineSettings().gpu_memory_utilization if self.device == "cpu" else 0.22
 
     def new_service(self, name: str, settings: Mapping[str, str] | None = None, bundle: Path | None = None) -> Service:
         """A service on the bundle, or on another one, compiled, for the caller to start: its default settings but for

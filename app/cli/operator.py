@@ -69,7 +69,7 @@ def heads(settings: Settings) -> list[Head]:
     """What the database notes of the audit log. Raises CxrError where it does not answer."""
     if not _has_database(settings):
         return []
-    # As in _note_head: SQLAlchemy takes half a second to import, and listing keys needs no database.
+    # As in _note_head: SQLAlchemy takes half a second to import, and where there is no database yet nothing needs it.
     from app.store.audit_heads import noted_head
     from app.store.database import database_url, opened
     from app.store.tables import audit_heads

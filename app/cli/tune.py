@@ -1,9 +1,13 @@
 """`cxr tune`: which attention kernel is the fastest on this machine's GPU."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -61,13 +65,29 @@ def timing(model: Path, settings: EngineSettings, cache: Path, kernel: str | Non
     command += ["--kernel", kernel] if kernel is not None else []
     with engine_environment(settings, cache, socket_folder(Path(tempfile.gettempdir()))):
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603
+            status, output, said = run_alone(command, _SECONDS)
         except subprocess.TimeoutExpired:
             return f"it has not ended within {_SECONDS:.0f} seconds"
     try:
-        return Timing.model_validate(json.loads(done.stdout.splitlines()[-1]))
+        return Timing.model_validate(json.loads(output.splitlines()[-1]))
     except (IndexError, ValueError, ValidationError):
-        return next((line for line in reversed(done.stderr.splitlines()) if line.strip()), f"status {done.returncode}")
+        return next((line for line in reversed(said.splitlines()) if line.strip()), f"status {status}")
+
+
+def run_alone(command: Sequence[str], seconds: float) -> tuple[int, str, str]:
+    """Status, output and errors of a command, whose processes all end with it: vLLM's hold the GPU's memory.
+
+    Raises subprocess.TimeoutExpired.
+    """
+    with subprocess.Popen(  # noqa: S603  our own module, without a shell
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            output, said = process.communicate(timeout=seconds)
+            return process.returncode, output, said
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _print(seconds: dict[str, dict[int, float]], best: str | None) -> None:

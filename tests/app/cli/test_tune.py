@@ -1,14 +1,16 @@
 """`cxr tune`: kernels are timed one after the other, each in a process of its own."""
 
+import contextlib
 import json
 import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli import app, tune
 from app.engine.attention import Geometry, chosen
 from tests.support.service import ROOT
 
@@ -19,20 +21,19 @@ HEADS = Geometry(card="NVIDIA H200", vllm="0.32.0", head_size=80, heads=32, key_
 SECONDS: dict[str | None, float] = {None: 0.03, "TRITON_ATTN": 0.02, "FLASH_ATTN": 0.03}
 
 
-def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], seconds: float) -> tuple[int, str, str]:
     """A timing of the kernels of SECONDS; others end with an error."""
     kernel = command[command.index("--kernel") + 1] if "--kernel" in command else None
     if kernel not in SECONDS:
-        return subprocess.CompletedProcess(command, 1, "", "Traceback\nValueError: head size 80 is not supported\n\n")
-    seconds = dict.fromkeys((1, 32, 64), SECONDS[kernel])
-    told = json.dumps({"geometry": HEADS.model_dump(), "seconds": seconds})
-    return subprocess.CompletedProcess(command, 0, f"a line of vLLM's\n{told}\n", "")
+        return 1, "", "Traceback\nValueError: head size 80 is not supported\n\n"
+    told = json.dumps({"geometry": HEADS.model_dump(), "seconds": dict.fromkeys((1, 32, 64), SECONDS[kernel])})
+    return 0, f"a line of vLLM's\n{told}\n", ""
 
 
 def test_the_fastest_kernel_is_kept_and_those_that_do_not_run_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(tune, "run_alone", run)
     result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert "uses TRITON_ATTN from its next start" in result.output
@@ -42,16 +43,14 @@ def test_the_fastest_kernel_is_kept_and_those_that_do_not_run_are_named(
 
 def test_on_a_cpu_there_is_nothing_to_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"geometry": {**HEADS.model_dump(), "card": "cpu"}, "seconds": {1: 0.1}}
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, json.dumps(told), "")
-    )
+    monkeypatch.setattr(tune, "run_alone", lambda *_: (0, json.dumps(told), ""))
     result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path)])
     assert (result.exit_code, "one attention kernel" in result.output) == (1, True)
     assert not (tmp_path / "cache" / "attention.json").exists()
 
 
 def test_where_vllm_does_not_run_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", ""))
+    monkeypatch.setattr(tune, "run_alone", lambda *_: (1, "", ""))
     result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path), "--kernel", "X"])
     assert result.exit_code == 1
     assert "does not run here: status 1" in " ".join(result.output.split())
@@ -59,13 +58,28 @@ def test_where_vllm_does_not_run_nothing_is_kept(tmp_path: Path, monkeypatch: py
 
 
 def test_a_timing_that_does_not_end_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang(command: list[str], **fields: Any) -> subprocess.CompletedProcess[str]:
+    def hang(command: list[str], seconds: float) -> tuple[int, str, str]:
         if "--kernel" in command:
-            raise subprocess.TimeoutExpired(command, fields["timeout"])
-        return run(command)
+            raise subprocess.TimeoutExpired(command, seconds)
+        return run(command, seconds)
 
-    monkeypatch.setattr(subprocess, "run", hang)
+    monkeypatch.setattr(tune, "run_alone", hang)
     result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path), "--kernel", "X"])
     assert result.exit_code == 0
     assert "has not ended" in result.output
     assert "vLLM's choice from its next start" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("waits", [0, 60])
+def test_no_process_of_a_timing_outlives_it(waits: int, tmp_path: Path) -> None:
+    told = tmp_path / "child"
+    child = "subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
+    told_by = f"pathlib.Path({str(told)!r}).write_text(str({child}.pid))"
+    command = [sys.executable, "-c", f"import pathlib, subprocess, time; {told_by}; time.sleep({waits})"]
+    if waits:
+        with pytest.raises(subprocess.TimeoutExpired):
+            tune.run_alone(command, 5)
+    else:
+        assert tune.run_alone(command, 30) == (0, "", "")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(told.read_text())).wait(10)
