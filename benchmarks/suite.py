@@ -44,8 +44,8 @@ class Suite:
 
     @property
     def engine_share(self) -> float:
-        """Share of a GPU's memory for an engine (vLLM's `gpu_memory_utilization`): three hold a GPU together, and beside
-        them there are two models of Hugging Face's and each contender's VQ-GAN.
+        """Share of a GPU's memory for an engine (vLLM's `gpu_memory_utilization`): three hold a GPU together, and
+        beside them there are two models of Hugging Face's and each contender's VQ-GAN.
         """
         return EngineSettings().gpu_memory_utilization if self.device == "cpu" else 0.22
 
