@@ -1,6 +1,7 @@
 """Results to a DICOMweb service by STOW-RS (PS3.18 10.5)."""
 
 import asyncio
+import contextlib
 import ssl
 import uuid
 from collections.abc import Collection, Sequence
@@ -70,9 +71,9 @@ class StowDestination:
         sent = await asyncio.to_thread(_places, files)
         boundary = uuid.uuid4().hex
         media_type = f'multipart/related; type="application/dicom"; boundary={boundary}'
-        answer = await self._request(
-            "POST", "/studies", content=write_parts(files, boundary), headers={"Content-Type": media_type}
-        )
+        # Closed here: a client that is cancelled leaves the body, and its open file, to the collector.
+        async with contextlib.aclosing(write_parts(files, boundary)) as body:
+            answer = await self._request("POST", "/studies", content=body, headers={"Content-Type": media_type})
         success = 200 <= answer.status < 300
         if not success and answer.status != 409:
             raise _refused(answer.status, permanent=answer.status in _REFUSED)

@@ -1,7 +1,8 @@
 """multipart/related, read and written as it comes and goes (RFC 2046 5.1, RFC 2387): no part is ever in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from email.message import Message
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -148,28 +149,28 @@ class Source(Protocol):
         """Nothing is read any more."""
 
 
-async def write_parts(files: Sequence[Path], boundary: str) -> AsyncIterator[bytes]:
+def write_parts(files: Sequence[Path], boundary: str) -> AsyncGenerator[bytes]:
     """A multipart/related body of Part 10 files, read as it is sent."""
 
     async def parts() -> AsyncIterator[tuple[str, Source]]:
         for path in files:
             yield "application/dicom", path.open("rb")
 
-    async for chunk in write_sources(parts(), boundary):
-        yield chunk
+    return write_sources(parts(), boundary)
 
 
-async def write_sources(parts: AsyncIterator[tuple[str, Source]], boundary: str) -> AsyncIterator[bytes]:
+async def write_sources(parts: AsyncIterator[tuple[str, Source]], boundary: str) -> AsyncGenerator[bytes]:
     """A multipart/related body of parts with their media types, each read as it is sent and closed then."""
     async for media_type, source in parts:
-        yield f"--{boundary}\r\nContent-Type: {media_type}\r\n\r\n".encode()
-        async for chunk in chunks(source):
-            yield chunk
-        yield b"\r\n"
+        with contextlib.closing(source):  # who takes the body may leave before the part's first byte
+            yield f"--{boundary}\r\nContent-Type: {media_type}\r\n\r\n".encode()
+            async for chunk in chunks(source):
+                yield chunk
+            yield b"\r\n"
     yield f"--{boundary}--\r\n".encode()
 
 
-async def chunks(source: Source) -> AsyncIterator[bytes]:
+async def chunks(source: Source) -> AsyncGenerator[bytes]:
     """What a source holds, read as it is sent; it is closed then."""
     try:
         while chunk := await asyncio.to_thread(source.read, _CHUNK):

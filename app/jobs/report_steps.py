@@ -70,6 +70,9 @@ class ReportSteps:
 
     async def encode(self, run: Run) -> bool:
         """Find the first candidate that is a usable frontal radiograph and encode it; False where there is none."""
+        job = await self._jobs.get(run.job_id)
+        if job.runs == run.number and job.state is JobState.DONE:
+            return False  # killed after it had found none, before its checkpoint
         await self._jobs.move(run, JobState.RUNNING)
         if await self._jobs.begin_attempt(run) > self._study.max_attempts:
             raise JobFailed("gave_up", f"Reading it did not come to an end in {self._study.max_attempts} attempts.")

@@ -21,6 +21,8 @@ from app.store.records import Job, Reason, Run
 from app.store.results import Results
 from app.store.spool import Spool
 
+# What the step leaves a job in.
+_OVER = {JobState.REVIEW, JobState.DELIVERING, JobState.DONE}
 _REPLACED = Reason("replaced", "The image was replaced while it was read; the next revision reports on it.")
 
 
@@ -67,6 +69,12 @@ class WriteStep:
 
     async def _write(self, run: Run) -> None:
         job = await self._jobs.get(run.job_id)
+        if job.runs == run.number and job.state in _OVER:
+            # Killed after its transaction and before its checkpoint. Another revision may have taken over the documents
+            # since, which says nothing about their delivery.
+            if job.documents and job.reason is None:
+                await self._note(job, len(job.documents))
+            return
         report = job.report
         assert report is not None
         others = await self._jobs.written_revisions(job)
@@ -104,9 +112,11 @@ class WriteStep:
             self._jobs.move_in(connection, run, state, documents=uids)
 
         await self._results.keep(run.job_id, written, record)
+        await self._note(job, len(written))
+
+    async def _note(self, job: Job, count: int) -> None:
         if self._audit is not None:
-            patients, uids = await self._jobs.patients([job.study_uid]), [job.study_uid]
-            what, count = "write documents", len(written)
+            patients, uids, what = await self._jobs.patients([job.study_uid]), [job.study_uid], "write documents"
             self._audit.note(
                 Kind.WRITTEN, "service", what, "ok", studies=uids, patients=patients, instances=count, job=job.id
             )

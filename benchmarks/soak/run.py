@@ -183,8 +183,8 @@ def _count(
     outcome.stuck = sum(count for state, count in outcome.states.items() if state not in _OVER)
     reports = Counter(archive.study_of(report["parent"]) for report in archive.reports())
     outcome.reports = reports.total()
-    failed = supervised.service.jobs(state="failed")["data"]
-    outcome.reasons = dict(Counter(job["reason"]["code"] for job in failed))
+    reasons = [job["reason"] for job in _jobs(supervised.service)]
+    outcome.reasons = dict(Counter(reason["code"] for reason in reasons if reason is not None))
     outcome.lost = sum(not reports[study] for study, uids in acknowledged.items() if uids)
     outcome.doubled = sum(count > 1 for count in reports.values())
     with httpx.Client(base_url=supervised.service.url, timeout=60.0) as client:

@@ -26,11 +26,7 @@ from models.bundle import load
 from tests.support.drawings import pixels
 
 vllm = pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
-# vLLM leaves a ZeroMQ context to the garbage collector.
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.engine
 BUNDLE = load(Path(__file__).parents[2] / "models" / "bundles" / "demo")
 ASKED = "AP chest radiograph of a child. Viral pneumonia."
 

@@ -32,8 +32,6 @@ def texts_likelihoods(prompts: list[tuple[int, ...]], count: int) -> list[float]
     return found
 
 
-# vLLM leaves a ZeroMQ context to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_interventions_are_as_likely_as_by_the_model_itself(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).integers(0, BUNDLE.vocabulary.codebook_size, 256).tolist()
     ids = BUNDLE.vocabulary.encode(TEXT)

@@ -26,11 +26,7 @@ from models.bundle import load
 from tests.support.drawings import pixels
 
 vllm = pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
-# vLLM leaves a ZeroMQ context to the garbage collector.
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.engine
 BUNDLE = load(Path(__file__).parents[2] / "models" / "bundles" / "demo")
 PROMPTS, VOCABULARY = BUNDLE.prompts, BUNDLE.vocabulary
 SAMPLING = Sampling(temperature=0.9, top_p=0.92, max_tokens=BUNDLE.image_tokens, seed=0)

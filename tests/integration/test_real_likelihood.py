@@ -18,8 +18,6 @@ pytestmark = pytest.mark.engine
 BUNDLE = load(Path(__file__).parents[2] / "models" / "bundles" / "demo")
 
 
-# vLLM leaves a ZeroMQ context to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_vllm_finds_codes_and_answers_as_likely_as_the_model_does(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).integers(0, BUNDLE.vocabulary.codebook_size, 256).tolist()
     head = BUNDLE.prompts.before_image()

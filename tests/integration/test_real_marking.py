@@ -15,10 +15,7 @@ from models.watermark import Watermark
 from tests.integration import test_real_guidance as plain
 
 pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.engine
 MARK = Watermark(b"a key of sixteen or more", 2.0)
 VOCABULARY, LENGTH = plain.VOCABULARY, plain.BUNDLE.image_tokens
 WITHOUT = tuple(plain.PROMPTS.before_image())

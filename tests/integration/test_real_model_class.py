@@ -14,12 +14,7 @@ from app.settings import EngineSettings
 from models.bundle import load
 
 vllm = pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
-# vLLM leaves a ZeroMQ context to the garbage collector.
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 BUNDLE = load(Path(__file__).parents[2] / "models" / "bundles" / "demo")
 PROMPT = tuple(BUNDLE.prompts.instruct("Write a report on a normal chest."))
 TOKENS = 24

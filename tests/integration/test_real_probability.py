@@ -14,12 +14,7 @@ from models.bundle import load
 from models.findings.yes_no import YesNo, probability_of_yes
 
 vllm = pytest.importorskip("app.engine.vllm", reason="vLLM is not installed", exc_type=ImportError)
-# vLLM leaves a ZeroMQ context to the garbage collector.
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 BUNDLE = load(Path(__file__).parents[2] / "models" / "bundles" / "demo")
 QUESTIONS, SAMPLES = 20, 100
 # A binomial count is within so many standard deviations in all of 20 questions but once in ten thousand runs.

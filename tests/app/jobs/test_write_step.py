@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from app.delivery.webhook import Webhook
 from app.jobs.report_steps import ReportSteps
 from app.jobs.write_step import WriteStep
-from app.settings import DestinationSettings, Settings
+from app.settings import DestinationSettings, Settings, WebhookSettings
+from app.store.records import Run
 from benchmarks.ports import free_port
+from tests.support.pacs import FakePacs
 from tests.support.service import Service, running
 from tests.support.studies import finished, instance, parsed, quick, stow
 
@@ -78,3 +81,64 @@ async def test_of_two_revisions_at_once_one_writes_the_report(
         assert sorted((job["reason"] or {}).get("code", "") for job in jobs) == ["", "unchanged"]
         assert jobs[0]["documents"] == jobs[1]["documents"]
         assert await documents(service, study) == 1
+
+
+@pytest.mark.parametrize("repeated", [1, 2])
+async def test_a_report_is_delivered_whose_step_is_repeated_after_another_revision_took_it_over(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, repeated: int
+) -> None:
+    """A kill between the documents' transaction and the step's checkpoint, at either revision."""
+    whole, taken_over, runs = WriteStep.write, asyncio.Event(), 0
+
+    async def killed(self: Any, run: Run) -> None:
+        nonlocal runs
+        if (await self._jobs.get(run.job_id)).revision != repeated:
+            await written.wait()
+            await whole(self, run)
+            taken_over.set()
+            return
+        await whole(self, run)
+        written.set()
+        await taken_over.wait()
+        runs += 1
+        await whole(self, run)
+
+    written = asyncio.Event()
+    monkeypatch.setattr(WriteStep, "write", killed)
+    frontal, lateral, study = two_images()
+    with FakePacs().running() as pacs:
+        changed = quick(settings).model_copy(update={"destinations": (pacs.destination,)})
+        async with running(changed, durable=True) as service:
+            await stow(service.client, frontal)
+            await state(service, study, 1, "running")
+            await stow(service.client, lateral)
+            jobs = {number: await finished(service.client, study, revision=number) for number in (1, 2)}
+            assert (runs, pacs.requests) == (1, 1)
+            assert jobs[repeated]["reason"] is None
+            assert jobs[3 - repeated]["reason"]["code"] == "unchanged"
+
+
+async def test_a_study_without_a_frontal_image_ends_with_its_message_where_the_step_is_repeated(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, sent = ReportSteps.encode, []
+
+    async def killed(self: Any, run: Run) -> bool:
+        await whole(self, run)
+        return await whole(self, run)
+
+    async def send(self: Webhook, event: str, body: dict[str, Any], message_id: str) -> None:
+        sent.append(event)
+
+    monkeypatch.setattr(ReportSteps, "encode", killed)
+    monkeypatch.setattr(Webhook, "send", send)
+    _, lateral, study = two_images()
+    changed = quick(settings).model_copy(update={"webhook": WebhookSettings(url="http://receiver")})
+    async with running(changed, durable=True) as service:
+        await stow(service.client, lateral)
+        job = await finished(service.client, study)
+        assert (job["state"], job["reason"]["code"]) == ("done", "no_frontal_image")
+        async with asyncio.timeout(20):
+            while not sent:
+                await asyncio.sleep(0.02)
+    assert sent == ["job.done"]

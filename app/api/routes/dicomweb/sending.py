@@ -5,7 +5,7 @@ process, the gateway holds a piece at a time, and what fails while it is decoded
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from fastapi import Request
@@ -34,10 +34,10 @@ def touch(request: Request, held: Sequence[Held]) -> None:
 class Sending(StreamingResponse):
     """A stream that begins with a source which is open already; it is closed however the stream ends."""
 
-    def __init__(self, first: Source, body: AsyncIterator[bytes], media_type: str, size: int | None = None) -> None:
+    def __init__(self, first: Source, body: AsyncGenerator[bytes], media_type: str, size: int | None = None) -> None:
         length = {} if size is None else {"Content-Length": str(size)}
         super().__init__(body, media_type=media_type, headers=length)
-        self._first = first
+        self._first, self._body = first, body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -45,6 +45,7 @@ class Sending(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._first.close()
+            await self._body.aclose()  # and the source that is open behind the first
 
 
 def of_scratch(scratch: Scratch, media_type: str) -> Sending:
