@@ -91,16 +91,22 @@ def _grid(windows: tuple[Window, ...], pixels: int) -> tuple[np.ndarray, np.ndar
 
     Many windows have their left or their top edge in common. Kept for the windows of `scan`, which every picture needs.
     """
-    boxes = np.array([window.box(pixels) for window in windows])
-    down, row = np.unique(boxes[:, (1, 3)], axis=0, return_inverse=True)
-    across, column = np.unique(boxes[:, (0, 2)], axis=0, return_inverse=True)
+    boxes = [window.box(pixels) for window in windows]
+    row, down = _places([(top, bottom) for _, top, _, bottom in boxes])
+    column, across = _places([(left, right) for left, _, right, _ in boxes])
     return _shares(down, pixels), _shares(across, pixels), row, column
+
+
+def _places(spans: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each span among those that differ, and these: (N,) and float32 (M, 2)."""
+    place = {span: number for number, span in enumerate(dict.fromkeys(spans))}
+    return np.array([place[span] for span in spans]), np.array(list(place), np.float32)
 
 
 def _shares(spans: np.ndarray, pixels: int) -> np.ndarray:
     """The share that each pixel of a line has in the mean of each cell of spans (N, 2): float32 (N * 16, pixels)."""
     begin, end = spans[:, :1], spans[:, 1:]
-    edges = begin + (end - begin) * np.linspace(0, 1, SIDE + 1)
-    place = np.arange(pixels)
+    edges = begin + (end - begin) * np.linspace(0, 1, SIDE + 1, dtype=np.float32)
+    place = np.arange(pixels, dtype=np.float32)
     within = np.minimum(edges[:, 1:, None], place + 1) - np.maximum(edges[:, :-1, None], place)
-    return np.asarray(within.clip(0) * SIDE / (end - begin)[:, :, None], np.float32).reshape(-1, pixels)
+    return np.asarray(within.clip(0) * (SIDE / (end - begin)[:, :, None]), np.float32).reshape(-1, pixels)
