@@ -83,6 +83,10 @@ def _machine(settings: Settings) -> Iterator[Finding]:
             free, total = torch.cuda.mem_get_info(index)
             name = torch.cuda.get_device_name(index)
             yield Finding(f"GPU {index}", Mark.OK, f"{name}, {free / _GIB:.0f} of {total / _GIB:.0f} GiB free")
+        engines, split = settings.engine.data_parallel_size, settings.engine.tensor_parallel_size
+        if (there := torch.cuda.device_count()) < engines * split:
+            wanted = f"CXR_ENGINE__DATA_PARALLEL_SIZE={engines} times CXR_ENGINE__TENSOR_PARALLEL_SIZE={split}"
+            yield Finding("GPUs", Mark.FAULT, f"{there}, and {wanted} are {engines * split}")
     else:
         capability = torch.backends.cpu.get_cpu_capability()
         able = capability.startswith("AVX")

@@ -57,7 +57,7 @@ def engine_environment(settings: EngineSettings, cache: Path, sockets: Path) -> 
     compiled = cache / processor()
     values = {
         GATEWAY: str(os.getpid()),
-        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // settings.data_parallel_size)),
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
         "LD_PRELOAD": ":".join(libraries),

@@ -10,24 +10,24 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import structlog
-from vllm import SamplingParams
 from vllm.exceptions import QueueOverflowError
-from vllm.inputs import TokensPrompt
 from vllm.logprobs import Logprob
 from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
+from app.concurrency import gather_or_cancel
 from app.engine.attention import chosen
 from app.engine.attention_timing import geometry_of
 from app.engine.environment import engine_environment, socket_folder
 from app.engine.likelihoods import first_place, places
 from app.engine.protocol import LIKELIEST, Delta, FinishReason, Generation, Kind, Sampling
-from app.engine.rows import PairRow
-from app.engine.vllm_arguments import engine_arguments, sampling_parameters, scoring_parameters
+from app.engine.ranks import Ranks
+from app.engine.vllm_arguments import config_of, engine_arguments, request_of, scoring_parameters, tokens_prompt
 from app.engine.vllm_outputs import last_places, queue_seconds, raise_ended
 from app.engine.warmup import warm_up
 from app.errors import EngineDead, InvalidRequest, Overloaded, Unavailable, WorkerFailed
@@ -54,15 +54,8 @@ def _failures() -> Iterator[None]:
         raise WorkerFailed("The language-model engine failed on this request.") from error
 
 
-def _tokens(ids: tuple[int, ...], cache_salt: str | None) -> TokensPrompt:
-    prompt = TokensPrompt(prompt_token_ids=list(ids))
-    if cache_salt is not None:
-        prompt["cache_salt"] = cache_salt
-    return prompt
-
-
 class VllmEngine:
-    """Continuous batching over one bundle's language model."""
+    """Continuous batching over one bundle's language model, in one process or, data parallel, in several."""
 
     def __init__(self, bundle: Bundle, settings: EngineSettings, cache: Path) -> None:
         self._bundle = bundle
@@ -73,7 +66,7 @@ class VllmEngine:
         self._sockets_are_ours = self._sockets != temporary
         self._llm: AsyncLLM | None = None
         self._max_model_len = 0
-        self._last_output = 0.0
+        self._ranks = Ranks(settings.data_parallel_size)
 
     @property
     def max_model_len(self) -> int:
@@ -92,9 +85,7 @@ class VllmEngine:
             with engine_environment(self._settings, self._cache, self._sockets):
                 # Construction blocks until the engine's process has loaded the model and, unless eager, compiled it.
                 self._llm = await asyncio.to_thread(self._construct)
-            await self._one_token()
-            if not current_platform.is_cpu():
-                await warm_up(self, self._bundle, min(self._settings.max_num_seqs, self._settings.max_queue))
+            await gather_or_cancel(self._warm(rank) for rank in self._ranks)
         except Exception as error:
             log.error("engine start failed", error=type(error).__name__)
             await self.close()
@@ -103,28 +94,39 @@ class VllmEngine:
 
     def _construct(self) -> AsyncLLM:
         arguments = engine_arguments(self._bundle, self._settings)
-        config = arguments.create_engine_config()
+        config = config_of(arguments)
         if self._settings.attention == "auto" and not current_platform.is_cpu():
             kernel = chosen(self._cache, geometry_of(config))
             if kernel is not None:
                 log.info("attention kernel", name=kernel)
                 arguments.attention_backend = kernel
-                config = arguments.create_engine_config()
+                config = config_of(arguments)
         self._max_model_len = int(config.model_config.max_model_len)
         return AsyncLLM.from_vllm_config(config)
 
-    async def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
+    async def _warm(self, rank: int) -> None:
+        await self._one_token(rank)
+        if not current_platform.is_cpu():
+            count = min(self._settings.max_num_seqs, self._settings.max_queue)
+            await warm_up(partial(self._generate, rank=rank), self._bundle, count)
+
+    def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
         """Generate ids as they come; see `Engine.generate`."""
+        return self._generate(generation)
+
+    async def _generate(self, generation: Generation, rank: int | None = None) -> AsyncGenerator[Delta]:
+        """The same, by the engine of a rank."""
         llm = self._running()
         self._check_room(len(generation.prompt), generation.sampling.max_tokens)
-        prompt, sampling = self._request(generation)
-        outputs = llm.generate(prompt, sampling, generation.request_id, priority=generation.priority)
         first = True
         # Closed at once when the consumer leaves: vLLM then aborts the request.
-        with _failures():
-            async with self._second_row(llm, generation), contextlib.aclosing(outputs):
+        with _failures(), self._ranks.taken(rank, requests=1 if generation.guidance is None else 2) as at:
+            prompt, sampling = request_of(self._bundle, generation)
+            name, priority = generation.request_id, generation.priority
+            outputs = llm.generate(prompt, sampling, name, priority=priority, data_parallel_rank=at)
+            async with self._second_row(llm, generation, at), contextlib.aclosing(outputs):
                 async for output in outputs:
-                    self._last_output = time.monotonic()
+                    self._ranks.note(at)
                     part = output.outputs[0]
                     queued = queue_seconds(output) if first else None
                     if part.finish_reason is not None and part.finish_reason not in _FINISH_REASONS:
@@ -137,28 +139,18 @@ class VllmEngine:
                     told = () if top is None else places(part.logprobs, ids, top)
                     yield Delta(ids, _FINISH_REASONS.get(part.finish_reason or ""), queued, likely, told)
 
-    def _request(self, generation: Generation, *, conditional: bool = True) -> tuple[TokensPrompt, SamplingParams]:
-        """The request of a generation; not `conditional`, that of the second row of a guided one."""
-        guidance = generation.guidance
-        row = None if guidance is None else PairRow(generation.request_id, conditional, guidance.scale)
-        ids = generation.prompt if guidance is None or conditional else guidance.prompt
-        prompt, vocabulary = _tokens(ids, generation.cache_salt), self._bundle.vocabulary
-        asked, marking = generation.sampling, generation.marking
-        told = (generation.scored, generation.top_logprobs, self._bundle.manifest.image.grid[1])
-        return prompt, sampling_parameters(generation.kind, asked, vocabulary, row, marking, *told)
-
     @contextlib.asynccontextmanager
-    async def _second_row(self, llm: AsyncLLM, generation: Generation) -> AsyncGenerator[None]:
-        """Has the second row of a guided generation in the engine meanwhile."""
+    async def _second_row(self, llm: AsyncLLM, generation: Generation, rank: int) -> AsyncGenerator[None]:
+        """Has the second row of a guided generation in the same engine meanwhile."""
         if generation.guidance is None:
             yield
             return
         if generation.kind is not Kind.IMAGE or min(self._settings.max_num_seqs, self._settings.max_queue) < 2:
             raise InvalidRequest("Guidance is for drawings, and needs two slots.", code="guidance_not_offered")
         self._check_room(len(generation.guidance.prompt), generation.sampling.max_tokens)
-        prompt, sampling = self._request(generation, conditional=False)
-        name = f"{generation.request_id}-without"
-        row = await llm.add_request(name, prompt, sampling, priority=generation.priority)
+        prompt, sampling = request_of(self._bundle, generation, conditional=False)
+        name, priority = f"{generation.request_id}-without", generation.priority
+        row = await llm.add_request(name, prompt, sampling, priority=priority, data_parallel_rank=rank)
         try:
             yield
         finally:
@@ -190,11 +182,12 @@ class VllmEngine:
         self._check_room(len(prompt), 1)
         sampling = scoring_parameters(len(prompt) - count, others)
         found: list[Mapping[int, Logprob]] = []
-        outputs = llm.generate(_tokens(prompt, salt), sampling, request_id, priority=priority)
-        with _failures():
+        with _failures(), self._ranks.taken() as rank:
+            tokens = tokens_prompt(prompt, salt)
+            outputs = llm.generate(tokens, sampling, request_id, priority=priority, data_parallel_rank=rank)
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
-                    self._last_output = time.monotonic()
+                    self._ranks.note(rank)
                     found = last_places(output, count)
         return found
 
@@ -202,20 +195,19 @@ class VllmEngine:
         """See `Engine.probe`. Raises Unavailable where nothing was generated for as long as configured, EngineDead."""
         self._running()
         started = time.monotonic()
-        if started - self._last_output < _FRESH_SECONDS:
-            return
+        silent = self._ranks.silent_since(started - _FRESH_SECONDS)
         try:
             async with asyncio.timeout(self._settings.probe_seconds):
-                await self._one_token()
+                await gather_or_cancel(map(self._one_token, silent))
         except TimeoutError as error:
             # A full engine lets the probe wait, and goes on with what came before.
-            if self._last_output < started:
+            if set(silent) & set(self._ranks.silent_since(started)):
                 raise Unavailable("The language-model engine did not answer in time.") from error
 
-    async def _one_token(self) -> None:
+    async def _one_token(self, rank: int) -> None:
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=1, seed=0)
         prompt = tuple(self._bundle.prompts.instruct("Ready?"))
-        async for _ in self.generate(Generation(f"probe-{uuid.uuid4().hex}", prompt, Kind.TEXT, sampling)):
+        async for _ in self._generate(Generation(f"probe-{uuid.uuid4().hex}", prompt, Kind.TEXT, sampling), rank):
             pass
 
     def _check_room(self, prompt: int, generated: int) -> None:
@@ -234,7 +226,7 @@ class VllmEngine:
         return self._llm
 
     async def close(self) -> None:
-        """Stop the engine's process."""
+        """Stop the engine's processes."""
         llm, self._llm = self._llm, None
         if llm is not None:
             # vLLM ends its process first, and its reader then reports that as a failure.

@@ -1,16 +1,19 @@
 """What vLLM is told: the engine's arguments for a bundle, and the parameters of a generation."""
 
+import copy
 import json
 from collections.abc import Sequence
 
 from vllm import SamplingParams
+from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.inputs import TokensPrompt
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from app.engine import gpt_neox
-from app.engine.protocol import Kind, Marking, Sampling
+from app.engine.protocol import Generation, Kind, Marking, Sampling
 from app.engine.rows import Mask, PairRow, draw_args, marking_args, scored_args
 from app.engine.sampling import TokenDraw
 from app.settings import EngineSettings
@@ -35,6 +38,9 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
         scheduling_policy="priority",
         gpu_memory_utilization=settings.gpu_memory_utilization,
         tensor_parallel_size=settings.tensor_parallel_size,
+        data_parallel_size=settings.data_parallel_size,
+        data_parallel_size_local=settings.data_parallel_size,
+        data_parallel_address="127.0.0.1",
         enable_prefix_caching=settings.prefix_caching,
         quantization=settings.quantization,
         attention_backend=None if settings.attention == "auto" else settings.attention,
@@ -43,7 +49,7 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
         enable_log_requests=False,
         use_tqdm_on_load=False,
     )
-    config = arguments.create_engine_config()
+    config = config_of(arguments)
     if current_platform.is_cpu():
         # No chunked prefill on a CPU: vLLM 0.32 samples an id that is discarded after a partial prefill and rewinds the
         # request's generator, which CPU generators do not support: the engine crashes.
@@ -66,6 +72,11 @@ def engine_arguments(bundle: Bundle, settings: EngineSettings) -> AsyncEngineArg
     asynchronous = "Async" if config.scheduler_config.async_scheduling else ""
     arguments.scheduler_cls = f"app.engine.pairs.Pair{asynchronous}Scheduler"
     return arguments
+
+
+def config_of(arguments: AsyncEngineArgs) -> VllmConfig:
+    """VLLM's configuration for arguments, which stay as they are: vLLM writes a rank into them, and refuses it then."""
+    return copy.copy(arguments).create_engine_config()
 
 
 def _dtype(bundle: Bundle, settings: EngineSettings) -> str:
@@ -128,6 +139,29 @@ def sampling_parameters(
         # Nobody reads what the second row takes: it is what the first takes.
         output_kind=RequestOutputKind.DELTA if row is None or row.conditional else RequestOutputKind.FINAL_ONLY,
         extra_args=extra or None,
+    )
+
+
+def tokens_prompt(ids: Sequence[int], cache_salt: str | None) -> TokensPrompt:
+    """A prompt of ids; the prefix cache is shared by those of one salt alone."""
+    prompt = TokensPrompt(prompt_token_ids=list(ids))
+    if cache_salt is not None:
+        prompt["cache_salt"] = cache_salt
+    return prompt
+
+
+def request_of(
+    bundle: Bundle, generation: Generation, *, conditional: bool = True
+) -> tuple[TokensPrompt, SamplingParams]:
+    """The request of a generation; not `conditional`, that of the second row of a guided one."""
+    guidance = generation.guidance
+    row = None if guidance is None else PairRow(generation.request_id, conditional, guidance.scale)
+    ids = generation.prompt if guidance is None or conditional else guidance.prompt
+    told = (generation.scored, generation.top_logprobs, bundle.manifest.image.grid[1])
+    asked, vocabulary, marking = generation.sampling, bundle.vocabulary, generation.marking
+    return (
+        tokens_prompt(ids, generation.cache_salt),
+        sampling_parameters(generation.kind, asked, vocabulary, row, marking, *told),
     )
 
 

@@ -6,13 +6,16 @@ On a GPU vLLM compiles them for a number of sequences when it first samples so m
 import asyncio
 import time
 import uuid
+from collections.abc import AsyncGenerator, Callable
 
 import structlog
 
-from app.engine.protocol import Engine, Generation, Kind, Sampling
+from app.engine.protocol import Delta, Generation, Kind, Sampling
 from models.bundle import Bundle
 
 log = structlog.get_logger(__name__)
+
+Generate = Callable[[Generation], AsyncGenerator[Delta]]
 
 _PROMPT = "Normal chest radiograph."
 
@@ -31,13 +34,13 @@ def generations(bundle: Bundle, count: int) -> list[Generation]:
     return [Generation(f"warm-up-{uuid.uuid4().hex}", prompt, Kind.IMAGE, sampling) for sampling in samplings]
 
 
-async def warm_up(engine: Engine, bundle: Bundle, count: int) -> None:
-    """Run `generations` to their ends. Raises what `Engine.generate` raises."""
+async def warm_up(generate: Generate, bundle: Bundle, count: int) -> None:
+    """Run `generations` to their ends with an `Engine.generate`. Raises what that raises."""
     started = time.monotonic()
-    await asyncio.gather(*(_run(engine, generation) for generation in generations(bundle, count)))
+    await asyncio.gather(*(_run(generate, generation) for generation in generations(bundle, count)))
     log.info("engine warm", seconds=round(time.monotonic() - started, 1), sequences=count)
 
 
-async def _run(engine: Engine, generation: Generation) -> None:
-    async for _ in engine.generate(generation):
+async def _run(generate: Generate, generation: Generation) -> None:
+    async for _ in generate(generation):
         pass

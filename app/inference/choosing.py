@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
 
+from app.concurrency import gather_or_cancel
 from app.errors import InvalidRequest
 from app.inference import copies
 from app.inference.backend import Backend
-from app.inference.concurrency import gather_or_cancel
 from app.inference.drawing import DrawingRun
 from app.inference.events import Drawing, Emit, Reading
 from app.inference.generation import Caller, Options, Usage, log_likelihood

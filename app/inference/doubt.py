@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import reduce
 from operator import add
 
+from app.concurrency import gather_or_cancel
 from app.ids import new_seed
 from app.inference import pipelines
 from app.inference.backend import Backend
-from app.inference.concurrency import gather_or_cancel
 from app.inference.events import Emit
 from app.inference.generation import Options
 from app.inference.writing import GeneratedText

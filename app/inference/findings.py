@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
+from app.concurrency import gather_or_cancel
 from app.engine import Sampling
 from app.errors import InvalidRequest
 from app.inference.backend import Backend, EncodedImage
-from app.inference.concurrency import gather_or_cancel
 from app.inference.generation import Caller, Options, Usage
 from app.inference.pipelines import encode
 from app.inference.writing import generate_text

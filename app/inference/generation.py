@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from math import fsum
 from typing import Literal
 
+from app.concurrency import gather_or_cancel
 from app.engine import Delta, Engine, Generation, Guidance, Kind, Marking, Sampling
 from app.engine.protocol import FinishReason
 from app.errors import GenerationAborted
 from app.ids import new_id, new_seed
-from app.inference.concurrency import gather_or_cancel
 from app.telemetry.timings import Timings
 from models.bundle import Decoding
 

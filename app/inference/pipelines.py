@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app.concurrency import gather_or_cancel
 from app.engine import Guidance
 from app.errors import InvalidRequest
 from app.ids import new_seed
@@ -18,7 +19,6 @@ from app.inference import copies
 from app.inference.backend import Backend, EncodedImage
 from app.inference.cache import ContentKey
 from app.inference.choosing import Choice
-from app.inference.concurrency import gather_or_cancel
 from app.inference.drawing import DrawingRun
 from app.inference.events import Drawing, Emit
 from app.inference.generation import Caller, Options

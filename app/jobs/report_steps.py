@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from app.concurrency import both_or_cancel
 from app.delivery.backoff import backoff_seconds
 from app.errors import CxrError, FatalError, Gone, InputError, Overloaded, Unavailable
 from app.inference import pipelines
 from app.inference.backend import Backend
-from app.inference.concurrency import both_or_cancel
 from app.inference.doubt import doubted_report
 from app.inference.generation import BACKGROUND, Caller, Options
 from app.inference.lifecycle import Lifecycle

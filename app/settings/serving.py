@@ -109,7 +109,7 @@ class EngineSettings(Group):
         " has timed on this card, else vLLM's choice",
     )
     enforce_eager: bool = Field(default=False, description="skip compilation: a faster start, slower tokens")
-    max_num_seqs: PositiveInt = Field(default=64, description="sequences generated at once")
+    max_num_seqs: PositiveInt = Field(default=64, description="sequences generated at once, by each engine")
     max_model_len: PositiveInt | None = Field(default=None, description="longest prompt and answer in tokens")
     max_queue: PositiveInt = Field(default=512, description="requests waiting or running")
     decoding: Literal["constrained", "reference"] = Field(
@@ -128,7 +128,10 @@ class EngineSettings(Group):
         description="share of the GPU for the engine; the published VQ-GAN needs 4 GiB beside it, and a third of one "
         "for each image in a batch",
     )
-    tensor_parallel_size: PositiveInt = 1
+    data_parallel_size: PositiveInt = Field(
+        default=1, description="engines of the whole model on this machine, each on GPUs of its own"
+    )
+    tensor_parallel_size: PositiveInt = Field(default=1, description="GPUs that one engine divides the model among")
     cpu_kv_cache_gib: PositiveInt = Field(default=1, description="KV cache of the CPU engine")
     probe_seconds: PositiveFloat = Field(default=10.0, description="longest wait for a probe's one token")
     max_failed_probes: PositiveInt = Field(

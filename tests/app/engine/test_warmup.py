@@ -9,7 +9,7 @@ from tests.support.service import bundle_in_memory
 async def test_it_runs_as_every_number_of_sequences_down_to_one() -> None:
     bundle = bundle_in_memory()
     engine = FakeEngine(bundle.vocabulary)
-    await warm_up(engine, bundle, 5)
+    await warm_up(engine.generate, bundle, 5)
     assert [generation.sampling.max_tokens for generation in engine.generations] == [1, 2, 3, 4, 5]
     assert engine.running == 0
 

@@ -1,4 +1,4 @@
-"""Several pieces of one request's work at once."""
+"""Several pieces of one piece of work at once."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
