@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app import parts
 from app.api.asgi import stack
 from app.api.http import problems
 from app.api.readiness import ReadinessProbe
@@ -32,7 +33,6 @@ from app.api.routes import (
 from app.api.state import ServiceState
 from app.codec import Codec
 from app.engine import Engine
-from app.errors import CxrError
 from app.imaging import ImageReader, Sandbox
 from app.imaging.headers import Headers
 from app.imaging.transcoder import Transcoder
@@ -45,7 +45,6 @@ from app.jobs.service import StudyService
 from app.provenance.content_credentials import ContentCredentials
 from app.provenance.watermark import watermark_of
 from app.screening import Screen
-from app.screening.own_model import OwnModelScreen, SecondOpinion, ServedModels
 from app.security.audit import AuditLog, Head, Kind, audit_file
 from app.security.audit.export import export_of
 from app.security.audit.settings import changed
@@ -57,58 +56,13 @@ from app.store.kept import KeptAnswers
 from app.store.private_folder import prepare
 from app.telemetry import tracing
 from app.telemetry.metrics import BUNDLE_INFO
-from models import bundle as bundles
-from models.bundle import Bundle, BundleError
-from models.copies.index import CopyIndex
+from models.bundle import Bundle
 
 log = structlog.get_logger(__name__)
 
 DESCRIPTION = """Reads and draws chest radiographs with one language model.
 
 Every output is a draft for research and integration work. **Not a medical device; not for clinical use.**"""
-
-
-def _load(settings: Settings) -> Bundle:
-    try:
-        bundle = bundles.load(settings.bundle)
-        # Read now: one of other weights is to stop the start, not the first request.
-        _ = bundle.findings_calibration
-        return bundle
-    except BundleError as error:
-        raise CxrError(str(error), code="bundle_refused") from error
-
-
-def _copies(bundle: Bundle) -> CopyIndex | None:
-    try:
-        return bundle.copies
-    except BundleError as error:
-        raise CxrError(str(error), code="bundle_refused") from error
-
-
-def _codec(bundle: Bundle, settings: Settings) -> Codec:
-    # Imported here: torch takes seconds to import, and a process with fakes does without it.
-    from app.codec.worker import VqganCodec
-
-    return VqganCodec(bundle, settings.codec)
-
-
-def _screen(bundle: Bundle, settings: Settings, codec: Codec, engine: Engine) -> Screen:
-    own = ServedModels(codec, engine, bundle.prompts)
-    if bundle.screen is None:
-        return OwnModelScreen(own, bundle.calibration)
-    # As above.
-    from app.codec.worker import device_of
-    from app.screening.network import NetworkScreen
-
-    screen = NetworkScreen(bundle, settings.codec, device_of(settings.codec.device))
-    return screen if bundle.calibration is None else SecondOpinion(screen, own, bundle.calibration)
-
-
-def _engine(bundle: Bundle, settings: Settings) -> Engine:
-    # As above, vLLM.
-    from app.engine.vllm import VllmEngine
-
-    return VllmEngine(bundle, settings.engine, settings.state_dir / "cache")
 
 
 def create_app(
@@ -127,14 +81,14 @@ def create_app(
     """
 
     async def build() -> Backend:
-        loaded = await asyncio.to_thread(_load, settings) if bundle is None else bundle
+        loaded = await asyncio.to_thread(parts.bundle_of, settings) if bundle is None else bundle
         manifest = loaded.manifest
         BUNDLE_INFO.labels(name=manifest.name, version=manifest.version, sha256=loaded.sha256).set(1)
-        own_codec = await asyncio.to_thread(_codec, loaded, settings) if codec is None else codec
-        own_engine = await asyncio.to_thread(_engine, loaded, settings) if engine is None else engine
+        own_codec = await asyncio.to_thread(parts.codec_of, loaded, settings) if codec is None else codec
+        own_engine = await asyncio.to_thread(parts.engine_of, loaded, settings) if engine is None else engine
         own_screen = screen
         if own_screen is None:
-            own_screen = await asyncio.to_thread(_screen, loaded, settings, own_codec, own_engine)
+            own_screen = await asyncio.to_thread(parts.screen_of, loaded, settings, own_codec, own_engine)
         return Backend(
             bundle=loaded,
             reader=reader or Sandbox(settings.imaging, manifest.image.size),
@@ -142,7 +96,8 @@ def create_app(
             engine=own_engine,
             screen=own_screen,
             screening=settings.screen,
-            copies=CopyCheck.from_settings(await asyncio.to_thread(_copies, loaded), settings.draw),
+            elsewhere=frozenset({"engine", "codec"}) if parts.is_elsewhere(settings) else frozenset(),
+            copies=CopyCheck.from_settings(await asyncio.to_thread(parts.copies_of, loaded), settings.draw),
             encoded_images=EncodedImageCache(settings.codec.keep_readings),
             watermark=await asyncio.to_thread(watermark_of, settings.draw, settings.state_dir),
             reference_attempts=settings.engine.reference_attempts if settings.engine.decoding == "reference" else 0,

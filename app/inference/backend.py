@@ -47,6 +47,8 @@ class Backend:
     # Drawings are marked where its strength is above 0; pictures are looked at for it in any case.
     watermark: Watermark = field(default_factory=lambda: Watermark(b"", 0.0))
     copies: CopyCheck | None = None
+    # Parts in other processes that something else replaces: where they do not answer, this one is not to end.
+    elsewhere: frozenset[str] = frozenset()
     # Held by the one request for evidence whose interventions the engine has.
     mapping: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -120,8 +120,11 @@ class Lifecycle:
         self.fail()
 
     async def _hung(self, backend: Backend) -> None:
-        """Ends when a part lives and does not answer any more. The decoders' pool watches over its own processes."""
-        probes = {part: probe for part, probe in backend.probes.items() if part != "decoders"}
+        """Ends when a part lives and does not answer any more. The decoders' pool watches over its own processes, and
+        so does what runs parts elsewhere.
+        """
+        watched = backend.probes.keys() - {"decoders", *backend.elsewhere}
+        probes = {part: probe for part, probe in backend.probes.items() if part in watched}
         found = await Watchdog(probes, self._max_failed_probes, self._probe_period_seconds).watch()
         log.error("a part hangs", part=found, probes=self._max_failed_probes)
 

@@ -21,6 +21,7 @@ from app.settings.access import (
     TlsSettings,
 )
 from app.settings.environment import UnknownSettings, check_names
+from app.settings.scale import ScaleSettings
 from app.settings.serving import CodecSettings, DrawSettings, EngineSettings, ImagingSettings, ScreenSettings
 from app.settings.studies import (
     DestinationSettings,
@@ -50,6 +51,7 @@ __all__ = [
     "LimitsSettings",
     "OnChange",
     "OtlpSettings",
+    "ScaleSettings",
     "ScreenSettings",
     "Settings",
     "StudySettings",
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     screen: ScreenSettings = ScreenSettings()
     codec: CodecSettings = CodecSettings()
     engine: EngineSettings = EngineSettings()
+    scale: ScaleSettings = ScaleSettings()
     draw: DrawSettings = DrawSettings()
     limits: LimitsSettings = LimitsSettings()
     database_url: SecretStr | None = Field(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.errors import CxrError
-from app.main import _load
+from app.parts import bundle_of
 from app.settings import Settings
 from models.bundle import BundleError, file_entries, load, read_manifest, write_manifest
 from models.findings.calibration import FEWEST, FINDINGS_FILE, FindingCalibration, platt, scaled
@@ -112,7 +112,7 @@ def test_a_calibration_of_something_else_is_refused(tmp_path: Path, changes: dic
     with pytest.raises(BundleError, match=message):
         _ = load(with_findings(tmp_path, **changes)).findings_calibration
     with pytest.raises(CxrError, match=r"findings\.json") as refused:
-        _load(Settings(state_dir=tmp_path, bundle=tmp_path / "bundle"))
+        bundle_of(Settings(state_dir=tmp_path, bundle=tmp_path / "bundle"))
     assert refused.value.code == "bundle_refused"
 
 
