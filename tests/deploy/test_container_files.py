@@ -83,6 +83,8 @@ def test_kubernetes_manifests_fit_each_other_and_the_service() -> None:
         for key in path:
             value = value[key]
         assert value == labels
+    spread = [rule["labelSelector"]["matchLabels"] for rule in pod["spec"]["topologySpreadConstraints"]]
+    assert spread == [labels] * 2
     container = pod["spec"]["containers"][0]
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     stop = float(environment["CXR_DRAIN__GRACE_SECONDS"]) + float(environment["CXR_DRAIN__LIMIT_SECONDS"])
@@ -95,3 +97,23 @@ def test_kubernetes_manifests_fit_each_other_and_the_service() -> None:
     assert {mount["name"] for mount in container["volumeMounts"]} == {one["name"] for one in pod["spec"]["volumes"]}
     metric = found["HorizontalPodAutoscaler", "llm-cxr"]["spec"]["metrics"][0]["pods"]["metric"]["name"]
     assert metric == "cxr_http_requests_in_flight"
+
+
+def test_a_pacs_outside_the_cluster_reaches_the_dicom_port_alone() -> None:
+    found: dict[tuple[str, str], Any] = {
+        (document["kind"], document["metadata"]["name"]): document.get("spec") for document in documents()
+    }
+    service = found["Service", "llm-cxr-dicom"]
+    assert (service["type"], [port["port"] for port in service["ports"]]) == ("LoadBalancer", [11112])
+    blocks = {
+        rule["from"][0]["ipBlock"]["cidr"]: rule["ports"]
+        for rule in found["NetworkPolicy", "llm-cxr"]["ingress"]
+        if "ipBlock" in rule["from"][0]
+    }
+    assert blocks == {cidr: [{"port": 11112}] for cidr in service["loadBalancerSourceRanges"]}
+
+
+def test_database_and_counters_in_another_namespace_are_reached() -> None:
+    (policy,) = (document["spec"] for document in documents() if document["kind"] == "NetworkPolicy")
+    ports = {port["port"] for rule in policy["egress"] for port in rule.get("ports", ())}
+    assert ports == {53, 5432, 6379}
