@@ -46,6 +46,7 @@ def test_whatever_the_image_installs_is_locked_by_its_hashes() -> None:
     assert "python requirements/install.py /opt/cxr" in "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_both_images_list_what_is_installed_in_them(tmp_path: Path) -> None:
     text = (ROOT / "Dockerfile").read_text()
     for stage in ("build-gpu", "build-cpu"):

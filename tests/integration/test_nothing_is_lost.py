@@ -22,11 +22,13 @@ def test_no_study_is_lost_or_reported_twice_when_the_service_is_killed(tmp_path:
     assert soak(tmp_path, studies=12, faults={"gateway": 2}).reports == 12
 
 
+@pytest.mark.slow
 def test_the_same_with_postgresql(tmp_path: Path) -> None:
     with postgresql() as url:
         assert soak(tmp_path, studies=12, faults={"gateway": 2}, CXR_DATABASE_URL=url).reports == 12
 
 
+@pytest.mark.slow
 def test_the_same_while_the_destination_is_down(tmp_path: Path) -> None:
     assert soak(tmp_path, studies=8, faults={"gateway": 1}, down_seconds=12.0).reports == 8
 

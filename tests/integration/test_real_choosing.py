@@ -63,6 +63,7 @@ def likelihood(codes: Sequence[int]) -> float:
     return float(torch.stack([row[token] for row, token in zip(logits, ids, strict=True)]).mean())
 
 
+@pytest.mark.slow
 async def test_the_best_of_the_candidates_is_kept_and_its_seed_draws_it_alone(tmp_path: Path) -> None:
     async with running(tmp_path) as backend:
         for scale in (1.0, 2.0):

@@ -138,6 +138,7 @@ async def test_ids_are_those_of_a_plain_loop_alone_and_in_company(tmp_path: Path
         await check(engine, [*CASES, *plain], [words(number) for number in range(3)])
 
 
+@pytest.mark.slow
 async def test_ids_are_the_same_where_prompts_are_read_in_parts_and_rows_are_preempted(tmp_path: Path) -> None:
     async with running(tmp_path, **TIGHT) as engine:
         before = counted("vllm:num_preemptions_total")
@@ -146,6 +147,7 @@ async def test_ids_are_the_same_where_prompts_are_read_in_parts_and_rows_are_pre
         assert counted("vllm:num_preemptions_total") > before
 
 
+@pytest.mark.slow
 async def test_a_consumer_that_leaves_frees_both_rows(tmp_path: Path) -> None:
     async with running(tmp_path) as engine:
         for after in (0.0, 0.05, 0.5):
@@ -176,6 +178,7 @@ async def test_a_drawing_whose_second_row_is_lost_fails_and_the_next_is_drawn(tm
         await check(engine, [(2.0, 1)])
 
 
+@pytest.mark.slow
 async def test_an_engine_that_is_closed_ends_a_guided_drawing(tmp_path: Path) -> None:
     async with running(tmp_path) as engine:
         drawn = asyncio.create_task(ids_of(engine, drawing(2.0, 1)))
@@ -185,6 +188,7 @@ async def test_an_engine_that_is_closed_ends_a_guided_drawing(tmp_path: Path) ->
             await asyncio.wait_for(drawn, 10)
 
 
+@pytest.mark.slow
 async def test_a_full_queue_refuses_both_rows(tmp_path: Path) -> None:
     async with running(tmp_path, max_num_queued_reqs=3) as engine:
         first = asyncio.create_task(ids_of(engine, drawing(2.0, 1)))
@@ -195,6 +199,7 @@ async def test_a_full_queue_refuses_both_rows(tmp_path: Path) -> None:
         assert await first == expected(2.0, 1)
 
 
+@pytest.mark.slow
 async def test_a_pair_waits_in_a_full_engine_and_gets_in(tmp_path: Path) -> None:
     async with running(tmp_path, slots=3) as engine:
         early = [asyncio.create_task(ids_of(engine, words(number, 150))) for number in range(3)]

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.engine
 DOLLY = SHARED / "dolly-tokenizer" / "tokenizer.json"
 
 
+@pytest.mark.slow
 def test_a_bundle_of_51305_rows_is_served(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     if not DOLLY.exists():
         pytest.skip("the published tokenizer is not here")

@@ -36,6 +36,7 @@ def expected(seed: int, scale: float = 1.0, first: int = 0) -> list[int]:
     return [int(token) for token in ids[0]]
 
 
+@pytest.mark.slow
 async def test_marked_ids_are_those_of_a_plain_loop_and_others_beside_them_stay(tmp_path: Path) -> None:
     cases = [(1, 1.0, 0), (2, 2.0, 0), (3, 1.0, 64)]
     marked = [

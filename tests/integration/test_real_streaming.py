@@ -42,6 +42,7 @@ def grey(event: dict[str, Any]) -> torch.Tensor:
     return torch.from_numpy(pixels.copy()).float()[None, None] / 255.0
 
 
+@pytest.mark.slow
 def test_each_of_three_looks_is_closer_to_the_finished_drawing(client: httpx.Client) -> None:
     likenesses = []
     for seed, prompt in enumerate(PROMPTS):

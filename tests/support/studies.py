@@ -54,7 +54,7 @@ def quick(settings: Settings, **study: Any) -> Settings:
     return settings.model_copy(update={"study": changed})
 
 
-async def finished(client: httpx.AsyncClient, study: str, revision: int = 1, seconds: float = 15.0) -> dict[str, Any]:
+async def finished(client: httpx.AsyncClient, study: str, revision: int = 1, seconds: float = 60.0) -> dict[str, Any]:
     """The job of a study's revision, once it is over."""
     until = time.monotonic() + seconds
     listed: list[dict[str, Any]] = []

@@ -12,6 +12,7 @@ from models.bundle import Bundle
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.slow
 def test_whole_images_come_of_the_command(tiny: Bundle, prompts: list[list[int]], log: Path, tmp_path: Path) -> None:
     command = contender_command("raw", tiny.path, "cpu", 1, "--eager", "--cache", str(tmp_path / "cache"))
     with Contender(command, log, start_timeout=240) as contender:
@@ -22,6 +23,7 @@ def test_whole_images_come_of_the_command(tiny: Bundle, prompts: list[list[int]]
     assert (short.images, short.tokens, short.decode_seconds < 0.01) == (0, 10, True)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Importing parts of torch on the first use warns of their end.
 def test_the_greedy_codes_are_those_of_hugging_face(tiny: Bundle, prompts: list[list[int]], tmp_path: Path) -> None:
     from app.settings import EngineSettings

@@ -49,6 +49,7 @@ def read(curve: Path) -> dict[int, str]:
     return {int(step): losses for step, losses in lines}
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_has_bitwise_the_losses_of_an_uninterrupted_one(tmp_path: Path) -> None:
     assert child(tmp_path / "whole", tmp_path / "whole.txt", 0.0).wait(120) == 0
     expected = read(tmp_path / "whole.txt")
