@@ -37,6 +37,12 @@ def connect(settings: ScaleSettings) -> None:
     log.info("joined the Ray cluster", address=address)
 
 
+def leave() -> None:
+    """Leave the cluster; nothing of it is called any more. A driver that ends without it may abort."""
+    if ray.is_initialized():
+        ray.shutdown()
+
+
 def _is_loopback(address: str) -> bool:
     host = address.removeprefix("ray://").rpartition(":")[0].strip("[]")
     try:

@@ -5,6 +5,7 @@ same there.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from ray.serve.handle import DeploymentHandle
 
 from app.engine.protocol import Delta, Generation
 from app.errors import CxrError, Unavailable
-from app.scale.cluster import APPLICATIONS, connect
+from app.scale.cluster import APPLICATIONS, connect, leave
 from app.scale.remote_errors import is_lost, translated
 from app.scale.replicas import Description
 from app.settings import ScaleSettings
@@ -83,7 +84,10 @@ class _Remote:
 
     async def close(self) -> None:
         """Call no more."""
-        self._handle = None
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            with contextlib.suppress(*_FAILURES):
+                await handle.shutdown_async()
 
 
 class RemoteEngine(_Remote):
@@ -167,6 +171,11 @@ class RemoteCodec(_Remote):
         """See `Codec.decode`."""
         found: np.ndarray = await self._counted("decode", list(codes))
         return found
+
+    async def close(self) -> None:
+        """Call no more, and leave the cluster: the codec is closed behind the engine."""
+        await super().close()
+        await asyncio.to_thread(leave)
 
     async def _counted(self, method: str, argument: Any) -> Any:
         self._waiting[method] += 1

