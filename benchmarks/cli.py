@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from benchmarks.suite import Suite
 
 bench_app = typer.Typer(
-    invoke_without_command=True, add_completion=False, help="Measure the service beside its contenders."
+    invoke_without_command=True,
+    add_completion=False,
+    help="Measure the service beside its contenders.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 DEFAULT_OUT = Path("docs/benchmarks")
 WORK = Path("out/bench")

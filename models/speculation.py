@@ -103,11 +103,17 @@ class Speculated:
 
 
 def nucleus(logits: Tensor, decoding: Decoding) -> Tensor:
-    """Shares of the codes by logits (N, codes), 0 outside the nucleus (Holtzman et al. 2020): float64 (N, codes)."""
+    """Shares of the codes by logits (N, codes), 0 outside the nucleus (Holtzman et al. 2020): float64 (N, codes).
+
+    Raises ValueError where no code can be drawn: logits that are not numbers, or a nucleus without any.
+    """
     shares, order = (logits.double() / max(decoding.temperature, 1e-6)).softmax(1).sort(1, descending=True)
     shares[shares.cumsum(1) - shares >= decoding.top_p] = 0.0
     kept = torch.zeros_like(shares).scatter_(1, order, shares)
-    return kept / kept.sum(1, keepdim=True)
+    shares = kept / kept.sum(1, keepdim=True)
+    if not shares.isfinite().all():
+        raise ValueError("no code can be drawn: the logits are not finite numbers, or the nucleus is empty")
+    return shares
 
 
 @torch.inference_mode()

@@ -109,5 +109,16 @@ def _main(
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. What this machine refuses is a line, not a traceback."""
+    try:
+        app()
+    except Exception as error:
+        import sys
+
+        from app.cli.refusals import sentence_of
+
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"{sentence}\n")
+        sys.exit(1)

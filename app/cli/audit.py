@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from app.cli.console import console, errors, fail
@@ -141,5 +142,6 @@ def _show(found: list[dict[str, Any]], names: dict[str, str], *, as_json: bool) 
         account = f" {one['account']}" if one.get("account") else ""
         studies = str(len(one["studies"])) if "studies" in one else ""
         rest = (str(one.get(name, "")) for name in ("source", "what", "outcome"))
-        table.add_row(str(one.get("time", "")), person + account, *rest, studies, str(one.get("instances", "")))
+        cells = (str(one.get("time", "")), person + account, *rest, studies, str(one.get("instances", "")))
+        table.add_row(*map(escape, cells))
     console.print(table if found else "No event of the log has to do with it.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -33,7 +34,7 @@ def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]
     except BundleError as error:
         fail(f"Refused: {error}")
     manifest = loaded.manifest
-    table = Table("what", "value", title=manifest.label, title_justify="left")
+    table = Table("what", "value", title=escape(manifest.label), title_justify="left")
     rows, columns = manifest.image.grid
     table.add_row("files", f"{len(manifest.files)}, {total / 1e6:.1f} MB, every SHA-256 as listed")
     table.add_row(
@@ -42,8 +43,8 @@ def verify(bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")]
     table.add_row("vocabulary", f"{manifest.vocabulary.text_size} text + {manifest.vocabulary.codebook_size} image ids")
     for what, found in ran.items():
         table.add_row(what, found)
-    table.add_row("licence", manifest.licence)
-    table.add_row("intended use", manifest.intended_use)
+    table.add_row("licence", escape(manifest.licence))
+    table.add_row("intended use", escape(manifest.intended_use))
     console.print(table)
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from app.cli.console import console
@@ -51,7 +52,7 @@ def doctor(bundle: BundleOption = None, state_dir: StateOption = None, config: C
     found = [*examine(settings_of(config, bundle=bundle, state_dir=state_dir))]
     table = Table("what", "", "found", title="cxr doctor", title_justify="left")
     for finding in found:
-        table.add_row(finding.what, f"[{_COLOURS[finding.mark]}]{finding.mark.value}[/]", finding.detail)
+        table.add_row(finding.what, f"[{_COLOURS[finding.mark]}]{finding.mark.value}[/]", escape(finding.detail))
     console.print(table)
     raise typer.Exit(int(any(finding.mark is Mark.FAULT for finding in found)))
 

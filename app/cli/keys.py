@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from app.cli.console import console, errors, fail
@@ -79,11 +80,15 @@ def list_(keys_file: FileOption = None, state_dir: ServiceStateOption = None) ->
     keys, settings = _keys(state_dir, keys_file)
     note(settings, Kind.KEYS_LISTED, "list keys")
     table = Table("id", "name", "scopes", "tenant", "created", "expires")
-    for key in keys.list():
+    try:
+        held = keys.list()
+    except CxrError as error:
+        fail(error.detail)
+    for key in held:
         expires = "never" if key.expires is None else _day(key.expires)
         if key.has_expired(time.time()):
             expires = f"[red]{expires}[/]"
-        table.add_row(key.id, key.name, ", ".join(key.scopes), key.tenant, _day(key.created), expires)
+        table.add_row(key.id, escape(key.name), ", ".join(key.scopes), escape(key.tenant), _day(key.created), expires)
     console.print(table)
 
 

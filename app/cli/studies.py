@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from app.cli.console import console, fail
@@ -117,6 +118,6 @@ def apart(state_dir: StateOption = None, config: ConfigOption = None) -> None:
         return
     table = Table("file in the spool", "why", "sender", "tenant", "study")
     for row in rows:
-        table.add_row(row.file, row.reason, row.owner or "unknown", row.tenant, row.study_uid)
+        table.add_row(*map(escape, (row.file, row.reason, row.owner or "unknown", row.tenant, row.study_uid)))
     console.print(table)
     raise typer.Exit(1)

@@ -3,11 +3,12 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from app.cli.console import console, errors, fail
-from app.cli.options import BundleOption, StateOption, settings_of
+from app.cli.options import BundleOption, ConfigOption, StateOption, settings_of
 from app.engine.attention import BATCHES, CANDIDATES, VLLMS_CHOICE, Choice, Timing, fastest, keep
 from app.engine.environment import engine_environment, socket_folder
 from app.settings import EngineSettings
@@ -29,13 +30,18 @@ KernelOption = Annotated[
 ]
 
 
-def tune(bundle: BundleOption = None, state_dir: StateOption = None, kernel: KernelOption = None) -> None:
+def tune(
+    bundle: BundleOption = None,
+    state_dir: StateOption = None,
+    config: ConfigOption = None,
+    kernel: KernelOption = None,
+) -> None:
     """Time the attention kernels of this machine's GPU with a bundle's heads, and keep the fastest.
 
     The engine uses it from the next start on (CXR_ENGINE__ATTENTION=auto). It takes about a minute a kernel. Stop the
     service before: each timing takes the GPU's memory.
     """
-    settings = settings_of(bundle, state_dir=state_dir)
+    settings = settings_of(config, bundle=bundle, state_dir=state_dir)
     try:
         model = bundles.load(settings.bundle).llm
     except BundleError as error:
@@ -55,15 +61,21 @@ def tune(bundle: BundleOption = None, state_dir: StateOption = None, kernel: Ker
         fail("vLLM does not run here with this bundle, so there is nothing to compare with.", 1)
     seconds = {name: found.seconds for name, found in timings.items()}
     best = fastest(seconds)
-    keep(cache, Choice(geometry=timings[VLLMS_CHOICE].geometry, seconds=seconds, kernel=best))
-    _print(seconds, best)
+    _print(seconds)
+    try:
+        keep(cache, Choice(geometry=timings[VLLMS_CHOICE].geometry, seconds=seconds, kernel=best))
+    except OSError as error:
+        fail(f"The timings cannot be kept in the state folder: {error.strerror}.", 1)
+    console.print(f"The engine uses {best or VLLMS_CHOICE} from its next start on.")
 
 
 def timing(model: Path, settings: EngineSettings, cache: Path, kernel: str | None) -> Timing | str:
     """What a kernel takes, from a process of its own; in words, why it does not run."""
     command = [sys.executable, "-m", "app.engine.attention_timing", str(model), "--dtype", settings.dtype]
+    command += ["--tensor-parallel-size", str(settings.tensor_parallel_size)]
+    command += ["--quantization", settings.quantization] if settings.quantization is not None else []
     command += ["--kernel", kernel] if kernel is not None else []
-    with engine_environment(settings, cache, socket_folder(Path(tempfile.gettempdir()))):
+    with _sockets() as sockets, engine_environment(settings, cache, sockets):
         try:
             status, output, said = run_alone(command, _SECONDS)
         except subprocess.TimeoutExpired:
@@ -72,6 +84,18 @@ def timing(model: Path, settings: EngineSettings, cache: Path, kernel: str | Non
         return Timing.model_validate(json.loads(output.splitlines()[-1]))
     except (IndexError, ValueError, ValidationError):
         return next((line for line in reversed(said.splitlines()) if line.strip()), f"status {status}")
+
+
+@contextlib.contextmanager
+def _sockets() -> Iterator[Path]:
+    """A folder for the engine's sockets."""
+    temporary = Path(tempfile.gettempdir())
+    folder = socket_folder(temporary)
+    try:
+        yield folder
+    finally:
+        if folder != temporary:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_alone(command: Sequence[str], seconds: float) -> tuple[int, str, str]:
@@ -90,9 +114,8 @@ def run_alone(command: Sequence[str], seconds: float) -> tuple[int, str, str]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _print(seconds: dict[str, dict[int, float]], best: str | None) -> None:
+def _print(seconds: dict[str, dict[int, float]]) -> None:
     table = Table("attention kernel", *(f"ms a token, {count} at once" for count in BATCHES))
     for name, found in seconds.items():
         table.add_row(name, *(f"{1e3 * found[count]:.2f}" for count in BATCHES))
     console.print(table)
-    console.print(f"The engine uses {best or VLLMS_CHOICE} from its next start on.")

@@ -6,6 +6,7 @@ choice draws 33 images a second on an H100 where Triton's kernel draws 45.
 
 import json
 import math
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def keep(cache: Path, choice: Choice) -> None:
     others = [one for one in _kept(cache) if one.geometry != choice.geometry]
     cache.mkdir(parents=True, exist_ok=True)
     text = json.dumps([one.model_dump() for one in (*others, choice)], indent=2)
-    (cache / _FILE).write_text(text + "\n", encoding="utf-8")
+    with tempfile.NamedTemporaryFile("w", dir=cache, delete=False, encoding="utf-8") as whole:
+        whole.write(text + "\n")
+    Path(whole.name).replace(cache / _FILE)
 
 
 def chosen(cache: Path, geometry: Geometry) -> str | None:
@@ -87,6 +90,6 @@ def _kept(cache: Path) -> list[Choice]:
         return [Choice.model_validate(one) for one in json.loads(text)]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, ValidationError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, ValidationError) as error:
         log.warning("timings of attention kernels cannot be read", file=_FILE, error=type(error).__name__)
         return []

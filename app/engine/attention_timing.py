@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from vllm import LLM, SamplingParams
 from vllm.config import VllmConfig
@@ -18,6 +19,7 @@ from vllm.inputs import TokensPrompt
 from vllm.platforms import current_platform
 from vllm.version import __version__
 
+from app.engine import parent
 from app.engine.attention import BATCHES, Geometry, Timing
 
 _LAYERS = 4
@@ -37,8 +39,10 @@ def geometry_of(config: VllmConfig) -> Geometry:
     )
 
 
-def timed(model: Path, dtype: str, kernel: str | None, prompt: int, tokens: int) -> Timing:
-    """Seconds of a token with `kernel`, None for vLLM's choice, by sequences at once: medians of three."""
+def timed(model: Path, dtype: str, kernel: str | None, prompt: int, tokens: int, **engine: Any) -> Timing:
+    """Seconds of a token with `kernel`, None for vLLM's choice, by sequences at once: medians of three. `engine` are
+    more of vLLM's arguments that the service's engine has.
+    """
     llm = LLM(
         model=str(model),
         load_format="dummy",
@@ -53,6 +57,7 @@ def timed(model: Path, dtype: str, kernel: str | None, prompt: int, tokens: int)
         enable_chunked_prefill=False,
         attention_backend=kernel,
         disable_log_stats=True,
+        **engine,
     )
     found = {count: _seconds(llm, count, prompt, tokens) for count in BATCHES}
     llm.llm_engine.engine_core.shutdown()
@@ -81,13 +86,19 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--kernel")
+    parser.add_argument("--tensor-parallel-size", type=int, default=1)
+    parser.add_argument("--quantization")
     parser.add_argument("--prompt", type=int, default=300)
     parser.add_argument("--tokens", type=int, default=64)
     given = parser.parse_args()
+    # This process ends with the command that started it, and the engine's with this one.
+    parent.register()
+    os.environ[parent.GATEWAY] = str(os.getpid())
     # vLLM's engine writes to the standard output, too.
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    found = timed(given.model, given.dtype, given.kernel, given.prompt, given.tokens)
+    engine = {"tensor_parallel_size": given.tensor_parallel_size, "quantization": given.quantization}
+    found = timed(given.model, given.dtype, given.kernel, given.prompt, given.tokens, **engine)
     print(json.dumps(found.model_dump()), file=output, flush=True)
     sys.exit(0)
 

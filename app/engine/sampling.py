@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+# Below it nothing changes, and a logit divided by less than 1e-37 is infinite.
+_LEAST_TEMPERATURE = 1e-6
 # A nucleus that holds at least `top_p` takes an id with at least that probability.
 _ATTEMPTS = 16
 
@@ -37,7 +39,9 @@ def uniforms(seed: int, step: int, count: int = _ATTEMPTS) -> np.ndarray:
 def sample(logits: Tensor, draws: Sequence[TokenDraw], steps: Sequence[int]) -> Tensor:
     """One column of logits (N, W) a row, by its temperature, its nucleus and its random numbers: int64 (N,)."""
     device = logits.device
-    temperatures = torch.tensor([draw.temperature for draw in draws], dtype=torch.float32, device=device)
+    temperatures = torch.tensor(
+        [max(draw.temperature, _LEAST_TEMPERATURE) for draw in draws], dtype=torch.float32, device=device
+    )
     nuclei = torch.tensor([draw.top_p for draw in draws], dtype=torch.float32, device=device)
     rows = [uniforms(draw.seed, step) for draw, step in zip(draws, steps, strict=True)]
     numbers = torch.from_numpy(np.stack(rows)).to(device)

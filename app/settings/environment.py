@@ -24,7 +24,7 @@ class UnknownSettings(ValueError):
 def check_names(settings: type[BaseModel], environment: Mapping[str, str]) -> None:
     """Raises UnknownSettings where a name is no setting's."""
     known = dict(_names(settings, _PREFIX))
-    open_ends = tuple(f"{name}__" for name, is_open in known.items() if is_open)
+    open_ends = tuple(f"{name}__" for name, kind in known.items() if kind == "table")
     lines = []
     for name, value in sorted(environment.items()):
         upper = name.upper()
@@ -33,6 +33,8 @@ def check_names(settings: type[BaseModel], environment: Mapping[str, str]) -> No
         kubernetes = _OF_KUBERNETES.fullmatch(upper) and (upper not in known or value.startswith(("tcp:", "udp:")))
         if kubernetes:
             lines.append(f"{name} is of Kubernetes, for a Service called `cxr`: set `enableServiceLinks: false`")
+        elif not value and known.get(upper) == "path":
+            lines.append(f"{name} is empty, and would be the current folder: give it a value, or unset it")
         elif upper not in known and not upper.startswith(open_ends):
             near = difflib.get_close_matches(upper, known, 1, 0.6)
             lines.append(f"{name} is no setting" + (f": did you mean {near[0]}?" if near else ""))
@@ -40,11 +42,12 @@ def check_names(settings: type[BaseModel], environment: Mapping[str, str]) -> No
         raise UnknownSettings(lines)
 
 
-def _names(group: type[BaseModel], prefix: str) -> Iterator[tuple[str, bool]]:
-    """Every name, and whether it has parts that nobody knows before: entries of a table."""
+def _names(group: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    """Every name, and its kind: `table` where it has parts that nobody knows before, `path`, or nothing."""
     for name, field in group.model_fields.items():
         whole = f"{prefix}{name.upper()}"
         nested = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        yield whole, str(field.annotation).startswith(("dict", "tuple"))
+        kind = str(field.annotation)
+        yield whole, "table" if kind.startswith(("dict", "tuple")) else "path" if "pathlib" in kind else ""
         if nested:
             yield from _names(field.annotation, f"{whole}__")  # type: ignore[arg-type]

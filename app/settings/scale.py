@@ -2,12 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from app.settings.group import Group
 
+
+def _in_order(replicas: str) -> str:
+    least, _, most = replicas.partition(":")
+    if most and int(most) < int(least):
+        raise ValueError(f"the least comes first, such as {most}:{least}")
+    return replicas
+
+
 # A number of replicas, or the least and the most of them.
-Replicas = Annotated[str, Field(pattern=r"^[1-9]\d{0,4}(:[1-9]\d{0,4})?$")]
+Replicas = Annotated[str, Field(pattern=r"^[1-9]\d{0,4}(:[1-9]\d{0,4})?$"), AfterValidator(_in_order)]
 
 
 class ScaleSettings(Group):
@@ -16,7 +24,9 @@ class ScaleSettings(Group):
     backend: Literal["local", "ray"] = Field(
         default="local", description="local: in this process; ray: deployments of Ray Serve"
     )
-    address: str = Field(default="auto", description="the Ray cluster's GCS, host:port; auto: of this machine's node")
+    address: str = Field(
+        default="auto", min_length=1, description="the Ray cluster's GCS, host:port; auto: of this machine's node"
+    )
     engines: Replicas = Field(default="1", description="engine replicas, or least:most")
     codecs: Replicas = Field(default="1", description="codec replicas, or least:most")
     requests_each: PositiveInt = Field(

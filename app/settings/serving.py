@@ -52,7 +52,7 @@ class ScreenSettings(Group):
 class CodecSettings(Group):
     """The VQ-GAN worker and its micro-batches."""
 
-    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     fast: bool = Field(default=False, description="GPU: bf16, channels last, compiled; a few codes may differ")
     max_batch: PositiveInt = Field(default=16, description="most images in one batch")
     max_wait_ms: float = Field(default=0.0, ge=0.0, description="longest wait of an idle worker for a batch to fill")

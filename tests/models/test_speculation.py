@@ -109,3 +109,9 @@ def test_what_stays_is_as_much_as_two_distributions_share() -> None:
     drawn = coupling.again(guessed, before, after, places)
     assert float((drawn == guessed).double().mean()) == pytest.approx(0.6, abs=0.02)
     assert torch.bincount(drawn, minlength=4).double() / 20_000 == pytest.approx([0.2, 0.3, 0.1, 0.4], abs=0.02)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_logits_from_which_nothing_can_be_drawn_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="no code can be drawn"):
+        nucleus(torch.full((1, 4), value), Decoding(temperature=1.0, top_p=1.0))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,35 @@ def test_no_process_of_a_timing_outlives_it(waits: int, tmp_path: Path) -> None:
         assert tune.run_alone(command, 30) == (0, "", "")
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(int(told.read_text())).wait(10)
+
+
+def test_the_bundle_and_the_engine_that_are_asked_for_are_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = shutil.copytree(BUNDLE, tmp_path / "other")
+    commands: list[list[str]] = []
+
+    def noted(command: list[str], seconds: float) -> tuple[int, str, str]:
+        commands.append(command)
+        return run(command, seconds)
+
+    monkeypatch.setattr(tune, "run_alone", noted)
+    monkeypatch.setenv("CXR_ENGINE__TENSOR_PARALLEL_SIZE", "2")
+    monkeypatch.setenv("CXR_ENGINE__QUANTIZATION", "fp8_per_tensor")
+    result = RUN.invoke(app, ["tune", "--bundle", str(other), "--state-dir", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    for command in commands:
+        assert str(other / "llm") in command
+        assert command[command.index("--tensor-parallel-size") + 1] == "2"
+        assert command[command.index("--quantization") + 1] == "fp8_per_tensor"
+    missing = RUN.invoke(app, ["tune", "--bundle", str(tmp_path / "none"), "--state-dir", str(tmp_path)])
+    assert (missing.exit_code, "bundle.json" in missing.output) == (2, True)
+
+
+def test_timings_that_cannot_be_kept_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "run_alone", run)
+    (tmp_path / "cache" / "attention.json").mkdir(parents=True)
+    result = RUN.invoke(app, ["tune", "--bundle", str(BUNDLE), "--state-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "TRITON_ATTN" in result.output
+    assert "cannot be kept in the state folder" in " ".join(result.output.split())

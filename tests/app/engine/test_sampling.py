@@ -58,3 +58,10 @@ def test_one_allowed_id_is_always_taken() -> None:
     logits = torch.full((1, 64), float("-inf"))
     logits[0, 63] = -50.0
     assert {int(sample(logits, [TokenDraw(1.0, 0.92, seed)], [0])) for seed in range(100)} == {63}
+
+
+@pytest.mark.parametrize("temperature", [1e-5, 1e-30, 1e-38, 1e-45, 5e-324])
+def test_next_to_no_temperature_takes_the_likeliest(temperature: float) -> None:
+    logits = torch.randn(4, 50, generator=torch.Generator().manual_seed(0)) * 20
+    draws = [TokenDraw(temperature, 1.0, seed) for seed in range(4)]
+    assert sample(logits, draws, [0] * 4).tolist() == logits.argmax(-1).tolist()
