@@ -60,13 +60,10 @@ def test_a_damaged_file_of_keys_is_one_line(tmp_path: Path, content: str | None)
 
 
 @pytest.mark.parametrize("name", ["[red]x[/red] [/b] ü", "[/]", "[link=x]", "\\[bold]"])
-def test_a_key_of_any_name_is_listed_as_it_was_named(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    run = CliRunner()
-    made = run.invoke(app, ["keys", "create", name, "--scope", "infer", "--state-dir", str(tmp_path)])
+def test_a_key_of_any_name_is_listed_as_it_was_named(tmp_path: Path, name: str) -> None:
+    made = CliRunner().invoke(app, ["keys", "create", name, "--scope", "infer", "--state-dir", str(tmp_path)])
     assert made.exit_code == 0, made.output
-    listed = run.invoke(app, ["keys", "list", "--state-dir", str(tmp_path)])
-    assert listed.exit_code == 0, listed.output
-    assert name in listed.output
+    # In a process of its own, which has a width of its own.
+    listed = cxr("keys", "list", "--state-dir", str(tmp_path), cwd=tmp_path, COLUMNS="200", PYTHONUTF8="1")
+    assert listed.returncode == 0, listed.stderr
+    assert name in listed.stdout
