@@ -99,19 +99,32 @@ def _sockets() -> Iterator[Path]:
 
 
 def run_alone(command: Sequence[str], seconds: float) -> tuple[int, str, str]:
-    """Status, output and errors of a command, whose processes all end with it: vLLM's hold the GPU's memory.
+    """Status, output and errors of a command, whose processes all end with it: vLLM's hold the GPU's memory. So they do
+    where this process is terminated.
 
-    Raises subprocess.TimeoutExpired.
+    Raises subprocess.TimeoutExpired, and SystemExit on SIGTERM.
     """
-    with subprocess.Popen(  # noqa: S603  our own module, without a shell
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    with (
+        _exit_on_sigterm(),
+        subprocess.Popen(  # noqa: S603  our own module, without a shell
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process,
+    ):
         try:
             output, said = process.communicate(timeout=seconds)
             return process.returncode, output, said
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _print(seconds: dict[str, dict[int, float]]) -> None:

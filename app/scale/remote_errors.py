@@ -17,9 +17,9 @@ def cause_of(error: BaseException) -> BaseException:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the replica is gone, or none was to be had: another one may do the same work."""
-    return not isinstance(error, BackPressureError) and not (
-        isinstance(error, RayTaskError) and not isinstance(cause_of(error), FatalError)
-    )
+    if isinstance(error, BackPressureError):
+        return False
+    return not isinstance(error, RayTaskError) or isinstance(cause_of(error), FatalError)
 
 
 def translated(error: BaseException) -> CxrError:

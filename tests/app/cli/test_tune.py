@@ -3,8 +3,10 @@
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -82,6 +84,21 @@ def test_no_process_of_a_timing_outlives_it(waits: int, tmp_path: Path) -> None:
             tune.run_alone(command, 5)
     else:
         assert tune.run_alone(command, 30) == (0, "", "")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(told.read_text())).wait(10)
+
+
+def test_no_process_of_a_timing_outlives_a_command_that_is_terminated(tmp_path: Path) -> None:
+    told = tmp_path / "timing"
+    timing = f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    script = f"import sys; from app.cli.tune import run_alone; run_alone([sys.executable, '-c', {timing!r}], 60)"
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT) as command:
+        until = time.monotonic() + 30
+        while not told.exists() or not told.read_text():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        command.terminate()
+        assert command.wait(10) == 128 + signal.SIGTERM
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(int(told.read_text())).wait(10)
 
